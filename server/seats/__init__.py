@@ -1,0 +1,1 @@
+"""Seats: halls, the ledger that writes every seat, the feed that shows every change."""

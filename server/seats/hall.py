@@ -1,0 +1,417 @@
+"""A hall in memory: every place of one seat map version, in the fixed order that the seat feed speaks.
+
+A `Hall` is immutable and shared by all threads. A place's `index` is its position in the file: section by
+section, in each its rows, seat by seat, then its general-admission areas. The `seats.place` column, packed
+snapshots and best available all speak of that index, so a stored seat map may never be reordered.
+
+`Hall.from_document` trusts its input: it takes what `seat_map_file` or `pretix_plan` has already checked.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+from server.seats.row_layout import seat_numbers, seat_positions
+
+FORMAT = "rowlock-seat-map"
+VERSION = 1
+DEFAULT_COLOR = "#8f9bb3"
+
+
+class PlaceKind(IntEnum):
+    """What a place is: a numbered seat, or one of many equal places of an area."""
+
+    SEAT = 1
+    GENERAL_ADMISSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One sellable place.
+
+    `x` and `y` are the middle of the seat in drawing units; the places of an area all stand at its middle.
+    `row` is empty for general admission and `area` is empty for seats.
+    """
+
+    index: int
+    id: str
+    section: str
+    row: str
+    number: str
+    zone: str
+    x: float
+    y: float
+    kind: PlaceKind
+    accessible: bool
+    area: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A price zone: what a ticket type is sold for. `color` is `#rrggbb`."""
+
+    name: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An outline in drawing units.
+
+    `kind` is rectangle, circle, ellipse, polygon or point. `x`, `y` are the top left corner of a rectangle
+    and the middle of anything round; a circle's width and height are its diameter. `rotation` is in degrees,
+    clockwise, around the middle. A polygon has only `points`.
+    """
+
+    kind: str
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
+    height: float = 0.0
+    rotation: float = 0.0
+    points: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The middle of the shape: where its label and the places of its area are drawn."""
+        if self.kind == "polygon":
+            return (
+                round(sum(x for x, _ in self.points) / len(self.points), 1),
+                round(sum(y for _, y in self.points) / len(self.points), 1),
+            )
+        if self.kind == "rectangle":
+            return self.x + self.width / 2, self.y + self.height / 2
+        return self.x, self.y
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A general-admission area: `capacity` equal places with the indexes `first` to `last`, both included."""
+
+    id: str
+    section: str
+    zone: str
+    shape: Shape
+    capacity: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoration:
+    """Something that is drawn and not sold: the stage, a wall, a label. Colours are `#rrggbb` or empty."""
+
+    shape: Shape
+    fill: str = ""
+    stroke: str = ""
+    text: str = ""
+    text_size: float = 0.0
+    text_color: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row, cut by aisles into `runs`: seats are neighbours when they follow each other in a run."""
+
+    section: str
+    label: str
+    runs: tuple[range, ...]
+
+    @property
+    def seats(self) -> range:
+        """All indexes of the row."""
+        return range(self.runs[0].start, self.runs[-1].stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named part of the hall; its places are the indexes `first` to `last`, both included."""
+
+    name: str
+    first: int
+    last: int
+
+
+# Compared by identity (eq=False): two loads of one version are never mixed, and a Hall can be a cache key.
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Hall:
+    """All places of one seat map version and what is needed to draw and to search them.
+
+    `focus` is the point that the audience looks at: best available prefers places near to it.
+    `zone_of[index]` is the number of the place's zone in `zones`.
+    """
+
+    name: str
+    size: tuple[float, float]
+    focus: tuple[float, float]
+    zones: tuple[Zone, ...]
+    sections: tuple[Section, ...]
+    rows: tuple[Row, ...]
+    areas: tuple[Area, ...]
+    decorations: tuple[Decoration, ...]
+    places: tuple[Place, ...]
+    index_of: Mapping[str, int]
+    zone_of: bytes
+    places_by_zone: Mapping[str, tuple[int, ...]]
+    area_by_id: Mapping[str, Area]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Build the hall from a checked seat map document (the form that the database stores)."""
+        zones = tuple(Zone(zone["name"], zone.get("color", DEFAULT_COLOR)) for zone in document["zones"])
+        builder = _Builder()
+        for section in document["sections"]:
+            builder.add_section(section)
+        places = tuple(builder.places)
+        zone_number = {zone.name: number for number, zone in enumerate(zones)}
+        by_zone: dict[str, list[int]] = {zone.name: [] for zone in zones}
+        for place in places:
+            by_zone[place.zone].append(place.index)
+        size = (float(document["size"]["width"]), float(document["size"]["height"]))
+        focus = document.get("focus")
+        return cls(
+            name=document["name"],
+            size=size,
+            focus=(float(focus["x"]), float(focus["y"])) if focus else (size[0] / 2, 0.0),
+            zones=zones,
+            sections=tuple(builder.sections),
+            rows=tuple(builder.rows),
+            areas=tuple(builder.areas),
+            decorations=tuple(_decoration(item) for item in document.get("decorations", ())),
+            places=places,
+            index_of=MappingProxyType({place.id: place.index for place in places}),
+            zone_of=bytes(zone_number[place.zone] for place in places),
+            places_by_zone=MappingProxyType({name: tuple(indexes) for name, indexes in by_zone.items()}),
+            area_by_id=MappingProxyType({area.id: area for area in builder.areas}),
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """The same hall as a document with one object per seat; it loads back to equal places."""
+        rows: dict[str, list[dict[str, Any]]] = {section.name: [] for section in self.sections}
+        areas: dict[str, list[dict[str, Any]]] = {section.name: [] for section in self.sections}
+        for row in self.rows:
+            rows[row.section].append({"label": row.label, "seats": list(self._seat_documents(row))})
+        for area in self.areas:
+            areas[area.section].append(
+                {
+                    "name": area.id,
+                    "zone": area.zone,
+                    "capacity": area.capacity,
+                    "shape": _shape_document(area.shape),
+                }
+            )
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": self.name,
+            "size": {"width": self.size[0], "height": self.size[1]},
+            "focus": {"x": self.focus[0], "y": self.focus[1]},
+            "zones": [{"name": zone.name, "color": zone.color} for zone in self.zones],
+            "sections": [
+                {"name": section.name, "rows": rows[section.name], "areas": areas[section.name]}
+                for section in self.sections
+            ],
+            "decorations": [_decoration_document(item) for item in self.decorations],
+        }
+
+    def _seat_documents(self, row: Row) -> Iterator[dict[str, Any]]:
+        aisles = {run.start for run in row.runs[1:]}
+        for index in row.seats:
+            place = self.places[index]
+            seat: dict[str, Any] = {"number": place.number, "zone": place.zone, "x": place.x, "y": place.y}
+            if place.id != seat_id(place.section, place.row, place.number):
+                seat["id"] = place.id
+            if place.accessible:
+                seat["accessible"] = True
+            if index in aisles:
+                seat["gap_before"] = True
+            yield seat
+
+
+def seat_id(section: str, row: str, number: str) -> str:
+    """The id of a seat whose file does not give one, e.g. `Stalls-A-12`."""
+    return f"{section}-{row}-{number}"
+
+
+def area_place_id(area: str, number: int, capacity: int) -> str:
+    """The id of an area's place, counted from 1, e.g. `Floor-0001`; zero-padded so that ids sort."""
+    return f"{area}-{number:0{max(4, len(str(capacity)))}d}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSpec:
+    """One seat of a row of the file, expanded and not yet numbered."""
+
+    number: str
+    id: str | None
+    zone: str
+    x: float
+    y: float
+    accessible: bool
+    gap_before: bool
+
+
+def expand_row(row: Mapping[str, Any]) -> Sequence[SeatSpec]:
+    """The seats of one row of a document, in order, whether written one by one or in the short notation."""
+    default_zone = row.get("zone", "")
+    if "seats" in row:
+        return [
+            SeatSpec(
+                number=seat["number"],
+                id=seat.get("id"),
+                zone=seat.get("zone", default_zone),
+                x=float(seat["x"]),
+                y=float(seat["y"]),
+                accessible=seat.get("accessible", False),
+                gap_before=seat.get("gap_before", False),
+            )
+            for seat in row["seats"]
+        ]
+    blocks = seat_numbers(row["numbers"])
+    positions = iter(seat_positions(row, [len(block) for block in blocks]))
+    accessible = _named(row.get("accessible"))
+    zone_of = {
+        number: zone for zone, numbers in row.get("other_zones", {}).items() for number in _named(numbers)
+    }
+    return [
+        SeatSpec(
+            number=number,
+            id=None,
+            zone=zone_of.get(number, default_zone),
+            x=x,
+            y=y,
+            accessible=number in accessible,
+            gap_before=place == 0 and block_number > 0,
+        )
+        for block_number, block in enumerate(blocks)
+        for place, number in enumerate(block)
+        for x, y in [next(positions)]
+    ]
+
+
+def _named(notation: str | None) -> set[str]:
+    return {number for block in seat_numbers(notation) for number in block} if notation else set()
+
+
+class _Builder:
+    """Numbers the places of a document, section by section."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.sections: list[Section] = []
+        self.rows: list[Row] = []
+        self.areas: list[Area] = []
+        # One string object per seat number: "1" to "40" would otherwise exist tens of thousands of times.
+        self._shared: dict[str, str] = {}
+
+    def add_section(self, section: Mapping[str, Any]) -> None:
+        first = len(self.places)
+        for row in section.get("rows", ()):
+            self._add_row(section["name"], row)
+        for area in section.get("areas", ()):
+            self._add_area(section["name"], area)
+        self.sections.append(Section(section["name"], first, len(self.places) - 1))
+
+    def _add_row(self, section: str, row: Mapping[str, Any]) -> None:
+        label = self._share(row["label"])
+        first = len(self.places)
+        cuts = [first]
+        for index, seat in enumerate(expand_row(row), first):
+            if seat.gap_before and index > first:
+                cuts.append(index)
+            self.places.append(
+                Place(
+                    index=index,
+                    id=seat.id or seat_id(section, label, seat.number),
+                    section=section,
+                    row=label,
+                    number=self._share(seat.number),
+                    zone=self._share(seat.zone),
+                    x=seat.x,
+                    y=seat.y,
+                    kind=PlaceKind.SEAT,
+                    accessible=seat.accessible,
+                    area="",
+                )
+            )
+        cuts.append(len(self.places))
+        self.rows.append(Row(section, label, tuple(map(range, cuts, cuts[1:]))))
+
+    def _add_area(self, section: str, area: Mapping[str, Any]) -> None:
+        name, zone, capacity = area["name"], self._share(area["zone"]), area["capacity"]
+        shape = _shape(area["shape"])
+        x, y = shape.center
+        first = len(self.places)
+        for number in range(1, capacity + 1):
+            self.places.append(
+                Place(
+                    index=first + number - 1,
+                    id=area_place_id(name, number, capacity),
+                    section=section,
+                    row="",
+                    number=self._share(str(number)),
+                    zone=zone,
+                    x=x,
+                    y=y,
+                    kind=PlaceKind.GENERAL_ADMISSION,
+                    accessible=False,
+                    area=name,
+                )
+            )
+        self.areas.append(Area(name, section, zone, shape, capacity, first, len(self.places) - 1))
+
+    def _share(self, text: str) -> str:
+        return self._shared.setdefault(text, text)
+
+
+def _shape(document: Mapping[str, Any]) -> Shape:
+    kind = document["kind"]
+    if kind == "polygon":
+        return Shape(kind, points=tuple((float(x), float(y)) for x, y in document["points"]))
+    diameter = 2 * float(document.get("radius", 0))
+    return Shape(
+        kind=kind,
+        x=float(document["x"]),
+        y=float(document["y"]),
+        width=diameter or float(document.get("width", 0)),
+        height=diameter or float(document.get("height", 0)),
+        rotation=math.fmod(float(document.get("rotation", 0)), 360),
+    )
+
+
+def _shape_document(shape: Shape) -> dict[str, Any]:
+    if shape.kind == "polygon":
+        return {"kind": "polygon", "points": [[x, y] for x, y in shape.points]}
+    document: dict[str, Any] = {"kind": shape.kind, "x": shape.x, "y": shape.y}
+    if shape.kind == "circle":
+        document["radius"] = shape.width / 2
+    elif shape.kind != "point":
+        document |= {"width": shape.width, "height": shape.height}
+        if shape.rotation:
+            document["rotation"] = shape.rotation
+    return document
+
+
+def _decoration(document: Mapping[str, Any]) -> Decoration:
+    return Decoration(
+        shape=_shape(document["shape"]),
+        fill=document.get("fill", ""),
+        stroke=document.get("stroke", ""),
+        text=document.get("text", ""),
+        text_size=float(document.get("text_size", 0)),
+        text_color=document.get("text_color", ""),
+    )
+
+
+def _decoration_document(decoration: Decoration) -> dict[str, Any]:
+    document: dict[str, Any] = {"shape": _shape_document(decoration.shape)}
+    for key in ("fill", "stroke", "text", "text_size", "text_color"):
+        if value := getattr(decoration, key):
+            document[key] = value
+    return document
