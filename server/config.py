@@ -1,0 +1,583 @@
+"""Every setting of Rowlock, and the only place that reads the environment.
+
+`Settings` is frozen: a process reads it once at start and hands it down. `load_settings()` is what programs
+call; it also reads `.env` in the working directory and turns a wrong value into a `SettingsError` whose text
+names the environment variable, the value that was given and what is accepted.
+
+The descriptions below are the documentation: `scripts/configuration.py` writes `docs/configuration.md` and
+`.env.example` from them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "ROWLOCK_"
+
+
+class Environment(StrEnum):
+    """What the installation is for."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class ServerRole(StrEnum):
+    """What one server process answers: unary calls and booking streams, or the seat streams, or both."""
+
+    API = "api"
+    EDGE = "edge"
+
+
+class LedgerScope(StrEnum):
+    """Which commands may share one transaction of the seat ledger."""
+
+    DATABASE = "database"
+    PERFORMANCE = "performance"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least important log line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class SettingsError(Exception):
+    """The environment holds a value that cannot be used; the text says which, and what is accepted."""
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
+_RATE = re.compile(r"(\d+)\s*/\s*(?:(\d+)\s*)?(second|minute|hour|day)s?")
+_DATABASE_SCHEMES = ("postgresql+psycopg2://", "postgresql://", "postgres://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def _duration(value: object) -> object:
+    """Read `15m`, `250ms`, `30 d` or plain seconds; leave the rest to pydantic (a timedelta passes)."""
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip().lower())
+        if match is None:
+            raise ValueError("must be a duration such as 250ms, 10s, 15m, 3h or 30d")
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+    return value
+
+
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("must not be negative")
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than zero")
+    return value
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _rate(value: str) -> str:
+    if _RATE.fullmatch(value.strip().lower()) is None:
+        raise ValueError("must be a rate such as 10/second, 300/minute or 5/10 minutes")
+    return value
+
+
+def _address(value: str) -> str:
+    if not value:
+        return value
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(
+            "must be host:port, such as 127.0.0.1:50051, [::]:50051 or 127.0.0.1:0 (any free port)"
+        )
+    return value
+
+
+def _database_url(value: str) -> str:
+    """Name the driver in full: SQLAlchemy takes the bare form for another one, which is not installed."""
+    for scheme in _DATABASE_SCHEMES:
+        if value.startswith(scheme):
+            return _DATABASE_SCHEMES[0] + value[len(scheme) :]
+    if value:
+        raise ValueError(
+            "must begin with postgresql://, such as postgresql://user:password@host:5432/rowlock"
+        )
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if value and not value.startswith(_REDIS_SCHEMES):
+        raise ValueError("must begin with redis://, rediss:// or unix://, such as redis://localhost:6379/0")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Rate = Annotated[str, AfterValidator(_rate)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+def _setting(group: str, default: object, description: str, **constraints: Any) -> Any:  # noqa: ANN401
+    """Declare one setting; `group` is its heading in the documentation.
+
+    The return type is `Any` because pydantic replaces the value by what the annotation says.
+    """
+    return Field(default=default, description=description, json_schema_extra={"group": group}, **constraints)
+
+
+def _minutes(value: float) -> timedelta:
+    return timedelta(minutes=value)
+
+
+def _seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Times are `timedelta`s, sizes are bytes, an empty URL means "embedded"."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    # -- Installation --------------------------------------------------------------------------------------
+    environment: Environment = _setting(
+        "Installation",
+        Environment.DEVELOPMENT,
+        "What the installation is for. `production` turns reflection off and refuses to start without a "
+        "database, "
+        "a Redis and a signing key of its own.",
+    )
+    data_dir: Path = _setting(
+        "Installation",
+        Path(".rowlock"),
+        "Folder of the embedded PostgreSQL and Valkey and of keys made on first start; created when absent.",
+    )
+    log_level: LogLevel = _setting(
+        "Installation", LogLevel.INFO, "The least important log line that is written."
+    )
+    log_format: LogFormat = _setting(
+        "Installation", LogFormat.CONSOLE, "`console` for people, `json` for one object per line."
+    )
+
+    # -- Database and Redis --------------------------------------------------------------------------------
+    database_url: Annotated[str, AfterValidator(_database_url)] = _setting(
+        "Database and Redis",
+        "",
+        "PostgreSQL 18, such as postgresql://user:password@host:5432/rowlock. Empty: `rowlock up` and "
+        "the tests "
+        "start an embedded one; every other command refuses to start.",
+        repr=False,
+    )
+    database_pool_size: int = _setting(
+        "Database and Redis", 10, "Connections kept open per process.", ge=1, le=1000
+    )
+    database_pool_overflow: int = _setting(
+        "Database and Redis", 10, "Further connections per process while all are busy.", ge=0, le=1000
+    )
+    database_pool_timeout: PositiveDuration = _setting(
+        "Database and Redis",
+        _seconds(5),
+        "Longest wait for a free connection; past it the call is UNAVAILABLE.",
+    )
+    database_connect_timeout: PositiveDuration = _setting(
+        "Database and Redis", _seconds(5), "Longest wait for a new connection (whole seconds, at least 2)."
+    )
+    database_statement_timeout: PositiveDuration = _setting(
+        "Database and Redis",
+        _seconds(15),
+        "Longest time of one SQL statement; a caller's deadline shortens it.",
+    )
+    database_lock_timeout: PositiveDuration = _setting(
+        "Database and Redis", _seconds(5), "Longest wait for a row lock."
+    )
+    database_idle_in_transaction_timeout: PositiveDuration = _setting(
+        "Database and Redis",
+        _seconds(10),
+        "PostgreSQL ends a session that leaves a transaction open for longer, so that no lock outlives "
+        "its owner.",
+    )
+    database_transaction_attempts: int = _setting(
+        "Database and Redis",
+        4,
+        "How often a transaction is tried when PostgreSQL reports a serialization failure or a deadlock.",
+        ge=1,
+        le=20,
+    )
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = _setting(
+        "Database and Redis",
+        "",
+        "Redis 7 or Valkey 8 or later, such as redis://host:6379/0 or unix:///run/valkey.sock?db=0. Empty: "
+        "embedded, as for the database.",
+        repr=False,
+    )
+    redis_key_prefix: str = _setting(
+        "Database and Redis",
+        "rowlock",
+        "First part of every key and channel, so that installations can share one Redis.",
+        pattern=r"^[a-z0-9_-]{1,40}$",
+    )
+    redis_timeout: PositiveDuration = _setting(
+        "Database and Redis",
+        _seconds(2),
+        "Longest wait for an answer of Redis; past it work goes on without.",
+    )
+
+    # -- Server --------------------------------------------------------------------------------------------
+    grpc_address: Annotated[str, AfterValidator(_address)] = _setting(
+        "Server",
+        "127.0.0.1:50051",
+        "Where gRPC is served, host:port. Use 0.0.0.0:50051 in a container.",
+        min_length=1,
+    )
+    admin_address: Address = _setting(
+        "Server",
+        "127.0.0.1:50052",
+        "Where channelz, health and reflection are served for operators, host:port; process N adds N to "
+        "the port. "
+        "Empty: nowhere. Keep it off public networks.",
+    )
+    metrics_address: Address = _setting(
+        "Server",
+        "127.0.0.1:9464",
+        "Where Prometheus metrics are served over HTTP, host:port; process N adds N to the port. Empty: "
+        "nowhere.",
+    )
+    processes: int = _setting(
+        "Server", 1, "Server processes on this machine; they share the gRPC port.", ge=1, le=256
+    )
+    process_index: int = _setting(
+        "Server", 0, "Number of this process, from 0. `rowlock up` and `rowlock serve` set it.", ge=0, le=255
+    )
+    roles: Annotated[frozenset[ServerRole], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        "Server",
+        frozenset(ServerRole),
+        "What a process answers, by commas: `api` (unary calls), `edge` (seat streams).",
+        min_length=1,
+    )
+    executor_threads: int = _setting(
+        "Server", 8, "Threads for blocking work, which is database work, per process.", ge=1, le=256
+    )
+    password_threads: int = _setting(
+        "Server",
+        2,
+        "Threads for password hashing, so that sign-in cannot starve booking, per process.",
+        ge=1,
+        le=64,
+    )
+    reflection: bool | None = _setting(
+        "Server", None, "Server reflection, for grpcurl. Unset: on in development, off in production."
+    )
+    max_receive_bytes: ByteSize = _setting(
+        "Server",
+        ByteSize(256 * 1024),
+        "Largest request, such as 256KiB; more is RESOURCE_EXHAUSTED.",
+        ge=4096,
+    )
+    max_concurrent_streams: int = _setting(
+        "Server", 1000, "Calls and streams open at once per connection.", ge=1, le=1_000_000
+    )
+    default_deadline: PositiveDuration = _setting(
+        "Server", _seconds(30), "Deadline of a unary call whose caller gave none."
+    )
+    drain_time: Duration = _setting(
+        "Server",
+        _seconds(20),
+        "On SIGTERM: how long calls under way may take to end. Streams are told to reconnect at once.",
+    )
+    keepalive_time: PositiveDuration = _setting(
+        "Server", _seconds(60), "A connection without traffic for so long is pinged."
+    )
+    keepalive_timeout: PositiveDuration = _setting(
+        "Server", _seconds(20), "A ping unanswered for so long ends the connection."
+    )
+    min_ping_interval: PositiveDuration = _setting(
+        "Server",
+        _seconds(10),
+        "Clients that ping more often without traffic are cut off; clients must use a longer interval.",
+    )
+    max_connection_age: PositiveDuration = _setting(
+        "Server", _minutes(30), "A connection is asked to reconnect at this age, so that load spreads again."
+    )
+    max_connection_age_grace: PositiveDuration = _setting(
+        "Server", _minutes(16), "What calls on such a connection get to end; longer than a stream may live."
+    )
+    tls_cert_file: Path | None = _setting(
+        "Server", None, "PEM certificate chain; together with the key turns TLS on."
+    )
+    tls_key_file: Path | None = _setting("Server", None, "PEM private key of the certificate.")
+    tls_client_ca_file: Path | None = _setting(
+        "Server",
+        None,
+        "PEM authorities; when given, clients must present a certificate of one of them (mTLS).",
+    )
+
+    # -- Booking -------------------------------------------------------------------------------------------
+    hold_duration: PositiveDuration = _setting(
+        "Booking",
+        _minutes(15),
+        "How long a booking is held for its customer, unless its performance says otherwise.",
+    )
+    max_hold_time: PositiveDuration = _setting(
+        "Booking", _minutes(30), "Longest hold of one booking, extensions included."
+    )
+    customer_limit: int = _setting(
+        "Booking",
+        4,
+        "Places one customer may hold or own of a performance, unless it says otherwise.",
+        ge=1,
+        le=1000,
+    )
+    refund_deadline: Duration = _setting(
+        "Booking",
+        timedelta(hours=3),
+        "No refund later than this before the start, unless a performance says so.",
+    )
+    require_verified_email: bool = _setting(
+        "Booking", False, "Whether a customer must have verified the e-mail address before holding seats."
+    )
+    request_result_retention: PositiveDuration = _setting(
+        "Booking", timedelta(hours=24), "How long a repeated `request_id` gets the first answer again."
+    )
+
+    # -- Seat ledger ---------------------------------------------------------------------------------------
+    ledger_batch_size: int = _setting("Seat ledger", 128, "Most commands in one transaction.", ge=1, le=1000)
+    ledger_batches_in_flight: int = _setting(
+        "Seat ledger", 1, "Transactions of the ledger at once, per process.", ge=1, le=64
+    )
+    ledger_scope: LedgerScope = _setting(
+        "Seat ledger",
+        LedgerScope.DATABASE,
+        "Which commands share a transaction: all of the `database`, or one `performance`'s (sharded "
+        "databases).",
+    )
+    ledger_queue_limit: int = _setting(
+        "Seat ledger",
+        2000,
+        "Most commands waiting in one process; beyond it calls are turned away at once with "
+        "RESOURCE_EXHAUSTED.",
+        ge=1,
+        le=1_000_000,
+    )
+
+    # -- Seat feed -----------------------------------------------------------------------------------------
+    stream_max_age: PositiveDuration = _setting(
+        "Seat feed", _minutes(15), "A stream ends itself at this age and tells its client to reconnect."
+    )
+    stream_age_jitter: float = _setting(
+        "Seat feed",
+        0.2,
+        "Share of that age by which a stream may end earlier, so that they do not end together.",
+        ge=0,
+        le=0.9,
+    )
+    stream_heartbeat: PositiveDuration = _setting(
+        "Seat feed", _seconds(15), "Longest silence on a stream: a heartbeat follows."
+    )
+    stream_pending_frames: int = _setting(
+        "Seat feed",
+        256,
+        "Frames that wait for a slow watcher; past them it gets one fresh snapshot instead.",
+        ge=1,
+        le=100_000,
+    )
+    stream_write_timeout: PositiveDuration = _setting(
+        "Seat feed", _seconds(20), "A watcher that takes nothing for so long is cut off."
+    )
+    stream_ring_frames: int = _setting(
+        "Seat feed", 2048, "Recent frames kept in memory per performance, for resumes.", ge=1, le=1_000_000
+    )
+    stream_poll_interval: PositiveDuration = _setting(
+        "Seat feed",
+        _seconds(1),
+        "How often revisions are compared with the database, in case Redis was silent.",
+    )
+    stream_token_check_interval: PositiveDuration = _setting(
+        "Seat feed", _seconds(30), "How often a stream checks that its token is neither expired nor revoked."
+    )
+    max_streams: int = _setting("Seat feed", 20_000, "Streams per process.", ge=1, le=1_000_000)
+    max_streams_per_account: int = _setting(
+        "Seat feed", 50, "Streams per customer or key, per process.", ge=1
+    )
+    change_log_retention: PositiveDuration = _setting(
+        "Seat feed", timedelta(hours=1), "How long changes can be resumed from; older: a fresh snapshot."
+    )
+
+    # -- Identity ------------------------------------------------------------------------------------------
+    jwt_issuer: str = _setting("Identity", "https://rowlock.dev", "`iss` of access tokens.", min_length=1)
+    jwt_audience: str = _setting("Identity", "rowlock", "`aud` of access tokens.", min_length=1)
+    jwt_private_key_file: Path | None = _setting(
+        "Identity",
+        None,
+        "PEM Ed25519 private key that signs access tokens. Unset: one is made under the data folder "
+        "(development).",
+    )
+    access_token_ttl: PositiveDuration = _setting("Identity", _minutes(15), "Validity of an access token.")
+    refresh_token_ttl: PositiveDuration = _setting(
+        "Identity", timedelta(days=30), "Validity of a refresh token."
+    )
+    refresh_reuse_window: Duration = _setting(
+        "Identity",
+        _seconds(10),
+        "A refresh token presented again within this time gets the same successor (a lost answer); "
+        "later it counts "
+        "as stolen and ends the session.",
+    )
+    email_verification_ttl: PositiveDuration = _setting(
+        "Identity", timedelta(hours=24), "Validity of an e-mail verification token."
+    )
+    password_reset_ttl: PositiveDuration = _setting(
+        "Identity", _minutes(20), "Validity of a password reset token."
+    )
+    token_cache_size: int = _setting(
+        "Identity", 100_000, "Verified access tokens remembered per process.", ge=0, le=10_000_000
+    )
+    revocation_poll_interval: PositiveDuration = _setting(
+        "Identity", _seconds(5), "How often a process reads which sessions were revoked."
+    )
+
+    # -- Rate limits ---------------------------------------------------------------------------------------
+    rate_limits: bool = _setting("Rate limits", True, "Whether rate limits apply.")
+    rate_limit_account: Rate = _setting("Rate limits", "600/minute", "Calls per account.")
+    rate_limit_address: Rate = _setting("Rate limits", "6000/minute", "Calls per network address.")
+    rate_limit_credentials: Rate = _setting(
+        "Rate limits", "30/minute", "Sign-ups, log-ins and password resets per network address."
+    )
+
+    # -- Payments ------------------------------------------------------------------------------------------
+    payment_provider: str = _setting(
+        "Payments", "simulator", "Provider of new payments: `simulator`.", pattern=r"^simulator$"
+    )
+    payment_call_timeout: PositiveDuration = _setting(
+        "Payments",
+        _seconds(10),
+        "Longest wait for one answer of the provider; past it the outcome is unknown.",
+    )
+    payment_max_time: PositiveDuration = _setting(
+        "Payments", _minutes(10), "A payment keeps its hold alive for at most this long."
+    )
+    payment_resolve_interval: PositiveDuration = _setting(
+        "Payments",
+        _seconds(5),
+        "First wait before an unknown outcome is asked for again; it doubles up to 5 min.",
+    )
+    simulator_success_rate: float = _setting(
+        "Payments", 0.8, "Share of simulated payments that succeed when no outcome was scripted.", ge=0, le=1
+    )
+    simulator_delay: Duration = _setting("Payments", timedelta(0), "How long the simulator takes to answer.")
+
+    # -- Workers -------------------------------------------------------------------------------------------
+    worker_processes: int = _setting("Workers", 1, "Worker processes on this machine.", ge=1, le=64)
+    worker_threads: int = _setting("Workers", 4, "Threads per worker process.", ge=1, le=64)
+    expiry_sweep_interval: PositiveDuration = _setting(
+        "Workers", _seconds(1), "How often expired holds are looked for."
+    )
+    payment_sweep_interval: PositiveDuration = _setting(
+        "Workers", _seconds(2), "How often payments that are due are looked for."
+    )
+    change_log_sweep_interval: PositiveDuration = _setting(
+        "Workers", _seconds(60), "How often the change log is trimmed."
+    )
+    housekeeping_interval: PositiveDuration = _setting(
+        "Workers", _minutes(10), "How often old request results, tokens and sessions are deleted."
+    )
+    sweep_batch_size: int = _setting("Workers", 500, "Most rows that one sweep takes.", ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _agree_with_each_other(self) -> Self:
+        if self.max_hold_time < self.hold_duration:
+            raise ValueError(
+                f"{PREFIX}MAX_HOLD_TIME ({self.max_hold_time}) must not be shorter than "
+                f"{PREFIX}HOLD_DURATION ({self.hold_duration})"
+            )
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE must be given together")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError(
+                f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE"
+            )
+        if self.max_connection_age_grace <= self.stream_max_age:
+            raise ValueError(
+                f"{PREFIX}MAX_CONNECTION_AGE_GRACE ({self.max_connection_age_grace}) must be longer than "
+                f"{PREFIX}STREAM_MAX_AGE ({self.stream_max_age}), or connections are cut under living streams"
+            )
+        if self.environment is Environment.PRODUCTION:
+            missing = [
+                variable_name(name)
+                for name in ("database_url", "redis_url", "jwt_private_key_file")
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(f"{PREFIX}ENVIRONMENT=production needs {', '.join(missing)}")
+        return self
+
+    @property
+    def reflection_enabled(self) -> bool:
+        """Whether server reflection is on: as set, otherwise only in development."""
+        if self.reflection is not None:
+            return self.reflection
+        return self.environment is Environment.DEVELOPMENT
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a field: `hold_duration` → `ROWLOCK_HOLD_DURATION`."""
+    return PREFIX + field.upper()
+
+
+def load_settings(env_file: Path | str | None = ".env", **overrides: Any) -> Settings:  # noqa: ANN401
+    """Read the settings from the environment and, under it, from `env_file`.
+
+    Args:
+        env_file: a file of `NAME=value` lines that the environment overrides; None or absent: none.
+        overrides: fields that win over both, such as those given on the command line.
+
+    Raises:
+        SettingsError: with one line per wrong value.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per wrong value: the variable, what it was, what is accepted, what the setting means."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        message = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            lines.append(message)
+            continue
+        name = str(fault["loc"][0])
+        field = Settings.model_fields[name]
+        # Settings that may carry a password are never echoed.
+        given = f"={fault.get('input')!r}" if field.repr else ""
+        lines.append(f"{variable_name(name)}{given}: {message[:1].lower()}{message[1:]}. {field.description}")
+    return "\n".join(lines)
