@@ -1,0 +1,129 @@
+"""The connection pool and the one function that commits.
+
+Domain functions are synchronous and take a ``Session``; ``Database.transaction`` runs them on a bounded executor,
+so that psycopg2 never blocks the event loop, commits once, and repeats them when PostgreSQL asks for it
+(a serialization failure or a deadlock). So a domain function may run several times and must have no effect
+outside its session.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from typing import Final, TypeVar
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from server.errors import DeadlineExceeded, Unavailable
+
+T = TypeVar("T")
+
+deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+"""When the current call must have ended, by ``time.monotonic()``; passed to PostgreSQL as statement_timeout."""
+
+_REPEATABLE: Final = frozenset({"40001", "40P01"})
+_CANCELLED_BY_TIMEOUT: Final = "57014"
+_ATTEMPTS: Final = 5
+
+
+class Database:
+    """A pool of connections to one PostgreSQL and the threads that use them.
+
+    Args:
+        url: an SQLAlchemy URL; ``postgresql://`` and ``postgres://`` are read as ``postgresql+psycopg2://``.
+        threads: how many transactions may run at once; also the size of the pool.
+        pool_wait: seconds to wait for a connection before the caller is told to come back.
+    """
+
+    def __init__(self, url: str, *, threads: int = 16, pool_wait: float = 5.0) -> None:
+        self.url = driver_url(url)
+        self.engine: Engine = create_engine(
+            self.url,
+            pool_size=threads,
+            max_overflow=2,
+            pool_timeout=pool_wait,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            connect_args={"application_name": "rowlock", "connect_timeout": 5, "options": "-c jit=off"},
+        )
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="db")
+
+    async def transaction(self, fn: Callable[[Session], T]) -> T:
+        """Run ``fn`` in a transaction on the executor, commit, and return its result.
+
+        Raises:
+            Unavailable: PostgreSQL cannot be reached or has no connection to give.
+            DeadlineExceeded: the caller's deadline passed first; nothing was committed.
+        """
+        return await self._on_executor(lambda: self.run_transaction(fn))
+
+    async def read(self, fn: Callable[[Session], T]) -> T:
+        """Like ``transaction`` for work that only reads: it sees one snapshot and cannot write."""
+        return await self._on_executor(lambda: self._attempt(fn, read_only=True))
+
+    def run_transaction(self, fn: Callable[[Session], T]) -> T:
+        """The synchronous form of ``transaction``, for commands and tests."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._attempt(fn, read_only=False)
+            except DBAPIError as error:
+                if sqlstate(error) not in _REPEATABLE or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Wait for running transactions and close every connection."""
+        self._executor.shutdown(wait=True)
+        self.engine.dispose()
+
+    async def _on_executor(self, work: Callable[[], T]) -> T:
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(work))
+
+    def _attempt(self, fn: Callable[[Session], T], *, read_only: bool) -> T:
+        try:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                if read_only:
+                    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                limit_by_deadline(session)
+                return fn(session)
+        except PoolTimeout as error:
+            raise Unavailable("OVERLOADED", "every database connection is busy", retry_after=1) from error
+        except OperationalError as error:
+            if sqlstate(error) == _CANCELLED_BY_TIMEOUT and deadline.get() is not None:
+                raise DeadlineExceeded("DEADLINE", "the deadline passed while the database worked") from error
+            if sqlstate(error) in _REPEATABLE:
+                raise
+            raise Unavailable(
+                "DATABASE_UNAVAILABLE", "the database cannot be reached", retry_after=1
+            ) from error
+
+
+def limit_by_deadline(session: Session) -> None:
+    """Let PostgreSQL cancel this transaction's statements when the caller's deadline passes."""
+    end = deadline.get()
+    if end is None:
+        return
+    left = end - time.monotonic()
+    if left <= 0:
+        raise DeadlineExceeded("DEADLINE", "the deadline passed before the work began")
+    session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(left * 1000))}"))
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's five-character code of a failed statement, or None where the connection itself failed."""
+    return getattr(error.orig, "pgcode", None)
+
+
+def driver_url(url: str) -> str:
+    """Name the driver in full: SQLAlchemy 2.1 would take a bare ``postgresql://`` for psycopg 3."""
+    for bare in ("postgresql://", "postgres://"):
+        if url.startswith(bare):
+            return "postgresql+psycopg2://" + url.removeprefix(bare)
+    return url

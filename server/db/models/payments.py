@@ -1,0 +1,77 @@
+"""Money in, money out. Rows are never deleted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, Integer, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.models.base import Base, EnumNumber
+from server.states import PaymentState, Provider, RefundState
+
+
+class Payment(Base):
+    """One attempt to pay for a booking. ``next_attempt_time`` is the schedule that the sweeper reads."""
+
+    __tablename__ = "payments"
+
+    performance_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID]
+    customer_id: Mapped[UUID]
+    provider: Mapped[Provider] = mapped_column(EnumNumber(Provider))
+    state: Mapped[PaymentState] = mapped_column(EnumNumber(PaymentState))
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    provider_reference: Mapped[str | None] = mapped_column(Text)
+    approval_uri: Mapped[str | None] = mapped_column(Text)
+    return_uri: Mapped[str | None] = mapped_column(Text)
+    error_reason: Mapped[str | None] = mapped_column(Text)
+    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default="false")
+    next_attempt_time: Mapped[datetime | None]
+    attempt_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    complete_time: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("amount >= 0", name="amount"),
+        Index(
+            "uq_payments_open",
+            "performance_id",
+            "booking_id",
+            unique=True,
+            postgresql_where="state IN (1, 2, 3, 7)",
+        ),
+        Index("ix_payments_booking", "performance_id", "booking_id", "create_time"),
+        Index("ix_payments_customer", "customer_id", "create_time"),
+        Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
+    )
+
+
+class Refund(Base):
+    """Money that goes back: asked for, worked on, done, or failed and waiting for staff."""
+
+    __tablename__ = "refunds"
+
+    performance_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID]
+    payment_id: Mapped[UUID]
+    state: Mapped[RefundState] = mapped_column(EnumNumber(RefundState))
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    provider_reference: Mapped[str | None] = mapped_column(Text)
+    error_reason: Mapped[str | None] = mapped_column(Text)
+    next_attempt_time: Mapped[datetime | None]
+    attempt_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    complete_time: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        Index("ix_refunds_payment", "performance_id", "payment_id"),
+        Index("ix_refunds_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
+    )

@@ -1,0 +1,183 @@
+"""Resource names: the one place that takes them apart and puts them together.
+
+A name is a path such as ``performances/42/bookings/0190…``. Numbers name what staff create, UUIDs what customers
+create. A name that does not have its shape raises ``InvalidArgument`` with the field that carried it.
+"""
+
+import re
+from typing import Final
+from uuid import UUID
+
+from server.errors import InvalidArgument
+
+_NUMBER = r"[1-9][0-9]{0,18}"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+MAX_ID: Final = 2**63 - 1
+
+_CATEGORY = re.compile(rf"categories/({_NUMBER})")
+_VENUE = re.compile(rf"venues/({_NUMBER})")
+_SEAT_MAP = re.compile(rf"venues/({_NUMBER})/seatMaps/({_NUMBER})")
+_EVENT = re.compile(rf"events/({_NUMBER})")
+_PERFORMANCE = re.compile(rf"performances/({_NUMBER})")
+_TICKET_TYPE = re.compile(rf"performances/({_NUMBER})/ticketTypes/({_NUMBER})")
+_USER = re.compile(rf"users/({_UUID})")
+_API_KEY = re.compile(rf"users/({_UUID}|me)/apiKeys/({_UUID})")
+_BOOKING = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})")
+_TICKET = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/tickets/({_UUID})")
+_PAYMENT = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})")
+_REFUND = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})/refunds/({_UUID})")
+
+ME: Final = "users/me"
+ANY_PERFORMANCE: Final = "performances/-"
+
+
+def _match(pattern: re.Pattern[str], name: str, field: str, shape: str) -> tuple[str, ...]:
+    found = pattern.fullmatch(name)
+    if found is None:
+        raise InvalidArgument.of(field, f"must look like {shape}")
+    return found.groups()
+
+
+def _number(text: str, field: str) -> int:
+    value = int(text)
+    if value > MAX_ID:
+        raise InvalidArgument.of(field, "the number in the name is too large")
+    return value
+
+
+def parse_category(name: str, field: str = "name") -> int:
+    """``categories/{number}`` to its number."""
+    return _number(_match(_CATEGORY, name, field, "categories/{category}")[0], field)
+
+
+def parse_venue(name: str, field: str = "name") -> int:
+    """``venues/{number}`` to its number."""
+    return _number(_match(_VENUE, name, field, "venues/{venue}")[0], field)
+
+
+def parse_seat_map(name: str, field: str = "name") -> tuple[int, int]:
+    """``venues/{number}/seatMaps/{number}`` to (venue, seat map)."""
+    venue, seat_map = _match(_SEAT_MAP, name, field, "venues/{venue}/seatMaps/{map}")
+    return _number(venue, field), _number(seat_map, field)
+
+
+def parse_event(name: str, field: str = "name") -> int:
+    """``events/{number}`` to its number."""
+    return _number(_match(_EVENT, name, field, "events/{event}")[0], field)
+
+
+def parse_performance(name: str, field: str = "name") -> int:
+    """``performances/{number}`` to its number."""
+    return _number(_match(_PERFORMANCE, name, field, "performances/{performance}")[0], field)
+
+
+def parse_ticket_type(name: str, field: str = "name") -> tuple[int, int]:
+    """``performances/{number}/ticketTypes/{number}`` to (performance, ticket type)."""
+    performance, kind = _match(_TICKET_TYPE, name, field, "performances/{performance}/ticketTypes/{type}")
+    return _number(performance, field), _number(kind, field)
+
+
+def parse_user(name: str, me: UUID | None = None, field: str = "name") -> UUID:
+    """``users/{uuid}``, or ``users/me`` where the caller is known, to the user's id."""
+    if name == ME and me is not None:
+        return me
+    return UUID(_match(_USER, name, field, "users/{user} or users/me")[0])
+
+
+def parse_api_key(name: str, me: UUID | None = None, field: str = "name") -> tuple[UUID, UUID]:
+    """``users/{user}/apiKeys/{key}`` to (user, key)."""
+    user, key = _match(_API_KEY, name, field, "users/{user}/apiKeys/{key}")
+    return parse_user(f"users/{user}", me, field), UUID(key)
+
+
+def parse_booking(name: str, field: str = "name") -> tuple[int, UUID]:
+    """``performances/{number}/bookings/{uuid}`` to (performance, booking)."""
+    performance, booking = _match(_BOOKING, name, field, "performances/{performance}/bookings/{booking}")
+    return _number(performance, field), UUID(booking)
+
+
+def parse_ticket(name: str, field: str = "name") -> tuple[int, UUID, UUID]:
+    """``…/bookings/{uuid}/tickets/{uuid}`` to (performance, booking, ticket)."""
+    performance, booking, ticket = _match(
+        _TICKET, name, field, "performances/{performance}/bookings/{booking}/tickets/{ticket}"
+    )
+    return _number(performance, field), UUID(booking), UUID(ticket)
+
+
+def parse_payment(name: str, field: str = "name") -> tuple[int, UUID, UUID]:
+    """``…/bookings/{uuid}/payments/{uuid}`` to (performance, booking, payment)."""
+    performance, booking, payment = _match(
+        _PAYMENT, name, field, "performances/{performance}/bookings/{booking}/payments/{payment}"
+    )
+    return _number(performance, field), UUID(booking), UUID(payment)
+
+
+def parse_refund(name: str, field: str = "name") -> tuple[int, UUID, UUID, UUID]:
+    """``…/payments/{uuid}/refunds/{uuid}`` to (performance, booking, payment, refund)."""
+    performance, booking, payment, refund = _match(
+        _REFUND,
+        name,
+        field,
+        "performances/{performance}/bookings/{booking}/payments/{payment}/refunds/{refund}",
+    )
+    return _number(performance, field), UUID(booking), UUID(payment), UUID(refund)
+
+
+def category(category_id: int) -> str:
+    """Name of a category."""
+    return f"categories/{category_id}"
+
+
+def venue(venue_id: int) -> str:
+    """Name of a venue."""
+    return f"venues/{venue_id}"
+
+
+def seat_map(venue_id: int, seat_map_id: int) -> str:
+    """Name of a seat map."""
+    return f"venues/{venue_id}/seatMaps/{seat_map_id}"
+
+
+def event(event_id: int) -> str:
+    """Name of an event."""
+    return f"events/{event_id}"
+
+
+def performance(performance_id: int) -> str:
+    """Name of a performance."""
+    return f"performances/{performance_id}"
+
+
+def ticket_type(performance_id: int, ticket_type_id: int) -> str:
+    """Name of a ticket type."""
+    return f"performances/{performance_id}/ticketTypes/{ticket_type_id}"
+
+
+def user(user_id: UUID) -> str:
+    """Name of a user."""
+    return f"users/{user_id}"
+
+
+def api_key(user_id: UUID, key_id: UUID) -> str:
+    """Name of an API key."""
+    return f"users/{user_id}/apiKeys/{key_id}"
+
+
+def booking(performance_id: int, booking_id: UUID) -> str:
+    """Name of a booking."""
+    return f"performances/{performance_id}/bookings/{booking_id}"
+
+
+def ticket(performance_id: int, booking_id: UUID, ticket_id: UUID) -> str:
+    """Name of a ticket."""
+    return f"{booking(performance_id, booking_id)}/tickets/{ticket_id}"
+
+
+def payment(performance_id: int, booking_id: UUID, payment_id: UUID) -> str:
+    """Name of a payment."""
+    return f"{booking(performance_id, booking_id)}/payments/{payment_id}"
+
+
+def refund(performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: UUID) -> str:
+    """Name of a refund."""
+    return f"{payment(performance_id, booking_id, payment_id)}/refunds/{refund_id}"

@@ -1,0 +1,112 @@
+"""Every state, role and kind that a row can carry: the same numbers in the database and on the wire."""
+
+from enum import IntEnum, StrEnum
+
+
+class Role(IntEnum):
+    """People are CUSTOMER, STAFF or ADMIN; devices and partners sign in with API keys."""
+
+    CUSTOMER = 1
+    STAFF = 2
+    ADMIN = 3
+    KIOSK = 4
+    GATE = 5
+    PARTNER = 6
+
+
+class EventState(IntEnum):
+    """Only a PUBLISHED event is seen by customers and sold."""
+
+    DRAFT = 1
+    PUBLISHED = 2
+    CANCELLED = 3
+
+
+class PerformanceState(IntEnum):
+    """A cancelled performance sells nothing."""
+
+    SCHEDULED = 1
+    CANCELLED = 2
+
+
+class SeatState(IntEnum):
+    """What a screen shows for one place."""
+
+    AVAILABLE = 1
+    HELD = 2
+    SOLD = 3
+    BLOCKED = 4
+
+
+class BookingState(IntEnum):
+    """The life of a booking. CANCELLED and EXPIRED are final (RELIABILITY S6)."""
+
+    HELD = 1
+    CONFIRMED = 2
+    CANCELLED = 3
+    EXPIRED = 4
+
+
+class ConfirmedBy(IntEnum):
+    """How a booking was paid for: through a provider, or at the box office."""
+
+    PROVIDER = 1
+    CASH = 2
+    COMP = 3
+
+
+class TicketState(IntEnum):
+    """The life of a ticket."""
+
+    VALID = 1
+    CHECKED_IN = 2
+    VOID = 3
+
+
+class CommandKind(StrEnum):
+    """What the append-only command log calls each command."""
+
+    HOLD = "hold"
+    ADD = "add"
+    REMOVE = "remove"
+    EXTEND = "extend"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+class Provider(IntEnum):
+    """Who moves the money."""
+
+    SIMULATOR = 1
+    PAYPAL = 2
+    STRIPE = 3
+
+
+class PaymentState(IntEnum):
+    """The life of a payment."""
+
+    CREATED = 1
+    REQUIRES_ACTION = 2
+    PROCESSING = 3
+    SUCCEEDED = 4
+    FAILED = 5
+    CANCELLED = 6
+    UNKNOWN = 7
+
+
+OPEN_STATES = frozenset(
+    {PaymentState.CREATED, PaymentState.REQUIRES_ACTION, PaymentState.PROCESSING, PaymentState.UNKNOWN}
+)
+"""A booking has at most one payment in one of these states."""
+
+
+class RefundState(IntEnum):
+    """The life of a refund."""
+
+    REQUESTED = 1
+    PROCESSING = 2
+    SUCCEEDED = 3
+    FAILED = 4
