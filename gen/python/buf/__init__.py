@@ -1,0 +1,1 @@
+"""Generated from protos/ (buf). Do not edit."""

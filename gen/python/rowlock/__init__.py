@@ -1,0 +1,1 @@
+"""Generated from protos/ (rowlock). Do not edit."""

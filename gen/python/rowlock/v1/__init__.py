@@ -1,0 +1,1 @@
+"""Generated from protos/ (rowlock/v1). Do not edit."""

@@ -1,0 +1,193 @@
+"""Generate the code under `gen/` from the contract in `protos/`, and check both.
+
+    python scripts/gen.py            Python code and stubs (what the server and the client library import)
+    python scripts/gen.py --go       the Go code, the REST gateway and the OpenAPI document as well
+    python scripts/gen.py --check    write nothing; fail if the committed Python code is not what protos/ gives
+    python scripts/gen.py --lint     buf lint, buf format and buf breaking
+    python scripts/gen.py --release  remember today's contract as released: --lint compares with it from now on
+
+Everything comes from pinned wheels (uv.lock) and pinned Go modules (`GO_PLUGINS`); nothing is asked of a schema
+registry. `buf/validate/validate.proto` is not kept in this repository: its descriptor is taken out of the
+installed `protovalidate` wheel, so that the rules in the protos and the code that runs them are one version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+GEN = ROOT / "gen"
+TOOLS = ROOT / ".tools"
+RELEASED = PROTOS / "released.binpb"
+GO_MODULE = "github.com/rowlock/rowlock/gen/go"
+GO_PLUGINS = {
+    "google.golang.org/protobuf/cmd/protoc-gen-go": "v1.36.11",
+    "google.golang.org/grpc/cmd/protoc-gen-go-grpc": "v1.6.0",
+    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway": "v2.27.4",
+    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2": "v2.27.4",
+}
+
+
+def main() -> int:
+    """Do what the arguments ask; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for flag in ("go", "check", "lint", "release"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    wanted = parser.parse_args()
+    if wanted.check:
+        return check()
+    if wanted.lint:
+        return lint()
+    if wanted.release:
+        shutil.copyfile(image(), RELEASED)
+        return 0
+    generate_python(GEN / "python")
+    if wanted.go:
+        generate_go()
+    return 0
+
+
+def sources() -> list[str]:
+    """The contract's files, as paths below `protos/`, in a fixed order."""
+    return sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+
+
+def protoc(*arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run the protoc of grpcio-tools on `arguments`; every import of the contract is on its path."""
+    import google.api
+    import grpc_tools
+
+    packages = Path(next(iter(google.api.__path__))).parents[1]
+    includes = (PROTOS, Path(grpc_tools.__path__[0]) / "_proto", packages)
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={validate_descriptor()}"]
+    subprocess.run([*command, *(f"-I{folder}" for folder in includes), *arguments], check=True, env=env)
+
+
+def validate_descriptor() -> Path:
+    """A descriptor set that holds buf/validate/validate.proto, taken from the protovalidate wheel."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+    from protovalidate._gen.buf.validate import validate_pb
+
+    path = TOOLS / "validate.binpb"
+    path.parent.mkdir(exist_ok=True)
+    file = FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
+    path.write_bytes(FileDescriptorSet(file=[file]).SerializeToString(deterministic=True))
+    return path
+
+
+def generate_python(target: Path) -> None:
+    """Replace the packages `rowlock` and `buf` under `target`: messages, services and their type stubs."""
+    for package in ("rowlock", "buf"):
+        shutil.rmtree(target / package, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    protoc(
+        f"--python_out={target}",
+        f"--mypy_out=quiet:{target}",
+        *("buf/validate/validate.proto", *sources()),
+        env=env,
+    )
+    protoc(f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}", *sources(), env=env)
+    for stub in target.rglob("*_pb2_grpc.py*"):
+        if "Servicer" not in stub.read_text():
+            stub.unlink()  # a file without a service gives an empty module
+    for package in ("rowlock", "rowlock/v1", "buf", "buf/validate"):
+        (target / package / "__init__.py").write_text(f'"""Generated from protos/ ({package}). Do not edit."""\n')
+    for package in ("rowlock", "buf"):
+        (target / package / "py.typed").touch()
+
+
+def generate_go() -> None:
+    """Replace gen/go (messages, services, the REST gateway) and gen/openapi; then compile the Go code."""
+    go = shutil.which("go") or str(Path(sys.executable).parent / "go")
+    binaries = TOOLS / "bin"
+    env = {**os.environ, "GOBIN": str(binaries), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
+    for plugin, version in GO_PLUGINS.items():
+        if not (binaries / Path(plugin).name).exists():
+            subprocess.run([go, "install", f"{plugin}@{version}"], check=True, env=env)
+    target, openapi = GEN / "go", GEN / "openapi"
+    shutil.rmtree(target / "rowlock", ignore_errors=True)
+    shutil.rmtree(openapi, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    openapi.mkdir(parents=True)
+    protoc(
+        f"--go_out=module={GO_MODULE}:{target}",
+        f"--go-grpc_out=module={GO_MODULE}:{target}",
+        f"--grpc-gateway_out=module={GO_MODULE}:{target}",
+        f"--openapiv2_out=allow_merge=true,merge_file_name=rowlock:{openapi}",
+        *sources(),
+        env=env,
+    )
+    if not (target / "go.mod").exists():
+        subprocess.run([go, "mod", "init", GO_MODULE], check=True, env=env, cwd=target)
+    subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
+    subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
+    (GEN / "protos.sha256").write_text(fingerprint() + "\n")
+
+
+def fingerprint() -> str:
+    """A hash of the contract, kept beside the Go code: tells stale from fresh where there is no Go."""
+    digest = hashlib.sha256()
+    for name in sources():
+        digest.update(name.encode() + b"\0" + (PROTOS / name).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def check() -> int:
+    """Compare the committed code with what `protos/` gives now; name every file that differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh, kept = Path(folder), GEN / "python"
+        generate_python(fresh)
+        names = {path.relative_to(base) for base in (fresh, kept) for path in base.rglob("*") if path.is_file()}
+        stale = [name for name in sorted(names) if name.suffix != ".pyc" and not same(fresh / name, kept / name)]
+    for name in stale:
+        print(f"stale: gen/python/{name}")
+    recorded = GEN / "protos.sha256"
+    go_stale = not recorded.exists() or recorded.read_text().strip() != fingerprint()
+    if go_stale:
+        print("stale: gen/go, gen/openapi (python scripts/gen.py --go)")
+    if stale or go_stale:
+        print("run `make gen` and commit the result")
+    return 1 if stale or go_stale else 0
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether both files exist with the same bytes."""
+    return one.exists() and other.exists() and filecmp.cmp(one, other, shallow=False)
+
+
+def image() -> Path:
+    """The contract as one descriptor set with its imports and comments, which is what buf reads."""
+    path = TOOLS / "rowlock.binpb"
+    protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={path}", *sources())
+    return path
+
+
+def lint() -> int:
+    """Run buf's linter, formatter and breaking-change check; return 1 if any of them objects.
+
+    The contract is compared with `protos/released.binpb`, a file that moves only with --release. A commit of the
+    history would not do: a shallow clone has none to compare with.
+    """
+    buf = str(Path(sys.executable).parent / "buf")
+    built = str(image())
+    commands = [
+        [buf, "lint", built, "--config", "buf.yaml"],
+        [buf, "format", "protos", "--diff", "--exit-code"],
+    ]
+    if RELEASED.exists():
+        commands.append([buf, "breaking", built, "--against", str(RELEASED), "--config", "buf.yaml"])
+    return max(subprocess.run(command, check=False, cwd=ROOT).returncode and 1 for command in commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
