@@ -139,7 +139,7 @@ Rate = Annotated[str, AfterValidator(_rate)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
-def _setting(group: str, default: object, description: str, **constraints: Any) -> Any:  # noqa: ANN401
+def _setting(group: str, default: object, description: str, **constraints: Any) -> Any:
     """Declare one setting; `group` is its heading in the documentation.
 
     The return type is `Any` because pydantic replaces the value by what the annotation says.
@@ -551,7 +551,7 @@ def variable_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load_settings(env_file: Path | str | None = ".env", **overrides: Any) -> Settings:  # noqa: ANN401
+def load_settings(env_file: Path | str | None = ".env", **overrides: Any) -> Settings:
     """Read the settings from the environment and, under it, from `env_file`.
 
     Args:
