@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rowlock/v1/stream.proto\x12\nrowlock.v1\"\x0b\n\tHeartbeat\"\xb5\x01\n\tReconnect\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.rowlock.v1.Reconnect.Reason\"z\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nREASON_AGE\x10\x01\x12\x10\n\x0cREASON_DRAIN\x10\x02\x12\x10\n\x0cREASON_TOKEN\x10\x03\x12\x0f\n\x0bREASON_SLOW\x10\x04\x12\x13\n\x0fREASON_FINISHED\x10\x05\x42\x38Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rowlock/v1/stream.proto\x12\nrowlock.v1\"\x0b\n\tHeartbeat\"\x92\x01\n\tReconnect\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.rowlock.v1.Reconnect.Reason\"W\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x07\n\x03\x41GE\x10\x01\x12\t\n\x05\x44RAIN\x10\x02\x12\t\n\x05TOKEN\x10\x03\x12\x08\n\x04SLOW\x10\x04\x12\x0c\n\x08\x46INISHED\x10\x05\x42\x38Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEARTBEAT']._serialized_start=39
   _globals['_HEARTBEAT']._serialized_end=50
   _globals['_RECONNECT']._serialized_start=53
-  _globals['_RECONNECT']._serialized_end=234
+  _globals['_RECONNECT']._serialized_end=199
   _globals['_RECONNECT_REASON']._serialized_start=112
-  _globals['_RECONNECT_REASON']._serialized_end=234
+  _globals['_RECONNECT_REASON']._serialized_end=199
 # @@protoc_insertion_point(module_scope)

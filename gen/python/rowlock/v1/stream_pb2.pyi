@@ -52,15 +52,15 @@ class Reconnect(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         REASON_UNSPECIFIED: Reconnect._Reason.ValueType  # 0
         """Not used."""
-        REASON_AGE: Reconnect._Reason.ValueType  # 1
+        AGE: Reconnect._Reason.ValueType  # 1
         """The stream has lived long enough: streams are finite, about 15 minutes. Open it again at once."""
-        REASON_DRAIN: Reconnect._Reason.ValueType  # 2
+        DRAIN: Reconnect._Reason.ValueType  # 2
         """This server is stopping. Open the stream again at once: it will reach another server."""
-        REASON_TOKEN: Reconnect._Reason.ValueType  # 3
+        TOKEN: Reconnect._Reason.ValueType  # 3
         """The access token ends or was revoked. Get a new one (AuthService.RefreshToken), then open the stream again."""
-        REASON_SLOW: Reconnect._Reason.ValueType  # 4
+        SLOW: Reconnect._Reason.ValueType  # 4
         """The caller reads too slowly. Open the stream again; it starts from a snapshot."""
-        REASON_FINISHED: Reconnect._Reason.ValueType  # 5
+        FINISHED: Reconnect._Reason.ValueType  # 5
         """There will be no more news: what was watched has reached its last state. Do not open the stream again."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
@@ -68,15 +68,15 @@ class Reconnect(_message.Message):
 
     REASON_UNSPECIFIED: Reconnect.Reason.ValueType  # 0
     """Not used."""
-    REASON_AGE: Reconnect.Reason.ValueType  # 1
+    AGE: Reconnect.Reason.ValueType  # 1
     """The stream has lived long enough: streams are finite, about 15 minutes. Open it again at once."""
-    REASON_DRAIN: Reconnect.Reason.ValueType  # 2
+    DRAIN: Reconnect.Reason.ValueType  # 2
     """This server is stopping. Open the stream again at once: it will reach another server."""
-    REASON_TOKEN: Reconnect.Reason.ValueType  # 3
+    TOKEN: Reconnect.Reason.ValueType  # 3
     """The access token ends or was revoked. Get a new one (AuthService.RefreshToken), then open the stream again."""
-    REASON_SLOW: Reconnect.Reason.ValueType  # 4
+    SLOW: Reconnect.Reason.ValueType  # 4
     """The caller reads too slowly. Open the stream again; it starts from a snapshot."""
-    REASON_FINISHED: Reconnect.Reason.ValueType  # 5
+    FINISHED: Reconnect.Reason.ValueType  # 5
     """There will be no more news: what was watched has reached its last state. Do not open the stream again."""
 
     REASON_FIELD_NUMBER: _builtins.int
