@@ -1,0 +1,102 @@
+"""Run a mutating request once, however often it is sent.
+
+The answer is stored under (scope, ``request_id``) in the transaction that has the effect, so either both exist or
+neither does. The row is claimed *before* the work: a second call with the same id waits on the unique index until
+the first one commits (and then gets its answer) or rolls back (and then does the work itself). A refused request
+leaves no row, so it may be mended and sent again.
+
+The seat ledger keeps its own results, with its own rows; this is for everything else.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from server.db.engine import Database
+from server.db.models.accounts import RequestResult
+from server.errors import FieldFault, InvalidArgument
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+async def once(
+    database: Database,
+    request: Message,
+    answer: type[Answer],
+    work: Callable[[Session], Answer],
+    *,
+    scope: str,
+    key: bytes = b"",
+    keep: Callable[[Answer], Answer] | None = None,
+) -> Answer:
+    """Run ``work`` in a transaction and return its answer; give the first answer again to a repeated request.
+
+    Example::
+
+        caller_ = caller()
+        return await once(database, request, Category, lambda s: to_category(create(s, title)), scope=caller_.scope)
+
+    Args:
+        database: where to run.
+        request: the request with its ``request_id``; an empty one means that nothing is remembered.
+        answer: the type of the answer, by which a stored one is read.
+        work: does everything in the session it is given and makes the answer. It may run again when PostgreSQL
+            asks for a retry, so it must have no effect elsewhere.
+        scope: whose ids these are: ``caller().scope``, or the address of an anonymous caller.
+        key: at most 64 secret bytes, for requests that hold a password: without them the fingerprint would be a
+            fast way to try passwords for whoever reads the table.
+        keep: makes what is stored from the answer, where the answer holds a secret that must not be.
+
+    Raises:
+        InvalidArgument: REQUEST_ID_REUSED, the id came earlier with another request.
+        RowlockError: whatever ``work`` raises; then nothing is stored.
+    """
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    if not request_id:
+        return await database.transaction(work)
+    mark = fingerprint(request, key)
+
+    def remembered(session: Session) -> Answer:
+        claim = insert(RequestResult).values(scope=scope, request_id=request_id, fingerprint=mark, answer=b"")
+        if session.execute(claim.on_conflict_do_nothing().returning(RequestResult.scope)).first() is None:
+            return answer.FromString(_stored(session, scope, request_id, mark))
+        made = work(session)
+        stored = made if keep is None else keep(made)
+        session.execute(
+            update(RequestResult)
+            .where(RequestResult.scope == scope, RequestResult.request_id == request_id)
+            .values(answer=stored.SerializeToString())
+        )
+        return made
+
+    return await database.transaction(remembered)
+
+
+def fingerprint(request: Message, key: bytes = b"") -> bytes:
+    """32 bytes that differ whenever the request's type or any of its fields differs.
+
+    Every RPC has a request type of its own, so the type says the method.
+    """
+    digest = hashlib.blake2b(request.DESCRIPTOR.full_name.encode() + b"\0", digest_size=32, key=key)
+    digest.update(request.SerializeToString(deterministic=True))
+    return digest.digest()
+
+
+def _stored(session: Session, scope: str, request_id: str, mark: bytes) -> bytes:
+    row = session.execute(
+        select(RequestResult.fingerprint, RequestResult.answer).where(
+            RequestResult.scope == scope, RequestResult.request_id == request_id
+        )
+    ).one()
+    if row.fingerprint != mark:
+        raise InvalidArgument(
+            "REQUEST_ID_REUSED",
+            "this request_id was used for another request",
+            fields=[FieldFault("request_id", "was used for another request; take a new one")],
+        )
+    return bytes(row.answer)
