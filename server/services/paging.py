@@ -145,8 +145,8 @@ def _typed(value: object, kind: type) -> object:
             return time
     elif kind is int and type(value) is int and -(2**63) <= value < 2**63:
         return value
-    elif kind is str and isinstance(value, str) and "\0" not in value and value.isprintable():
-        return value
+    elif kind is str and isinstance(value, str) and "\0" not in value:
+        return value.encode().decode()  # a lone surrogate is a ValueError
     raise _refused()
 
 
