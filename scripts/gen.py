@@ -14,7 +14,6 @@ installed `protovalidate` wheel, so that the rules in the protos and the code th
 from __future__ import annotations
 
 import argparse
-import filecmp
 import hashlib
 import os
 import shutil
@@ -22,6 +21,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import grpc_tools
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from protovalidate._gen.buf.validate import validate_pb
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
@@ -50,7 +53,13 @@ def main() -> int:
     if wanted.release:
         shutil.copyfile(image(), RELEASED)
         return 0
-    generate_python(GEN / "python")
+    for name, fresh in stale_python().items():
+        kept = GEN / "python" / name
+        if fresh is None:
+            kept.unlink()
+        else:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(fresh)
     if wanted.go:
         generate_go()
     return 0
@@ -63,20 +72,14 @@ def sources() -> list[str]:
 
 def protoc(*arguments: str, env: dict[str, str] | None = None) -> None:
     """Run the protoc of grpcio-tools on `arguments`; every import of the contract is on its path."""
-    import google.api
-    import grpc_tools
-
-    packages = Path(next(iter(google.api.__path__))).parents[1]
-    includes = (PROTOS, Path(grpc_tools.__path__[0]) / "_proto", packages)
+    tools = Path(grpc_tools.__path__[0])
+    includes = (PROTOS, tools / "_proto", tools.parent)  # googleapis-common-protos keeps google/api beside it
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={validate_descriptor()}"]
     subprocess.run([*command, *(f"-I{folder}" for folder in includes), *arguments], check=True, env=env)
 
 
 def validate_descriptor() -> Path:
     """A descriptor set that holds buf/validate/validate.proto, taken from the protovalidate wheel."""
-    from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-    from protovalidate._gen.buf.validate import validate_pb
-
     path = TOOLS / "validate.binpb"
     path.parent.mkdir(exist_ok=True)
     file = FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
@@ -84,11 +87,25 @@ def validate_descriptor() -> Path:
     return path
 
 
+def stale_python() -> dict[Path, bytes | None]:
+    """What under gen/python is not what `protos/` gives: each file with its right content, None for one too many.
+
+    Files that are right stay untouched, so that a running server or type checker is not disturbed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        generate_python(Path(folder))
+        fresh, kept = contents(Path(folder)), contents(GEN / "python")
+    return {name: fresh.get(name) for name in sorted(fresh.keys() | kept.keys()) if fresh.get(name) != kept.get(name)}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below `folder` but compiled ones, by its path from there."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
 def generate_python(target: Path) -> None:
-    """Replace the packages `rowlock` and `buf` under `target`: messages, services and their type stubs."""
-    for package in ("rowlock", "buf"):
-        shutil.rmtree(target / package, ignore_errors=True)
-    target.mkdir(parents=True, exist_ok=True)
+    """Write the packages `rowlock` and `buf` into `target`: messages, services and their type stubs."""
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     protoc(
         f"--python_out={target}",
@@ -97,9 +114,10 @@ def generate_python(target: Path) -> None:
         env=env,
     )
     protoc(f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}", *sources(), env=env)
-    for stub in target.rglob("*_pb2_grpc.py*"):
-        if "Servicer" not in stub.read_text():
-            stub.unlink()  # a file without a service gives an empty module
+    for module in target.rglob("*_pb2_grpc.py"):
+        if "Servicer" not in module.read_text():  # its file has no service: the module is empty
+            module.unlink()
+            module.with_suffix(".pyi").unlink()
     for package in ("rowlock", "rowlock/v1", "buf", "buf/validate"):
         (target / package / "__init__.py").write_text(f'"""Generated from protos/ ({package}). Do not edit."""\n')
     for package in ("rowlock", "buf"):
@@ -144,11 +162,7 @@ def fingerprint() -> str:
 
 def check() -> int:
     """Compare the committed code with what `protos/` gives now; name every file that differs."""
-    with tempfile.TemporaryDirectory() as folder:
-        fresh, kept = Path(folder), GEN / "python"
-        generate_python(fresh)
-        names = {path.relative_to(base) for base in (fresh, kept) for path in base.rglob("*") if path.is_file()}
-        stale = [name for name in sorted(names) if name.suffix != ".pyc" and not same(fresh / name, kept / name)]
+    stale = stale_python()
     for name in stale:
         print(f"stale: gen/python/{name}")
     recorded = GEN / "protos.sha256"
@@ -158,11 +172,6 @@ def check() -> int:
     if stale or go_stale:
         print("run `make gen` and commit the result")
     return 1 if stale or go_stale else 0
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether both files exist with the same bytes."""
-    return one.exists() and other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
 def image() -> Path:
@@ -186,7 +195,7 @@ def lint() -> int:
     ]
     if RELEASED.exists():
         commands.append([buf, "breaking", built, "--against", str(RELEASED), "--config", "buf.yaml"])
-    return max(subprocess.run(command, check=False, cwd=ROOT).returncode and 1 for command in commands)
+    return max(int(subprocess.run(command, check=False, cwd=ROOT).returncode != 0) for command in commands)
 
 
 if __name__ == "__main__":
