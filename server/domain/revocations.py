@@ -1,0 +1,19 @@
+"""Which sessions and API keys were ended before their tokens expired."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, union_all
+from sqlalchemy.orm import Session as DatabaseSession
+
+from server.db.models.accounts import ApiKey, Session
+
+
+def revoked_within(session: DatabaseSession, window: timedelta) -> list[UUID]:
+    """Return the ids of the sessions and API keys that were revoked in the last ``window``."""
+    since = func.clock_timestamp() - window
+    wanted = union_all(
+        select(Session.id).where(Session.revoke_time > since),
+        select(ApiKey.id).where(ApiKey.revoke_time > since),
+    )
+    return list(session.scalars(wanted))
