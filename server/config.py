@@ -11,6 +11,7 @@ The descriptions below are the documentation: `scripts/configuration.py` writes 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -109,9 +110,7 @@ def _address(value: str) -> str:
         return value
     host, separator, port = value.rpartition(":")
     if not separator or not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(
-            "must be host:port, such as 127.0.0.1:50051, [::]:50051 or 127.0.0.1:0 (any free port)"
-        )
+        raise ValueError("must be host:port, such as 127.0.0.1:50051, [::]:50051 or 127.0.0.1:0 (any free port)")
     return value
 
 
@@ -121,9 +120,7 @@ def _database_url(value: str) -> str:
         if value.startswith(scheme):
             return _DATABASE_SCHEMES[0] + value[len(scheme) :]
     if value:
-        raise ValueError(
-            "must begin with postgresql://, such as postgresql://user:password@host:5432/rowlock"
-        )
+        raise ValueError("must begin with postgresql://, such as postgresql://user:password@host:5432/rowlock")
     return value
 
 
@@ -180,9 +177,7 @@ class Settings(BaseSettings):
         Path(".rowlock"),
         "Folder of the embedded PostgreSQL and Valkey and of keys made on first start; created when absent.",
     )
-    log_level: LogLevel = _setting(
-        "Installation", LogLevel.INFO, "The least important log line that is written."
-    )
+    log_level: LogLevel = _setting("Installation", LogLevel.INFO, "The least important log line that is written.")
     log_format: LogFormat = _setting(
         "Installation", LogFormat.CONSOLE, "`console` for people, `json` for one object per line."
     )
@@ -196,9 +191,7 @@ class Settings(BaseSettings):
         "start an embedded one; every other command refuses to start.",
         repr=False,
     )
-    database_pool_size: int = _setting(
-        "Database and Redis", 10, "Connections kept open per process.", ge=1, le=1000
-    )
+    database_pool_size: int = _setting("Database and Redis", 10, "Connections kept open per process.", ge=1, le=1000)
     database_pool_overflow: int = _setting(
         "Database and Redis", 10, "Further connections per process while all are busy.", ge=0, le=1000
     )
@@ -221,8 +214,7 @@ class Settings(BaseSettings):
     database_idle_in_transaction_timeout: PositiveDuration = _setting(
         "Database and Redis",
         _seconds(10),
-        "PostgreSQL ends a session that leaves a transaction open for longer, so that no lock outlives "
-        "its owner.",
+        "PostgreSQL ends a session that leaves a transaction open for longer, so that no lock outlives its owner.",
     )
     database_transaction_attempts: int = _setting(
         "Database and Redis",
@@ -250,6 +242,12 @@ class Settings(BaseSettings):
         "Longest wait for an answer of Redis; past it work goes on without.",
     )
 
+    start_timeout: Duration = _setting(
+        "Database and Redis",
+        _seconds(10),
+        "How long a starting process waits for the database and Redis before it gives up with a message.",
+    )
+
     # -- Server --------------------------------------------------------------------------------------------
     grpc_address: Annotated[str, AfterValidator(_address)] = _setting(
         "Server",
@@ -267,12 +265,9 @@ class Settings(BaseSettings):
     metrics_address: Address = _setting(
         "Server",
         "127.0.0.1:9464",
-        "Where Prometheus metrics are served over HTTP, host:port; process N adds N to the port. Empty: "
-        "nowhere.",
+        "Where Prometheus metrics are served over HTTP, host:port; process N adds N to the port. Empty: nowhere.",
     )
-    processes: int = _setting(
-        "Server", 1, "Server processes on this machine; they share the gRPC port.", ge=1, le=256
-    )
+    processes: int = _setting("Server", 1, "Server processes on this machine; they share the gRPC port.", ge=1, le=256)
     process_index: int = _setting(
         "Server", 0, "Number of this process, from 0. `rowlock up` and `rowlock serve` set it.", ge=0, le=255
     )
@@ -329,9 +324,7 @@ class Settings(BaseSettings):
     max_connection_age_grace: PositiveDuration = _setting(
         "Server", _minutes(16), "What calls on such a connection get to end; longer than a stream may live."
     )
-    tls_cert_file: Path | None = _setting(
-        "Server", None, "PEM certificate chain; together with the key turns TLS on."
-    )
+    tls_cert_file: Path | None = _setting("Server", None, "PEM certificate chain; together with the key turns TLS on.")
     tls_key_file: Path | None = _setting("Server", None, "PEM private key of the certificate.")
     tls_client_ca_file: Path | None = _setting(
         "Server",
@@ -375,14 +368,12 @@ class Settings(BaseSettings):
     ledger_scope: LedgerScope = _setting(
         "Seat ledger",
         LedgerScope.DATABASE,
-        "Which commands share a transaction: all of the `database`, or one `performance`'s (sharded "
-        "databases).",
+        "Which commands share a transaction: all of the `database`, or one `performance`'s (sharded databases).",
     )
     ledger_queue_limit: int = _setting(
         "Seat ledger",
         2000,
-        "Most commands waiting in one process; beyond it calls are turned away at once with "
-        "RESOURCE_EXHAUSTED.",
+        "Most commands waiting in one process; beyond it calls are turned away at once with RESOURCE_EXHAUSTED.",
         ge=1,
         le=1_000_000,
     )
@@ -423,9 +414,7 @@ class Settings(BaseSettings):
         "Seat feed", _seconds(30), "How often a stream checks that its token is neither expired nor revoked."
     )
     max_streams: int = _setting("Seat feed", 20_000, "Streams per process.", ge=1, le=1_000_000)
-    max_streams_per_account: int = _setting(
-        "Seat feed", 50, "Streams per customer or key, per process.", ge=1
-    )
+    max_streams_per_account: int = _setting("Seat feed", 50, "Streams per customer or key, per process.", ge=1)
     change_log_retention: PositiveDuration = _setting(
         "Seat feed", timedelta(hours=1), "How long changes can be resumed from; older: a fresh snapshot."
     )
@@ -436,13 +425,10 @@ class Settings(BaseSettings):
     jwt_private_key_file: Path | None = _setting(
         "Identity",
         None,
-        "PEM Ed25519 private key that signs access tokens. Unset: one is made under the data folder "
-        "(development).",
+        "PEM Ed25519 private key that signs access tokens. Unset: one is made under the data folder (development).",
     )
     access_token_ttl: PositiveDuration = _setting("Identity", _minutes(15), "Validity of an access token.")
-    refresh_token_ttl: PositiveDuration = _setting(
-        "Identity", timedelta(days=30), "Validity of a refresh token."
-    )
+    refresh_token_ttl: PositiveDuration = _setting("Identity", timedelta(days=30), "Validity of a refresh token.")
     refresh_reuse_window: Duration = _setting(
         "Identity",
         _seconds(10),
@@ -453,9 +439,7 @@ class Settings(BaseSettings):
     email_verification_ttl: PositiveDuration = _setting(
         "Identity", timedelta(hours=24), "Validity of an e-mail verification token."
     )
-    password_reset_ttl: PositiveDuration = _setting(
-        "Identity", _minutes(20), "Validity of a password reset token."
-    )
+    password_reset_ttl: PositiveDuration = _setting("Identity", _minutes(20), "Validity of a password reset token.")
     token_cache_size: int = _setting(
         "Identity", 100_000, "Verified access tokens remembered per process.", ge=0, le=10_000_000
     )
@@ -520,9 +504,7 @@ class Settings(BaseSettings):
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE must be given together")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
-            raise ValueError(
-                f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE"
-            )
+            raise ValueError(f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE")
         if self.max_connection_age_grace <= self.stream_max_age:
             raise ValueError(
                 f"{PREFIX}MAX_CONNECTION_AGE_GRACE ({self.max_connection_age_grace}) must be longer than "
@@ -551,16 +533,17 @@ def variable_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load_settings(env_file: Path | str | None = ".env", **overrides: Any) -> Settings:
+def load_settings(given: Mapping[str, object] | None = None, *, env_file: Path | str | None = ".env") -> Settings:
     """Read the settings from the environment and, under it, from `env_file`.
 
     Args:
+        given: fields that win over both, such as those of the command line; None values count as not given.
         env_file: a file of `NAME=value` lines that the environment overrides; None or absent: none.
-        overrides: fields that win over both, such as those given on the command line.
 
     Raises:
         SettingsError: with one line per wrong value.
     """
+    overrides: dict[str, Any] = {name: value for name, value in (given or {}).items() if value is not None}
     try:
         return Settings(_env_file=env_file, **overrides)
     except ValidationError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Callable
 from types import TracebackType
@@ -18,9 +19,10 @@ from server.embedded.folders import EmbeddedServerError, own_folder
 from server.embedded.postgres import PostgresServer
 from server.embedded.valkey import ValkeyServer
 
-__all__ = ["EmbeddedServerError", "EmbeddedServers", "PostgresServer", "ValkeyServer"]
+__all__ = ["EmbeddedServerError", "EmbeddedServers", "PostgresServer", "ValkeyServer", "running_settings"]
 
 DATABASE = "rowlock"
+_ADDRESSES = "running.json"
 
 
 class EmbeddedServers:
@@ -65,6 +67,7 @@ class EmbeddedServers:
             if not self._given.redis_url:
                 self.valkey = ValkeyServer(self._given.data_dir, output=self._sink("valkey"))
                 self.valkey.start()
+            self._publish_addresses()
         except BaseException:
             self.stop()
             raise
@@ -82,8 +85,16 @@ class EmbeddedServers:
             if server is not None:
                 server.stop()
         if self._lock is not None:
+            (self._given.data_dir / _ADDRESSES).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
+
+    def _publish_addresses(self) -> None:
+        """Let other commands on this machine find the servers: see `running_settings`."""
+        found = self.settings
+        file = self._given.data_dir / _ADDRESSES
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"database_url": found.database_url, "redis_url": found.redis_url}))
 
     def _sink(self, name: str) -> Callable[[str], None] | None:
         output = self._output
@@ -110,3 +121,23 @@ class EmbeddedServers:
         with contextlib.suppress(OSError):
             # Databases do not belong into somebody's repository or backup by accident.
             (folder / ".gitignore").write_text("*\n")
+
+
+def running_settings(settings: Settings) -> Settings | None:
+    """The settings with the URLs of servers that a `rowlock up` on the same folder embeds now; None if there is none.
+
+    Settings that name both servers come back as they are.
+    """
+    if settings.database_url and settings.redis_url:
+        return settings
+    folder = settings.data_dir.resolve()
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads((folder / _ADDRESSES).read_text())
+            return settings.model_copy(update=found)
+    return None

@@ -1,0 +1,160 @@
+"""`rowlock up`: everything on one machine, under one log."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from server.commands.children import add_copy, child_environment
+from server.config import LogFormat, Settings, SettingsError, load_settings, variable_name
+from server.db.migrate import upgrade
+from server.embedded import EmbeddedServers
+from server.start_checks import shown_database, shown_redis, wait_for_database, wait_for_redis
+from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
+
+app = typer.Typer()
+
+_DRAIN_SECONDS = 3
+_READY_LIMIT = 60.0
+
+
+@app.command()
+def up(
+    address: Annotated[str | None, typer.Option(help="Serve here instead of ROWLOCK_GRPC_ADDRESS (host:port).")] = None,
+    processes: Annotated[int | None, typer.Option(help="Server processes; instead of ROWLOCK_PROCESSES.")] = None,
+    demo_venue: Annotated[bool, typer.Option(help="Load a theatre and a cinema with performances on sale.")] = True,
+) -> None:
+    """Run everything: database, Redis, server, workers, scheduler, and a demo venue to book in.
+
+    What has no URL in the settings is brought along: a real PostgreSQL and a real Valkey, with their data in
+    `.rowlock`. Ctrl-C stops it all in good order; a second Ctrl-C stops it at once.
+    """
+    settings = load_settings({"grpc_address": address, "processes": processes})
+    log = MergedLog(plain=settings.log_format is LogFormat.JSON)
+    _require_free_ports(settings)
+    supervisor = Supervisor(log, stop_time=_DRAIN_SECONDS + 2)
+    status = 0
+    with stop_signals():
+        try:
+            with EmbeddedServers(settings, log) as servers:
+                try:
+                    _prepare(servers.settings, log, demo_venue=demo_venue)
+                    _start_children(supervisor, servers.settings)
+                    status = _look_after(supervisor, servers.settings, log)
+                finally:
+                    # Before the database and Redis go, so that what is under way can end.
+                    with second_signal(supervisor.hurry):
+                        supervisor.stop()
+        except KeyboardInterrupt:
+            log("rowlock", "stopped")
+    sys.exit(status)
+
+
+def _prepare(settings: Settings, log: MergedLog, *, demo_venue: bool) -> None:
+    wait_for_database(settings)
+    wait_for_redis(settings)
+    log("rowlock", f"database {shown_database(settings.database_url)}")
+    log("rowlock", f"redis    {shown_redis(settings.redis_url)}")
+    upgrade(settings.database_url)
+    if demo_venue:
+        from server.demo_venue import load
+
+        log("rowlock", load(settings))
+
+
+def _start_children(supervisor: Supervisor, settings: Settings) -> None:
+    shared = {"log_format": settings.log_format.value, "drain_time": f"{_DRAIN_SECONDS}s"}
+    for index in range(settings.processes):
+        add_copy(supervisor, "server", "serve", index, child_environment(settings, process_index=index, **shared))
+    for index in range(settings.worker_processes):
+        add_copy(supervisor, "worker", "worker", index, child_environment(settings, process_index=index, **shared))
+    add_copy(supervisor, "scheduler", "scheduler", 0, child_environment(settings, **shared))
+
+
+def _look_after(supervisor: Supervisor, settings: Settings, log: MergedLog) -> int:
+    """Say when the server answers, then keep the children alive. Ends by KeyboardInterrupt or a wrong setting."""
+    announced = False
+    slow_after = time.monotonic() + _READY_LIMIT
+    while (status := supervisor.watch()) is None:
+        if announced:
+            continue
+        if _answers(settings.grpc_address):
+            announced = True
+            for line in _what_to_try(settings):
+                log("rowlock", line)
+        elif time.monotonic() > slow_after:
+            announced = True
+            log("rowlock", f"the server still does not answer at {settings.grpc_address}; the log above may say why")
+    return status
+
+
+def _what_to_try(settings: Settings) -> list[str]:
+    address = settings.grpc_address
+    server = "" if address == "127.0.0.1:50051" else f" --server {address}"
+    plaintext = "" if settings.tls_cert_file else "-plaintext "
+    return [
+        "",
+        f"Rowlock is up at {address}. In a second shell, try:",
+        f"  rowlock events{server}                    what is on",
+        f"  rowlock sign-up{server}                   make an account",
+        f"  rowlock book{server} --best 2             hold the two best seats",
+        f"  rowlock watch{server}                     the hall, live",
+        f"  grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances",
+        "(in this folder: .venv/bin/rowlock, unless the environment is active)",
+        "Ctrl-C here stops everything.",
+        "",
+    ]
+
+
+def _require_free_ports(settings: Settings) -> None:
+    """Our server processes share their port on purpose, so a stranger on it would go unnoticed: look first.
+
+    Raises:
+        SettingsError: a port is taken, or an address is not of this machine.
+    """
+    wanted = [("grpc_address", settings.grpc_address, 1)]
+    wanted += [
+        (name, address, settings.processes)
+        for name in ("admin_address", "metrics_address")
+        if (address := str(getattr(settings, name)))
+    ]
+    for name, address, count in wanted:
+        host, _, port = address.rpartition(":")
+        if port == "0":
+            if name == "grpc_address":
+                raise SettingsError(f"{variable_name(name)}={address}: `rowlock up` needs a port that is known")
+            continue
+        for number in range(int(port), int(port) + count):
+            if problem := _cannot_listen(host, number):
+                raise SettingsError(f"{variable_name(name)}={address}: port {number} {problem}. Choose another one.")
+
+
+def _cannot_listen(host: str, port: int) -> str | None:
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Connections of an earlier run that linger are no obstacle; a listener is.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((name, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return "is in use by another program"
+            return f"cannot be listened on ({error.strerror})"
+    return None
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    name = host.strip("[]")
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # noqa: S104 (compared, not bound)
+    try:
+        with socket.create_connection((local, int(port)), timeout=0.5):
+            return True
+    except OSError:
+        return False

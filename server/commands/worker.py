@@ -1,0 +1,44 @@
+"""`rowlock worker`: runs the actors of `workers/`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from server.config import load_settings
+from server.start_checks import ready_settings
+
+app = typer.Typer()
+
+_STOP_LIMIT_MS = 10_000
+
+
+@app.command()
+def worker(
+    queues: Annotated[
+        list[str] | None, typer.Option("--queue", "-q", help="Only this queue; may be given several times.")
+    ] = None,
+) -> None:
+    """Work off messages until SIGTERM or Ctrl-C: expire holds, ask payment providers, tidy up.
+
+    Run as many as you like, on as many machines. One that is killed loses nothing: what it had begun is found in
+    the database and done again.
+    """
+    settings = ready_settings(load_settings())
+
+    from dramatiq import Worker
+
+    from workers.broker import connect
+
+    broker = connect(settings)
+    running = Worker(broker, queues=set(queues) if queues else None, worker_threads=settings.worker_threads)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    running.start()
+    stop.wait()
+    running.stop(timeout=_STOP_LIMIT_MS)
+    broker.close()

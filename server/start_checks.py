@@ -1,0 +1,122 @@
+"""What a process looks at before it serves: a database with the right schema, and a Redis.
+
+Each check waits a little (`ROWLOCK_START_TIMEOUT`), since everything may be starting at once, and then says what
+is missing, where it was looked for and how to mend it. Passwords are never shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import redis
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from server.config import Settings
+from server.db.migrate import is_current
+from server.embedded import running_settings
+
+_PAUSE = 0.25
+
+
+class StartError(Exception):
+    """Something that the process needs is not there; the text says what and how to mend it."""
+
+
+def ready_settings(settings: Settings) -> Settings:
+    """Settings with both URLs, after checking that both servers answer and the schema is the newest.
+
+    Raises:
+        StartError: something is missing.
+    """
+    complete = running_settings(settings)
+    if complete is None:
+        missing = [
+            name
+            for name, url in (
+                ("ROWLOCK_DATABASE_URL", settings.database_url),
+                ("ROWLOCK_REDIS_URL", settings.redis_url),
+            )
+            if not url
+        ]
+        raise StartError(
+            f"{' and '.join(missing)} not set, and no `rowlock up` runs on {settings.data_dir.resolve()}. "
+            "Set the URLs (see .env.example), or run `rowlock up`, which brings its own servers."
+        )
+    wait_for_database(complete)
+    wait_for_redis(complete)
+    if not is_current(complete.database_url):
+        raise StartError(
+            f"The database at {shown_database(complete.database_url)} does not have the schema of this version. "
+            "Run `rowlock migrate`."
+        )
+    return complete
+
+
+def wait_for_database(settings: Settings) -> None:
+    """Return once PostgreSQL accepts a connection.
+
+    Raises:
+        StartError: it did not within the time of the settings.
+    """
+    engine = create_engine(settings.database_url, connect_args={"connect_timeout": 3})
+
+    def connect() -> None:
+        with engine.connect():
+            pass
+
+    try:
+        _wait(connect, OperationalError, settings)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StartError(
+            f"No PostgreSQL at {shown_database(settings.database_url)}: {reason}. "
+            "Start it, or correct ROWLOCK_DATABASE_URL; unset, `rowlock up` brings its own."
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def wait_for_redis(settings: Settings) -> None:
+    """Return once Redis answers.
+
+    Raises:
+        StartError: it did not within the time of the settings.
+    """
+    client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    try:
+        _wait(client.ping, redis.RedisError, settings)
+    except redis.RedisError as error:
+        raise StartError(
+            f"No Redis or Valkey at {shown_redis(settings.redis_url)}: {error}. "
+            "Start it, or correct ROWLOCK_REDIS_URL; unset, `rowlock up` brings its own."
+        ) from None
+    finally:
+        client.close()
+
+
+def shown_database(url: str) -> str:
+    """A database URL as it may be shown: without the password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def shown_redis(url: str) -> str:
+    """A Redis URL as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _wait(attempt: Callable[[], object], failure: type[Exception], settings: Settings) -> None:
+    deadline = time.monotonic() + settings.start_timeout.total_seconds()
+    while True:
+        try:
+            attempt()
+        except failure:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
