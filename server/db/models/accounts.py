@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.models.base import Base, EnumNumber, Timestamps
@@ -19,6 +19,7 @@ class User(Timestamps, Base):
     email: Mapped[str] = mapped_column(Text)
     email_key: Mapped[str] = mapped_column(Text, unique=True)
     display_name: Mapped[str] = mapped_column(Text)
+    locale: Mapped[str] = mapped_column(Text, default="", server_default="")
     password_hash: Mapped[str] = mapped_column(Text)
     role: Mapped[Role] = mapped_column(EnumNumber(Role))
     email_verify_time: Mapped[datetime | None]
@@ -28,7 +29,11 @@ class User(Timestamps, Base):
 
 
 class Session(Base):
-    """One sign-in: the family of refresh tokens that descend from it."""
+    """One sign-in: the family of refresh tokens that descend from it.
+
+    ``successor_key`` makes each refresh token's successor from its text (HMAC), so that the same token can be
+    answered alike twice although only hashes are stored. Neither it nor a token alone gives another token.
+    """
 
     __tablename__ = "sessions"
 
@@ -38,6 +43,9 @@ class Session(Base):
     expire_time: Mapped[datetime] = mapped_column(index=True)
     revoke_time: Mapped[datetime | None]
     revoke_reason: Mapped[str | None] = mapped_column(Text)
+    successor_key: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (Index(None, "revoke_time", postgresql_where=text("revoke_time IS NOT NULL")),)
 
 
 class RefreshToken(Base):

@@ -236,6 +236,7 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("email_key", sa.Text(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("locale", sa.Text(), server_default="", nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("role", sa.SmallInteger(), nullable=False),
         sa.Column("email_verify_time", sa.DateTime(timezone=True), nullable=True),
@@ -332,12 +333,20 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoke_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoke_reason", sa.Text(), nullable=True),
+        sa.Column("successor_key", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     op.create_index(op.f("ix_sessions_expire_time"), "sessions", ["expire_time"], unique=False)
+    op.create_index(
+        op.f("ix_sessions_revoke_time"),
+        "sessions",
+        ["revoke_time"],
+        unique=False,
+        postgresql_where=sa.text("revoke_time IS NOT NULL"),
+    )
     op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False)
     op.create_table(
         "performances",
