@@ -1,0 +1,117 @@
+"""Writes one log line and counts, for each call that ends: method, code, reason, time, caller, address, trace.
+
+It sits inside the status concern, where it still sees the exception itself, and logs a fault of ours with its
+traceback: the only place that does.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import grpc.aio
+
+from server.access_log import AccessLog
+from server.errors import RowlockError
+from server.interceptors import call as facts
+from server.interceptors.address import Addresses
+from server.interceptors.authentication import optional_caller
+from server.interceptors.method import Call, Context, Method
+from server.interceptors.streams import StalledError
+from server.logs import event_logger
+from server.metrics import CALL_SECONDS, CALLS, STREAM_SECONDS
+
+_CANCELLED: Final = "CANCELLED"
+
+
+class Observer:
+    """Logs and counts calls.
+
+    Args:
+        log: where the lines go.
+        addresses: reads the callers' addresses.
+    """
+
+    def __init__(self, log: AccessLog, addresses: Addresses) -> None:
+        self._log = log
+        self._addresses = addresses
+
+    def observe(self, method: Method, call_next: Call) -> Call:
+        """Wrap a call so that its end is logged and counted."""
+        finished = self._finisher(method)
+        address_of = self._addresses.of
+        now = time.perf_counter
+
+        async def observed(request: bytes, context: Context) -> bytes | None:
+            started = now()
+            facts.trace_id.set(_trace_id(context))
+            facts.address.set(address_of(context))
+            try:
+                answer = await call_next(request, context)
+            except RowlockError as error:
+                if error.code in {"INTERNAL", "UNKNOWN"}:
+                    event_logger().error("fault", method=method.path, exc_info=error)
+                finished(now() - started, error.code, error.reason)
+                raise
+            except asyncio.CancelledError as error:
+                finished(now() - started, *_why_cancelled(error, context))
+                raise
+            except grpc.aio.AbortError:
+                finished(now() - started, "UNKNOWN", "ABORTED_BY_HANDLER")
+                raise
+            except Exception as error:
+                event_logger().error("fault", method=method.path, exc_info=error)
+                finished(now() - started, "INTERNAL", "INTERNAL")
+                raise
+            finished(now() - started, "OK", "")
+            return answer
+
+        return observed
+
+    def _finisher(self, method: Method) -> "_Finisher":
+        return _Finisher(self._log, method)
+
+
+class _Finisher:
+    """Notes the end of calls of one method."""
+
+    def __init__(self, log: AccessLog, method: Method) -> None:
+        self._log = log
+        self._method = method
+        self._path = method.path
+        # Looking a labelled counter up takes longer than counting, so each is looked up once.
+        self._counters = {"OK": CALLS.labels(method.service, method.name, "OK")}
+        times = STREAM_SECONDS if method.server_streaming else CALL_SECONDS
+        self._times = times.labels(method.service, method.name)
+
+    def __call__(self, seconds: float, code: str, reason: str) -> None:
+        counter = self._counters.get(code)
+        if counter is None:
+            counter = self._counters[code] = CALLS.labels(self._method.service, self._method.name, code)
+        counter.inc()
+        self._times.observe(seconds)
+        caller = optional_caller()
+        self._log(
+            self._path,
+            code,
+            reason,
+            seconds,
+            "" if caller is None else str(caller.user_id),
+            facts.address.get(),
+            facts.trace_id.get(),
+        )
+
+
+def _trace_id(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "traceparent" and isinstance(value, str):
+            return facts.trace_of(value)
+    return facts.new_trace_id()
+
+
+def _why_cancelled(error: asyncio.CancelledError, context: Context) -> tuple[str, str]:
+    """Tell the two apart: gRPC cancels a handler when its caller goes away and when its deadline passes."""
+    if isinstance(error, StalledError):
+        return _CANCELLED, "READER_STALLED"
+    if context.time_remaining() == 0:
+        return "DEADLINE_EXCEEDED", "DEADLINE"
+    return _CANCELLED, "CALL_CANCELLED"

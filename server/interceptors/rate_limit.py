@@ -1,0 +1,175 @@
+"""How often one account and one address may call.
+
+Every limit is a bucket that refills steadily ("generic cell rate algorithm"): ``600/minute`` lets 600 calls through
+at once and then ten a second, with no edge of a window at which twice as many pass. Its whole state is one number
+per key: the time at which the bucket would be full again.
+
+Calls per account and per address are counted in this process, because asking Redis would cost more than the call.
+What guesses at passwords is counted in Redis, for all processes together; while Redis is away, here, as Redis is
+speed and never truth.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from server.errors import ResourceExhausted
+from server.interceptors.authentication import optional_caller
+from server.interceptors.call import address
+from server.interceptors.method import Admit, Context, Method
+
+CREDENTIAL_METHODS: Final = frozenset(
+    f"/rowlock.v1.AuthService/{name}"
+    for name in (
+        "SignUp",
+        "LogIn",
+        "ExchangeApiKey",
+        "VerifyEmail",
+        "ResendVerification",
+        "RequestPasswordReset",
+        "ConfirmPasswordReset",
+        "ChangePassword",
+    )
+)
+"""Methods that somebody without an account may use to guess, or to make us send mail."""
+
+_RATE: Final = re.compile(r"(\d+)/(\d*)(second|minute|hour|day)s?")
+_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+_PAUSE_AFTER_FAULT: Final = 5.0
+
+# KEYS[1]: the bucket. ARGV: microseconds per call, microseconds of the period.
+# Answers the microseconds to wait, 0 when the call may pass. The clock is Redis's, shared by all processes.
+_SCRIPT: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+local wait = full - now - tonumber(ARGV[2])
+if wait > 0 then return wait end
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+return 0
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many calls in so many seconds."""
+
+    calls: int
+    period: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read ``600/minute``, ``5/10 minutes`` or the like, as the settings have it."""
+        match = _RATE.fullmatch("".join(text.lower().split()))
+        if match is None or not int(match[1]) or match[2] == "0":
+            raise ValueError(f"{text!r} is not a rate such as 10/second or 5/10 minutes")
+        return cls(int(match[1]), float(int(match[2] or 1) * _SECONDS[match[3]]))
+
+
+class LocalBuckets:
+    """One bucket per key, in this process.
+
+    Args:
+        rate: what each key may do.
+        clock: seconds, never going back.
+        room: keys that are kept before those whose bucket is full are dropped.
+    """
+
+    def __init__(self, rate: Rate, *, clock: Callable[[], float] = time.monotonic, room: int = 50_000) -> None:
+        self._period = rate.period
+        self._per_call = rate.period / rate.calls
+        self._clock = clock
+        self._full_at: dict[Hashable, float] = {}
+        self._room = self._next_sweep = room
+
+    def wait(self, key: Hashable) -> float:
+        """Take one call out of the bucket of ``key``: 0, or, when it is empty, the seconds until the next."""
+        now = self._clock()
+        full_at = max(self._full_at.get(key, now), now) + self._per_call
+        wait = full_at - now - self._period
+        if wait > 1e-9:
+            return wait
+        self._full_at[key] = full_at
+        if len(self._full_at) > self._next_sweep:
+            self._sweep(now)
+        return 0.0
+
+    def _sweep(self, now: float) -> None:
+        """A full bucket is the same as none. Sweeping at twice the size keeps its cost per call constant."""
+        self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        self._next_sweep = max(self._room, 2 * len(self._full_at))
+
+
+class SharedBuckets:
+    """One bucket per key, in Redis; in this process while Redis does not answer.
+
+    Args:
+        redis: a client whose time-outs are short.
+        prefix: first part of the keys.
+        rate: what each key may do.
+    """
+
+    def __init__(self, redis: Redis, prefix: str, rate: Rate) -> None:
+        self._prefix = prefix
+        self._script = redis.register_script(_SCRIPT)
+        self._arguments = [int(rate.period / rate.calls * 1e6), int(rate.period * 1e6)]
+        self._local = LocalBuckets(rate)
+        self._away_until = 0.0
+
+    async def wait(self, key: str) -> float:
+        """As ``LocalBuckets.wait``."""
+        if time.monotonic() >= self._away_until:
+            try:
+                return int(await self._script(keys=[self._prefix + key], args=self._arguments)) / 1e6
+            except (RedisError, OSError) as error:
+                # Not asked again for a moment: each question to a Redis that hangs would cost a time-out.
+                self._away_until = time.monotonic() + _PAUSE_AFTER_FAULT
+                _log.warning("rate limits are counted per process while Redis is away: %s", type(error).__name__)
+        return self._local.wait(key)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """The three limits; None switches one off."""
+
+    per_account: LocalBuckets | None = None
+    per_address: LocalBuckets | None = None
+    credentials: SharedBuckets | None = None
+
+    def guard(self, method: Method) -> Admit | None:
+        """The guard of one method."""
+        if method.path in CREDENTIAL_METHODS and self.credentials is not None:
+            return self._admit_guessing
+        return self._admit if self.per_account or self.per_address else None
+
+    def _admit(self, _context: Context) -> None:
+        if self.per_address is not None and (wait := self.per_address.wait(address.get())):
+            raise _too_many("address", wait)
+        if self.per_account is None:
+            return
+        known = optional_caller()
+        if known is not None and (wait := self.per_account.wait(known.key_id or known.user_id)):
+            raise _too_many("account", wait)
+
+    def _admit_guessing(self, context: Context) -> Awaitable[None]:
+        self._admit(context)
+        return self._admit_shared()
+
+    async def _admit_shared(self) -> None:
+        if self.credentials is not None and (wait := await self.credentials.wait(address.get())):
+            raise _too_many("credentials", wait)
+
+
+def _too_many(limit: str, wait: float) -> ResourceExhausted:
+    whose = "account" if limit == "account" else "network address"
+    return ResourceExhausted(
+        "RATE_LIMITED", f"too many calls from this {whose}; come back later", retry_after=wait, limit=limit
+    )

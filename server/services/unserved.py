@@ -1,0 +1,17 @@
+"""What the contract announces and this release does not serve yet. A test holds it against the servicers."""
+
+from typing import Final
+
+_UNSERVED: Final = {
+    "AuthService": """VerifyEmail ResendVerification LogOutEverywhere RequestPasswordReset ConfirmPasswordReset
+                      ChangePassword DisableUser EnableUser""",
+    "EventService": "CancelEvent CancelPerformance",
+    "BookingService": "GetTicketDocument CheckInTicket",
+    "PaymentService": "RefundPayment GetRefund ListRefunds HandleProviderWebhook",
+    "WaitingRoomService": """JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom""",
+}
+
+UNSERVED: Final = frozenset(
+    f"/rowlock.v1.{service}/{name}" for service, names in _UNSERVED.items() for name in names.split()
+)
+"""Paths of the RPCs that answer UNIMPLEMENTED."""
