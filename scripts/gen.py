@@ -33,11 +33,18 @@ TOOLS = ROOT / ".tools"
 RELEASED = PROTOS / "released.binpb"
 GO_MODULE = "github.com/rowlock/rowlock/gen/go"
 GO_PLUGINS = {
-    "google.golang.org/protobuf/cmd/protoc-gen-go": "v1.36.11",
-    "google.golang.org/grpc/cmd/protoc-gen-go-grpc": "v1.6.0",
-    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway": "v2.27.4",
-    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2": "v2.27.4",
+    "google.golang.org/protobuf/cmd/protoc-gen-go": "v1.36.12",
+    "google.golang.org/grpc/cmd/protoc-gen-go-grpc": "v1.6.2",
+    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway": "v2.31.0",
+    "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2": "v2.31.0",
 }
+OPENAPI_OPTIONS = (
+    "allow_merge=true",
+    "merge_file_name=rowlock",
+    "openapi_naming_strategy=simple",
+    "simple_operation_ids=true",
+    f"openapi_configuration={PROTOS / 'openapi.yaml'}",
+)
 
 
 def main() -> int:
@@ -130,8 +137,7 @@ def generate_go() -> None:
     binaries = TOOLS / "bin"
     env = {**os.environ, "GOBIN": str(binaries), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
     for plugin, version in GO_PLUGINS.items():
-        if not (binaries / Path(plugin).name).exists():
-            subprocess.run([go, "install", f"{plugin}@{version}"], check=True, env=env)
+        subprocess.run([go, "install", f"{plugin}@{version}"], check=True, env=env)
     target, openapi = GEN / "go", GEN / "openapi"
     shutil.rmtree(target / "rowlock", ignore_errors=True)
     shutil.rmtree(openapi, ignore_errors=True)
@@ -141,12 +147,11 @@ def generate_go() -> None:
         f"--go_out=module={GO_MODULE}:{target}",
         f"--go-grpc_out=module={GO_MODULE}:{target}",
         f"--grpc-gateway_out=module={GO_MODULE}:{target}",
-        f"--openapiv2_out=allow_merge=true,merge_file_name=rowlock:{openapi}",
+        f"--openapiv2_out={openapi}",
+        *(f"--openapiv2_opt={option}" for option in OPENAPI_OPTIONS),
         *sources(),
         env=env,
     )
-    if not (target / "go.mod").exists():
-        subprocess.run([go, "mod", "init", GO_MODULE], check=True, env=env, cwd=target)
     subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
     subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
     (GEN / "protos.sha256").write_text(fingerprint() + "\n")
