@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from server.commands import migrate, scheduler, serve, up, worker
+from server.commands import health, migrate, scheduler, serve, up, worker
 from server.config import SettingsError
 from server.embedded import EmbeddedServerError
 from server.start_checks import StartError
@@ -41,7 +41,7 @@ def _root() -> None:
 
 _root.__doc__ = _HELP
 
-_SERVER = (up, serve, worker, scheduler, migrate)
+_SERVER = (up, serve, worker, scheduler, migrate, health)
 
 
 def _merge(other: typer.Typer, panel: str) -> None:

@@ -16,9 +16,12 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX = "ROWLOCK_"
 
@@ -116,18 +119,28 @@ def _address(value: str) -> str:
 
 def _database_url(value: str) -> str:
     """Name the driver in full: SQLAlchemy takes the bare form for another one, which is not installed."""
+    if not value:
+        return value
     for scheme in _DATABASE_SCHEMES:
         if value.startswith(scheme):
-            return _DATABASE_SCHEMES[0] + value[len(scheme) :]
-    if value:
-        raise ValueError("must begin with postgresql://, such as postgresql://user:password@host:5432/rowlock")
-    return value
+            url = _DATABASE_SCHEMES[0] + value[len(scheme) :]
+            try:
+                make_url(url)
+            except (ArgumentError, ValueError):
+                break
+            return url
+    raise ValueError("must be such as postgresql://user:password@host:5432/rowlock")
 
 
 def _redis_url(value: str) -> str:
-    if value and not value.startswith(_REDIS_SCHEMES):
-        raise ValueError("must begin with redis://, rediss:// or unix://, such as redis://localhost:6379/0")
-    return value
+    if not value:
+        return value
+    try:
+        if value.startswith(_REDIS_SCHEMES) and (urlsplit(value).port or 0) >= 0:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("must be such as redis://host:6379/0, rediss://… for TLS, or unix:///run/valkey.sock?db=0")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]

@@ -62,6 +62,8 @@ def wait_for_database(settings: Settings) -> None:
     Raises:
         StartError: it did not within the time of the settings.
     """
+    if not settings.database_url:
+        raise StartError("ROWLOCK_DATABASE_URL is not set.")
     engine = create_engine(settings.database_url, connect_args={"connect_timeout": 3})
 
     def connect() -> None:
@@ -86,6 +88,8 @@ def wait_for_redis(settings: Settings) -> None:
     Raises:
         StartError: it did not within the time of the settings.
     """
+    if not settings.redis_url:
+        raise StartError("ROWLOCK_REDIS_URL is not set.")
     client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
     try:
         _wait(client.ping, redis.RedisError, settings)

@@ -1,0 +1,74 @@
+"""`rowlock health`: whether what a machine needs answers, for health checks of containers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from server.config import Settings, load_settings
+from server.embedded import running_settings
+from server.start_checks import StartError, wait_for_database, wait_for_redis
+
+app = typer.Typer()
+
+_TIMEOUT = 4.0
+
+
+class Part(StrEnum):
+    """What can be asked."""
+
+    SERVER = "server"
+    DATABASE = "database"
+    REDIS = "redis"
+
+
+@app.command()
+def health(
+    parts: Annotated[list[Part] | None, typer.Argument(help="What to ask; without any: all three.")] = None,
+) -> None:
+    """Ask the server, the database and Redis of the settings; exit status 0 if all answer."""
+    settings = load_settings({"start_timeout": "0s"})
+    settings = running_settings(settings) or settings
+    checks: dict[Part, Callable[[Settings], None]] = {
+        Part.SERVER: _ask_server,
+        Part.DATABASE: wait_for_database,
+        Part.REDIS: wait_for_redis,
+    }
+    failed = False
+    for part in parts or list(Part):
+        try:
+            checks[part](settings)
+            typer.echo(f"{part}: ok")
+        except StartError as error:
+            failed = True
+            typer.echo(f"{part}: {error}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _ask_server(settings: Settings) -> None:
+    host, _, port = settings.grpc_address.rpartition(":")
+    # A server that listens everywhere is asked on this machine.
+    address = f"127.0.0.1:{port}" if host in {"0.0.0.0", "[::]"} else settings.grpc_address  # noqa: S104 (compared)
+    with _channel(address, settings) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT)
+        except grpc.RpcError as error:
+            raise StartError(f"no answer at {address}: {error.details()}") from None
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise StartError(f"{address} says {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}")
+
+
+def _channel(address: str, settings: Settings) -> grpc.Channel:
+    """A channel to the server on this machine, whose certificate names another host and is its own proof."""
+    if settings.tls_cert_file is None:
+        return grpc.insecure_channel(address)
+    certificate = Path(settings.tls_cert_file).read_bytes()
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates=certificate))
