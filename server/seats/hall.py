@@ -7,14 +7,21 @@ snapshots and best available all speak of that index, so a stored seat map may n
 `Hall.from_document` trusts its input: it takes what `seat_map_file` or `pretix_plan` has already checked.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from server.seats.row_layout import seat_numbers, seat_positions
+from server.seats.drawing import (
+    Decoration,
+    Shape,
+    decoration_document,
+    read_decoration,
+    read_shape,
+    shape_document,
+)
+from server.seats.row_layout import expand_row
 
 FORMAT = "rowlock-seat-map"
 VERSION = 1
@@ -58,36 +65,6 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """An outline in drawing units.
-
-    `kind` is rectangle, circle, ellipse, polygon or point. `x`, `y` are the top left corner of a rectangle
-    and the middle of anything round; a circle's width and height are its diameter. `rotation` is in degrees,
-    clockwise, around the middle. A polygon has only `points`.
-    """
-
-    kind: str
-    x: float = 0.0
-    y: float = 0.0
-    width: float = 0.0
-    height: float = 0.0
-    rotation: float = 0.0
-    points: tuple[tuple[float, float], ...] = ()
-
-    @property
-    def center(self) -> tuple[float, float]:
-        """The middle of the shape: where its label and the places of its area are drawn."""
-        if self.kind == "polygon":
-            return (
-                round(sum(x for x, _ in self.points) / len(self.points), 1),
-                round(sum(y for _, y in self.points) / len(self.points), 1),
-            )
-        if self.kind == "rectangle":
-            return self.x + self.width / 2, self.y + self.height / 2
-        return self.x, self.y
-
-
-@dataclass(frozen=True, slots=True)
 class Area:
     """A general-admission area: `capacity` equal places with the indexes `first` to `last`, both included."""
 
@@ -98,18 +75,6 @@ class Area:
     capacity: int
     first: int
     last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decoration:
-    """Something that is drawn and not sold: the stage, a wall, a label. Colours are `#rrggbb` or empty."""
-
-    shape: Shape
-    fill: str = ""
-    stroke: str = ""
-    text: str = ""
-    text_size: float = 0.0
-    text_color: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +148,7 @@ class Hall:
             sections=tuple(builder.sections),
             rows=tuple(builder.rows),
             areas=tuple(builder.areas),
-            decorations=tuple(_decoration(item) for item in document.get("decorations", ())),
+            decorations=tuple(read_decoration(item) for item in document.get("decorations", ())),
             places=places,
             index_of=MappingProxyType({place.id: place.index for place in places}),
             zone_of=bytes(zone_number[place.zone] for place in places),
@@ -203,7 +168,7 @@ class Hall:
                     "name": area.id,
                     "zone": area.zone,
                     "capacity": area.capacity,
-                    "shape": _shape_document(area.shape),
+                    "shape": shape_document(area.shape),
                 }
             )
         return {
@@ -217,7 +182,7 @@ class Hall:
                 {"name": section.name, "rows": rows[section.name], "areas": areas[section.name]}
                 for section in self.sections
             ],
-            "decorations": [_decoration_document(item) for item in self.decorations],
+            "decorations": [decoration_document(item) for item in self.decorations],
         }
 
     def _seat_documents(self, row: Row) -> Iterator[dict[str, Any]]:
@@ -242,61 +207,6 @@ def seat_id(section: str, row: str, number: str) -> str:
 def area_place_id(area: str, number: int, capacity: int) -> str:
     """The id of an area's place, counted from 1, e.g. `Floor-0001`; zero-padded so that ids sort."""
     return f"{area}-{number:0{max(4, len(str(capacity)))}d}"
-
-
-@dataclass(frozen=True, slots=True)
-class SeatSpec:
-    """One seat of a row of the file, expanded and not yet numbered."""
-
-    number: str
-    id: str | None
-    zone: str
-    x: float
-    y: float
-    accessible: bool
-    gap_before: bool
-
-
-def expand_row(row: Mapping[str, Any]) -> Sequence[SeatSpec]:
-    """The seats of one row of a document, in order, whether written one by one or in the short notation."""
-    default_zone = row.get("zone", "")
-    if "seats" in row:
-        return [
-            SeatSpec(
-                number=seat["number"],
-                id=seat.get("id"),
-                zone=seat.get("zone", default_zone),
-                x=float(seat["x"]),
-                y=float(seat["y"]),
-                accessible=seat.get("accessible", False),
-                gap_before=seat.get("gap_before", False),
-            )
-            for seat in row["seats"]
-        ]
-    blocks = seat_numbers(row["numbers"])
-    positions = iter(seat_positions(row, [len(block) for block in blocks]))
-    accessible = _named(row.get("accessible"))
-    zone_of = {
-        number: zone for zone, numbers in row.get("other_zones", {}).items() for number in _named(numbers)
-    }
-    return [
-        SeatSpec(
-            number=number,
-            id=None,
-            zone=zone_of.get(number, default_zone),
-            x=x,
-            y=y,
-            accessible=number in accessible,
-            gap_before=place == 0 and block_number > 0,
-        )
-        for block_number, block in enumerate(blocks)
-        for place, number in enumerate(block)
-        for x, y in [next(positions)]
-    ]
-
-
-def _named(notation: str | None) -> set[str]:
-    return {number for block in seat_numbers(notation) for number in block} if notation else set()
 
 
 class _Builder:
@@ -345,7 +255,7 @@ class _Builder:
 
     def _add_area(self, section: str, area: Mapping[str, Any]) -> None:
         name, zone, capacity = area["name"], self._share(area["zone"]), area["capacity"]
-        shape = _shape(area["shape"])
+        shape = read_shape(area["shape"])
         x, y = shape.center
         first = len(self.places)
         for number in range(1, capacity + 1):
@@ -368,50 +278,3 @@ class _Builder:
 
     def _share(self, text: str) -> str:
         return self._shared.setdefault(text, text)
-
-
-def _shape(document: Mapping[str, Any]) -> Shape:
-    kind = document["kind"]
-    if kind == "polygon":
-        return Shape(kind, points=tuple((float(x), float(y)) for x, y in document["points"]))
-    diameter = 2 * float(document.get("radius", 0))
-    return Shape(
-        kind=kind,
-        x=float(document["x"]),
-        y=float(document["y"]),
-        width=diameter or float(document.get("width", 0)),
-        height=diameter or float(document.get("height", 0)),
-        rotation=math.fmod(float(document.get("rotation", 0)), 360),
-    )
-
-
-def _shape_document(shape: Shape) -> dict[str, Any]:
-    if shape.kind == "polygon":
-        return {"kind": "polygon", "points": [[x, y] for x, y in shape.points]}
-    document: dict[str, Any] = {"kind": shape.kind, "x": shape.x, "y": shape.y}
-    if shape.kind == "circle":
-        document["radius"] = shape.width / 2
-    elif shape.kind != "point":
-        document |= {"width": shape.width, "height": shape.height}
-        if shape.rotation:
-            document["rotation"] = shape.rotation
-    return document
-
-
-def _decoration(document: Mapping[str, Any]) -> Decoration:
-    return Decoration(
-        shape=_shape(document["shape"]),
-        fill=document.get("fill", ""),
-        stroke=document.get("stroke", ""),
-        text=document.get("text", ""),
-        text_size=float(document.get("text_size", 0)),
-        text_color=document.get("text_color", ""),
-    )
-
-
-def _decoration_document(decoration: Decoration) -> dict[str, Any]:
-    document: dict[str, Any] = {"shape": _shape_document(decoration.shape)}
-    for key in ("fill", "stroke", "text", "text_size", "text_color"):
-        if value := getattr(decoration, key):
-            document[key] = value
-    return document

@@ -1,14 +1,15 @@
-"""The short notation for a row of seats: `numbers` plus a `line` or an `arc`.
+"""The seats of a row, written one by one or in the short notation: `numbers` plus a `line` or an `arc`.
 
-A row of 24 seats is one line of a seat map file instead of 24. This module is the only place that knows
-what the notation means: which seat numbers it names, where the row is cut by aisles, and where each seat
-stands. Units are those of the drawing (centimetres in the shipped examples); y grows downwards, angles are
-degrees that grow clockwise on the drawing: 0 points right, 90 points down.
+In the short notation a row of 24 seats is one line of a seat map file instead of 24. This module is the only
+place that knows what the notation means: which seat numbers it names, where the row is cut by aisles, and where
+each seat stands. Units are those of the drawing (centimetres in the shipped examples); y grows downwards, angles
+are degrees that grow clockwise on the drawing: 0 points right, 90 points down.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 # Far above any real row; it bounds what one short line of a file can expand to.
@@ -16,6 +17,19 @@ MAX_ROW_SEATS = 2_000
 
 _RANGE = re.compile(r"([A-Za-z]{0,4})([0-9]{1,6})-\1([0-9]{1,6})(?:/([0-9]{1,3}))?", re.ASCII)
 _SINGLE = re.compile(r"[0-9A-Za-z]{1,16}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSpec:
+    """One seat of a row of the file, expanded and not yet numbered."""
+
+    number: str
+    id: str | None
+    zone: str
+    x: float
+    y: float
+    accessible: bool
+    gap_before: bool
 
 
 def seat_numbers(notation: str) -> list[list[str]]:
@@ -84,3 +98,43 @@ def seat_positions(row: Mapping[str, Any], block_sizes: list[int]) -> list[tuple
     start = math.radians(shape.get("angle", 90)) + middle / radius
     angles = [start - s / radius for s in along]
     return [(round(x + radius * math.cos(a), 1), round(y + radius * math.sin(a), 1)) for a in angles]
+
+
+def expand_row(row: Mapping[str, Any]) -> Sequence[SeatSpec]:
+    """The seats of one row of a document, in order, whether written one by one or in the short notation."""
+    default_zone = row.get("zone", "")
+    if "seats" in row:
+        return [
+            SeatSpec(
+                number=seat["number"],
+                id=seat.get("id"),
+                zone=seat.get("zone", default_zone),
+                x=float(seat["x"]),
+                y=float(seat["y"]),
+                accessible=seat.get("accessible", False),
+                gap_before=seat.get("gap_before", False),
+            )
+            for seat in row["seats"]
+        ]
+    blocks = seat_numbers(row["numbers"])
+    positions = iter(seat_positions(row, [len(block) for block in blocks]))
+    accessible = _named(row.get("accessible"))
+    zone_of = {number: zone for zone, numbers in row.get("other_zones", {}).items() for number in _named(numbers)}
+    return [
+        SeatSpec(
+            number=number,
+            id=None,
+            zone=zone_of.get(number, default_zone),
+            x=x,
+            y=y,
+            accessible=number in accessible,
+            gap_before=place == 0 and block_number > 0,
+        )
+        for block_number, block in enumerate(blocks)
+        for place, number in enumerate(block)
+        for x, y in [next(positions)]
+    ]
+
+
+def _named(notation: str | None) -> set[str]:
+    return {number for block in seat_numbers(notation) for number in block} if notation else set()

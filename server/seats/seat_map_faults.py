@@ -305,6 +305,10 @@ class Node:
                 self._faults.add(path, "must be an object")
         return nodes
 
+    def skip(self, *keys: str) -> None:
+        """Leave members unchecked, because of a fault that makes their meaning unclear."""
+        self._read.update(keys)
+
     def refuse_unknown(self) -> None:
         """Note every member that no reader asked for."""
         for key in self._members:

@@ -8,7 +8,8 @@ import math
 import re
 from typing import Any
 
-from server.seats.hall import FORMAT, VERSION, SeatSpec, area_place_id, seat_id
+from server.seats.hall import FORMAT, VERSION, area_place_id, seat_id
+from server.seats.row_layout import SeatSpec
 from server.seats.seat_map_faults import (
     MAX_COORDINATE,
     Fault,
@@ -25,7 +26,7 @@ __all__ = ["Fault", "SeatMapFileError", "check", "read"]
 
 MAX_PLACES = 100_000
 MAX_CAPACITY = 50_000
-MAX_ZONES = 64
+MAX_ZONES = 250
 MAX_SECTIONS = 1_000
 MAX_ROWS = 20_000
 MAX_AREAS = 1_000

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.seats.hall import SeatSpec, expand_row
-from server.seats.row_layout import MAX_ROW_SEATS, seat_numbers
+from server.seats.row_layout import MAX_ROW_SEATS, SeatSpec, expand_row, seat_numbers
 from server.seats.seat_map_faults import MAX_TEXT, Node, quote
 
 MAX_LABEL = 64
@@ -37,9 +36,9 @@ def check_row(row: Node, drawing: Drawing) -> list[tuple[str, SeatSpec]]:
     drawing.zone(row, required=False)
     if ("seats" in row) == ("numbers" in row):
         row.fault("", 'must have either "seats" or "numbers"')
-    if "seats" in row:
-        return _explicit_seats(row, drawing)
-    return _short_seats(row, drawing) if "numbers" in row else []
+        row.skip("seats", "numbers", "line", "arc", "accessible", "other_zones")
+        return []
+    return _explicit_seats(row, drawing) if "seats" in row else _short_seats(row, drawing)
 
 
 def _explicit_seats(row: Node, drawing: Drawing) -> list[tuple[str, SeatSpec]]:
@@ -100,6 +99,7 @@ def _layout(row: Node) -> bool:
     """Check where the row stands; False when its seats cannot be placed."""
     if ("line" in row) == ("arc" in row):
         row.fault("", 'must have either "line" or "arc"')
+        row.skip("line", "arc")
         return False
     kind = "line" if "line" in row else "arc"
     layout = row.child(kind)
