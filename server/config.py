@@ -300,6 +300,16 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
+    password_memory: ByteSize = _setting(
+        "Server",
+        ByteSize(19 * 1024 * 1024),
+        "Memory of one password hash (argon2id), such as 19MiB; hashes made with other costs are renewed at log-in.",
+        ge=64 * 1024,
+        le=4 * 1024**3,
+    )
+    password_passes: int = _setting(
+        "Server", 2, "How often a password hash works through its memory (argon2id).", ge=1, le=100
+    )
     reflection: bool | None = _setting(
         "Server", None, "Server reflection, for grpcurl. Unset: on in development, off in production."
     )
@@ -438,7 +448,8 @@ class Settings(BaseSettings):
     jwt_private_key_file: Path | None = _setting(
         "Identity",
         None,
-        "PEM Ed25519 private key that signs access tokens. Unset: one is made under the data folder (development).",
+        "PEM file with the Ed25519 private key that signs access tokens; further keys in it are accepted, not used. "
+        "Unset: one is made and kept in the database (development).",
     )
     access_token_ttl: PositiveDuration = _setting("Identity", _minutes(15), "Validity of an access token.")
     refresh_token_ttl: PositiveDuration = _setting("Identity", timedelta(days=30), "Validity of a refresh token.")
