@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from server.seats.hall import Area, Hall, PlaceKind
-from server.seats.seat_board import Board, Layout, Rank, Run
+from server.seats.seat_blocks import Blocks, Layout, Rank, Run
 from server.seats.split_party import split
 from server.states import SeatState
 
@@ -76,27 +76,27 @@ def choose(hall: Hall, states: bytes | bytearray, want: Want) -> tuple[int, ...]
         if eligible_number.bit_count() < want.quantity:
             continue
         eligible = eligible_number.to_bytes(len(free), "little")
-        board = Board(layout, bytes(free), eligible, accessible=want.accessible)
-        together = _together(board, layout.runs, want.quantity)
-        return split(board, layout.runs, want.quantity) if together is None else together
+        blocks = Blocks(layout, bytes(free), eligible, accessible=want.accessible)
+        together = _together(blocks, layout.runs, want.quantity)
+        return split(blocks, layout.runs, want.quantity) if together is None else together
     return None
 
 
-def _together(board: Board, runs: Sequence[Run], quantity: int) -> tuple[int, ...] | None:
+def _together(blocks: Blocks, runs: Sequence[Run], quantity: int) -> tuple[int, ...] | None:
     """The best block of neighbours. `runs` come in the order of their best seat, so the search can end early."""
     block = _ONE * quantity
     best: tuple[Rank, int] | None = None
     for run in runs:
         if best is not None and best[0].stranded == 0 and quantity * run.least >= best[0].cost:
             break
-        start = board.eligible.find(block, run.start, run.stop)
+        start = blocks.eligible.find(block, run.start, run.stop)
         while start >= 0:
-            stop = board.eligible.find(0, start, run.stop)
+            stop = blocks.eligible.find(0, start, run.stop)
             if stop < 0:
                 stop = run.stop
-            found = board.best_block(run, start, stop, quantity)
+            found = blocks.best_block(run, start, stop, quantity)
             best = found if best is None else min(best, found)
-            start = board.eligible.find(block, stop, run.stop)
+            start = blocks.eligible.find(block, stop, run.stop)
     return None if best is None else tuple(range(best[1], best[1] + quantity))
 
 

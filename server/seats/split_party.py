@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from server.seats.seat_board import Board, Run
+from server.seats.seat_blocks import Blocks, Run
 
 # Stretches of one window of rows that are combined with each other; the longest are taken.
 _CANDIDATES = 8
@@ -41,11 +41,11 @@ class _Seating(NamedTuple):
     places: tuple[int, ...]
 
 
-def split(board: Board, runs: Sequence[Run], quantity: int) -> tuple[int, ...] | None:
+def split(blocks: Blocks, runs: Sequence[Run], quantity: int) -> tuple[int, ...] | None:
     """Seat a party in groups.
 
     Args:
-        board: the states of the moment; it has no block of `quantity` eligible neighbours.
+        blocks: the states of the moment; it has no block of `quantity` eligible neighbours.
         runs: the hall's runs, in the order of their best seat.
         quantity: how many seats.
 
@@ -54,7 +54,7 @@ def split(board: Board, runs: Sequence[Run], quantity: int) -> tuple[int, ...] |
     """
     sections: dict[str, list[_Stretch]] = {}
     for run in runs:
-        for stretch in _stretches(board, run):
+        for stretch in _stretches(blocks, run):
             sections.setdefault(run.section, []).append(stretch)
     fewest = {name: _fewest_groups(stretches, quantity) for name, stretches in sections.items()}
     possible = [groups for groups in fewest.values() if groups]
@@ -64,21 +64,21 @@ def split(board: Board, runs: Sequence[Run], quantity: int) -> tuple[int, ...] |
     best: _Seating | None = None
     searched = [stretches for name, stretches in sections.items() if fewest[name] == groups][:_SECTIONS]
     for stretches in searched:
-        found = _within_section(board, stretches, quantity, groups)
+        found = _within_section(blocks, stretches, quantity, groups)
         best = found if best is None else min(best, found)
         if best.stranded == 0 and best.rows_between <= 1:
             break  # the sections come best first
     return best.places if best else None
 
 
-def _stretches(board: Board, run: Run) -> Iterator[_Stretch]:
-    start = board.eligible.find(1, run.start, run.stop)
+def _stretches(blocks: Blocks, run: Run) -> Iterator[_Stretch]:
+    start = blocks.eligible.find(1, run.start, run.stop)
     while start >= 0:
-        stop = board.eligible.find(0, start, run.stop)
+        stop = blocks.eligible.find(0, start, run.stop)
         if stop < 0:
             stop = run.stop
-        yield _Stretch(run, start, stop, board.rank(run, start, stop).cost)
-        start = board.eligible.find(1, stop, run.stop)
+        yield _Stretch(run, start, stop, blocks.rank(run, start, stop).cost)
+        start = blocks.eligible.find(1, stop, run.stop)
 
 
 def _fewest_groups(stretches: Sequence[_Stretch], quantity: int) -> int:
@@ -95,7 +95,7 @@ def _longest_first(stretch: _Stretch) -> tuple[int, int]:
     return -stretch.length, stretch.cost
 
 
-def _within_section(board: Board, stretches: Sequence[_Stretch], quantity: int, groups: int) -> _Seating:
+def _within_section(blocks: Blocks, stretches: Sequence[_Stretch], quantity: int, groups: int) -> _Seating:
     """The best seating of one section, which has room: tries windows of ever more rows until one will do."""
     rows = sorted({stretch.run.row for stretch in stretches})
     best: _Seating | None = None
@@ -107,7 +107,7 @@ def _within_section(board: Board, stretches: Sequence[_Stretch], quantity: int, 
             if len(near) < groups or sum(stretch.length for stretch in near[:groups]) < quantity:
                 continue
             for chosen in combinations(near[: max(_CANDIDATES, groups)], groups):
-                for seating in _seatings(board, chosen, quantity):
+                for seating in _seatings(blocks, chosen, quantity):
                     best = seating if best is None else min(best, seating)
         everything = span >= rows[-1] - rows[0]
         if best is not None and (best.stranded == 0 or everything):
@@ -115,7 +115,7 @@ def _within_section(board: Board, stretches: Sequence[_Stretch], quantity: int, 
         span = 2 * span + 1
 
 
-def _seatings(board: Board, chosen: tuple[_Stretch, ...], quantity: int) -> Iterator[_Seating]:
+def _seatings(blocks: Blocks, chosen: tuple[_Stretch, ...], quantity: int) -> Iterator[_Seating]:
     """The ways to use just these stretches: all are filled except one, which takes what remains."""
     spare = sum(stretch.length for stretch in chosen) - quantity
     if spare < 0:
@@ -128,7 +128,7 @@ def _seatings(board: Board, chosen: tuple[_Stretch, ...], quantity: int) -> Iter
         places: list[int] = []
         for stretch in chosen:
             size = stretch.length - (spare if stretch is partly else 0)
-            rank, first = board.best_block(stretch.run, stretch.start, stretch.stop, size)
+            rank, first = blocks.best_block(stretch.run, stretch.start, stretch.stop, size)
             stranded += rank.stranded
             cost += rank.cost
             alone += size == 1

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,3 +255,9 @@ def test_any_wrong_value_anywhere_is_either_refused_or_loads(path: tuple[Any, ..
 def test_any_bytes_are_refused_in_order(data: bytes) -> None:
     with pytest.raises(SeatMapFileError):
         seat_map_import.read(data)
+
+
+def test_the_map_in_the_documentation_is_a_good_file() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "seat-maps.md").read_text(encoding="utf-8")
+    example = page.split("```json\n")[1].split("```")[0]
+    assert len(Hall.from_document(seat_map_file.read(example.encode()))) == 131

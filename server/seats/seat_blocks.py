@@ -68,7 +68,7 @@ class Layout:
         return mask
 
 
-class Board:
+class Blocks:
     """One hall with the states of one moment: answers how good a block of seats is.
 
     `free[index]` is 1 for every available place; `eligible[index]` only where the party may sit.
