@@ -43,6 +43,7 @@ OPENAPI_OPTIONS = (
     "merge_file_name=rowlock",
     "openapi_naming_strategy=simple",
     "simple_operation_ids=true",
+    "expand_slashed_path_patterns=true",
     f"openapi_configuration={PROTOS / 'openapi.yaml'}",
 )
 

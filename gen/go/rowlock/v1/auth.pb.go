@@ -426,9 +426,7 @@ func (x *SignUpRequest) GetRequestId() string {
 
 // Says no more than that the request was taken.
 type SignUpResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new user: set only where the installation does not ask for verified e-mail addresses.
-	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,13 +459,6 @@ func (x *SignUpResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SignUpResponse.ProtoReflect.Descriptor instead.
 func (*SignUpResponse) Descriptor() ([]byte, []int) {
 	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *SignUpResponse) GetUser() *User {
-	if x != nil {
-		return x.User
-	}
-	return nil
 }
 
 // Presents the code of a verification mail.
@@ -1430,7 +1421,7 @@ type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which user, `etag` (optional) which state of it.
 	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// Which fields to change: `email`, `display_name`, `locale`. Unset: those that are not empty in `user`.
+	// Which fields to change: `email`, `display_name`, `locale`. `*`: all. Unset: those that are not empty in `user`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2464,9 +2455,8 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\bpassword\x18\x03 \x01(\tB\x0f\xe2A\x02\x02\x04\xbaH\ar\x05\x10\b\x18\x80\x01R\bpassword\x12K\n" +
 	"\x06locale\x18\x04 \x01(\tB3\xe2A\x01\x01\xbaH,r*\x18#2&^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$R\x06locale\x12<\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"<\n" +
-	"\x0eSignUpResponse\x12*\n" +
-	"\x04user\x18\x01 \x01(\v2\x10.rowlock.v1.UserB\x04\xe2A\x01\x01R\x04user\"J\n" +
+	"request_id\x18\x05 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x10\n" +
+	"\x0eSignUpResponse\"J\n" +
 	"\x12VerifyEmailRequest\x124\n" +
 	"\x04code\x18\x01 \x01(\tB \xe2A\x01\x02\xbaH\x19r\x17\x10\x01\x18\x80\x012\x10^[A-Za-z0-9_-]*$R\x04code\"\x15\n" +
 	"\x13VerifyEmailResponse\"\x7f\n" +
@@ -2520,17 +2510,17 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\x16ChangePasswordResponse\"~\n" +
 	"\x0eGetUserRequest\x12l\n" +
 	"\x04name\x18\x01 \x01(\tBX\xe2A\x01\x02\xfaA\x12\n" +
-	"\x10rowlock.dev/User\xbaH<r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\"\xca\x04\n" +
+	"\x10rowlock.dev/User\xbaH<r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\"\x90\x05\n" +
 	"\x11UpdateUserRequest\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x10.rowlock.v1.UserB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x04user\x12d\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB'\xe2A\x01\x01\xbaH \xe2\x01\x1d\x12\x05email\x12\fdisplay_name\x12\x06localeR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x04user\x12g\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB*\xe2A\x01\x01\xbaH#\xe2\x01 \x12\x01*\x12\x05email\x12\fdisplay_name\x12\x06localeR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xde\x02\xbaH\xda\x02\x1aJ\n" +
-	"\x12user.name.required\x12\vis required\x1a'!has(this.user) || this.user.name != ''\x1az\n" +
-	"\x13user.email.required\x12\x11cannot be emptied\x1aP!has(this.user) || this.user.email != '' || !('email' in this.update_mask.paths)\x1a\x8f\x01\n" +
-	"\x1auser.display_name.required\x12\x11cannot be emptied\x1a^!has(this.user) || this.user.display_name != '' || !('display_name' in this.update_mask.paths)\"\xee\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xa1\x03\xbaH\x9d\x03\x1aJ\n" +
+	"\x12user.name.required\x12\vis required\x1a'!has(this.user) || this.user.name != ''\x1a\x9b\x01\n" +
+	"\x13user.email.required\x12\x11cannot be emptied\x1aq!has(this.user) || this.user.email != '' || !('email' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xb0\x01\n" +
+	"\x1auser.display_name.required\x12\x11cannot be emptied\x1a\x7f!has(this.user) || this.user.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xee\x01\n" +
 	"\x10ListUsersRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
@@ -2706,71 +2696,70 @@ var file_rowlock_v1_auth_proto_depIdxs = []int32{
 	40, // 5: rowlock.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
 	40, // 6: rowlock.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
 	40, // 7: rowlock.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: rowlock.v1.SignUpResponse.user:type_name -> rowlock.v1.User
-	40, // 9: rowlock.v1.LogInResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	40, // 10: rowlock.v1.LogInResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 11: rowlock.v1.LogInResponse.user:type_name -> rowlock.v1.User
-	40, // 12: rowlock.v1.RefreshTokenResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	40, // 13: rowlock.v1.RefreshTokenResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 14: rowlock.v1.RefreshTokenResponse.user:type_name -> rowlock.v1.User
-	1,  // 15: rowlock.v1.UpdateUserRequest.user:type_name -> rowlock.v1.User
-	41, // 16: rowlock.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 17: rowlock.v1.ListUsersRequest.role:type_name -> rowlock.v1.Role
-	1,  // 18: rowlock.v1.ListUsersResponse.users:type_name -> rowlock.v1.User
-	0,  // 19: rowlock.v1.SetUserRoleRequest.role:type_name -> rowlock.v1.Role
-	2,  // 20: rowlock.v1.CreateApiKeyRequest.api_key:type_name -> rowlock.v1.ApiKey
-	2,  // 21: rowlock.v1.CreateApiKeyResponse.api_key:type_name -> rowlock.v1.ApiKey
-	2,  // 22: rowlock.v1.ListApiKeysResponse.api_keys:type_name -> rowlock.v1.ApiKey
-	40, // 23: rowlock.v1.ExchangeApiKeyResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 24: rowlock.v1.ExchangeApiKeyResponse.role:type_name -> rowlock.v1.Role
-	39, // 25: rowlock.v1.GetJwksResponse.keys:type_name -> rowlock.v1.Jwk
-	3,  // 26: rowlock.v1.AuthService.SignUp:input_type -> rowlock.v1.SignUpRequest
-	5,  // 27: rowlock.v1.AuthService.VerifyEmail:input_type -> rowlock.v1.VerifyEmailRequest
-	7,  // 28: rowlock.v1.AuthService.ResendVerification:input_type -> rowlock.v1.ResendVerificationRequest
-	9,  // 29: rowlock.v1.AuthService.LogIn:input_type -> rowlock.v1.LogInRequest
-	11, // 30: rowlock.v1.AuthService.RefreshToken:input_type -> rowlock.v1.RefreshTokenRequest
-	13, // 31: rowlock.v1.AuthService.LogOut:input_type -> rowlock.v1.LogOutRequest
-	15, // 32: rowlock.v1.AuthService.LogOutEverywhere:input_type -> rowlock.v1.LogOutEverywhereRequest
-	17, // 33: rowlock.v1.AuthService.RequestPasswordReset:input_type -> rowlock.v1.RequestPasswordResetRequest
-	19, // 34: rowlock.v1.AuthService.ConfirmPasswordReset:input_type -> rowlock.v1.ConfirmPasswordResetRequest
-	21, // 35: rowlock.v1.AuthService.ChangePassword:input_type -> rowlock.v1.ChangePasswordRequest
-	23, // 36: rowlock.v1.AuthService.GetUser:input_type -> rowlock.v1.GetUserRequest
-	24, // 37: rowlock.v1.AuthService.UpdateUser:input_type -> rowlock.v1.UpdateUserRequest
-	25, // 38: rowlock.v1.AuthService.ListUsers:input_type -> rowlock.v1.ListUsersRequest
-	27, // 39: rowlock.v1.AuthService.SetUserRole:input_type -> rowlock.v1.SetUserRoleRequest
-	28, // 40: rowlock.v1.AuthService.DisableUser:input_type -> rowlock.v1.DisableUserRequest
-	29, // 41: rowlock.v1.AuthService.EnableUser:input_type -> rowlock.v1.EnableUserRequest
-	30, // 42: rowlock.v1.AuthService.CreateApiKey:input_type -> rowlock.v1.CreateApiKeyRequest
-	32, // 43: rowlock.v1.AuthService.ListApiKeys:input_type -> rowlock.v1.ListApiKeysRequest
-	34, // 44: rowlock.v1.AuthService.RevokeApiKey:input_type -> rowlock.v1.RevokeApiKeyRequest
-	35, // 45: rowlock.v1.AuthService.ExchangeApiKey:input_type -> rowlock.v1.ExchangeApiKeyRequest
-	37, // 46: rowlock.v1.AuthService.GetJwks:input_type -> rowlock.v1.GetJwksRequest
-	4,  // 47: rowlock.v1.AuthService.SignUp:output_type -> rowlock.v1.SignUpResponse
-	6,  // 48: rowlock.v1.AuthService.VerifyEmail:output_type -> rowlock.v1.VerifyEmailResponse
-	8,  // 49: rowlock.v1.AuthService.ResendVerification:output_type -> rowlock.v1.ResendVerificationResponse
-	10, // 50: rowlock.v1.AuthService.LogIn:output_type -> rowlock.v1.LogInResponse
-	12, // 51: rowlock.v1.AuthService.RefreshToken:output_type -> rowlock.v1.RefreshTokenResponse
-	14, // 52: rowlock.v1.AuthService.LogOut:output_type -> rowlock.v1.LogOutResponse
-	16, // 53: rowlock.v1.AuthService.LogOutEverywhere:output_type -> rowlock.v1.LogOutEverywhereResponse
-	18, // 54: rowlock.v1.AuthService.RequestPasswordReset:output_type -> rowlock.v1.RequestPasswordResetResponse
-	20, // 55: rowlock.v1.AuthService.ConfirmPasswordReset:output_type -> rowlock.v1.ConfirmPasswordResetResponse
-	22, // 56: rowlock.v1.AuthService.ChangePassword:output_type -> rowlock.v1.ChangePasswordResponse
-	1,  // 57: rowlock.v1.AuthService.GetUser:output_type -> rowlock.v1.User
-	1,  // 58: rowlock.v1.AuthService.UpdateUser:output_type -> rowlock.v1.User
-	26, // 59: rowlock.v1.AuthService.ListUsers:output_type -> rowlock.v1.ListUsersResponse
-	1,  // 60: rowlock.v1.AuthService.SetUserRole:output_type -> rowlock.v1.User
-	1,  // 61: rowlock.v1.AuthService.DisableUser:output_type -> rowlock.v1.User
-	1,  // 62: rowlock.v1.AuthService.EnableUser:output_type -> rowlock.v1.User
-	31, // 63: rowlock.v1.AuthService.CreateApiKey:output_type -> rowlock.v1.CreateApiKeyResponse
-	33, // 64: rowlock.v1.AuthService.ListApiKeys:output_type -> rowlock.v1.ListApiKeysResponse
-	2,  // 65: rowlock.v1.AuthService.RevokeApiKey:output_type -> rowlock.v1.ApiKey
-	36, // 66: rowlock.v1.AuthService.ExchangeApiKey:output_type -> rowlock.v1.ExchangeApiKeyResponse
-	38, // 67: rowlock.v1.AuthService.GetJwks:output_type -> rowlock.v1.GetJwksResponse
-	47, // [47:68] is the sub-list for method output_type
-	26, // [26:47] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	40, // 8: rowlock.v1.LogInResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	40, // 9: rowlock.v1.LogInResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 10: rowlock.v1.LogInResponse.user:type_name -> rowlock.v1.User
+	40, // 11: rowlock.v1.RefreshTokenResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	40, // 12: rowlock.v1.RefreshTokenResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 13: rowlock.v1.RefreshTokenResponse.user:type_name -> rowlock.v1.User
+	1,  // 14: rowlock.v1.UpdateUserRequest.user:type_name -> rowlock.v1.User
+	41, // 15: rowlock.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 16: rowlock.v1.ListUsersRequest.role:type_name -> rowlock.v1.Role
+	1,  // 17: rowlock.v1.ListUsersResponse.users:type_name -> rowlock.v1.User
+	0,  // 18: rowlock.v1.SetUserRoleRequest.role:type_name -> rowlock.v1.Role
+	2,  // 19: rowlock.v1.CreateApiKeyRequest.api_key:type_name -> rowlock.v1.ApiKey
+	2,  // 20: rowlock.v1.CreateApiKeyResponse.api_key:type_name -> rowlock.v1.ApiKey
+	2,  // 21: rowlock.v1.ListApiKeysResponse.api_keys:type_name -> rowlock.v1.ApiKey
+	40, // 22: rowlock.v1.ExchangeApiKeyResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 23: rowlock.v1.ExchangeApiKeyResponse.role:type_name -> rowlock.v1.Role
+	39, // 24: rowlock.v1.GetJwksResponse.keys:type_name -> rowlock.v1.Jwk
+	3,  // 25: rowlock.v1.AuthService.SignUp:input_type -> rowlock.v1.SignUpRequest
+	5,  // 26: rowlock.v1.AuthService.VerifyEmail:input_type -> rowlock.v1.VerifyEmailRequest
+	7,  // 27: rowlock.v1.AuthService.ResendVerification:input_type -> rowlock.v1.ResendVerificationRequest
+	9,  // 28: rowlock.v1.AuthService.LogIn:input_type -> rowlock.v1.LogInRequest
+	11, // 29: rowlock.v1.AuthService.RefreshToken:input_type -> rowlock.v1.RefreshTokenRequest
+	13, // 30: rowlock.v1.AuthService.LogOut:input_type -> rowlock.v1.LogOutRequest
+	15, // 31: rowlock.v1.AuthService.LogOutEverywhere:input_type -> rowlock.v1.LogOutEverywhereRequest
+	17, // 32: rowlock.v1.AuthService.RequestPasswordReset:input_type -> rowlock.v1.RequestPasswordResetRequest
+	19, // 33: rowlock.v1.AuthService.ConfirmPasswordReset:input_type -> rowlock.v1.ConfirmPasswordResetRequest
+	21, // 34: rowlock.v1.AuthService.ChangePassword:input_type -> rowlock.v1.ChangePasswordRequest
+	23, // 35: rowlock.v1.AuthService.GetUser:input_type -> rowlock.v1.GetUserRequest
+	24, // 36: rowlock.v1.AuthService.UpdateUser:input_type -> rowlock.v1.UpdateUserRequest
+	25, // 37: rowlock.v1.AuthService.ListUsers:input_type -> rowlock.v1.ListUsersRequest
+	27, // 38: rowlock.v1.AuthService.SetUserRole:input_type -> rowlock.v1.SetUserRoleRequest
+	28, // 39: rowlock.v1.AuthService.DisableUser:input_type -> rowlock.v1.DisableUserRequest
+	29, // 40: rowlock.v1.AuthService.EnableUser:input_type -> rowlock.v1.EnableUserRequest
+	30, // 41: rowlock.v1.AuthService.CreateApiKey:input_type -> rowlock.v1.CreateApiKeyRequest
+	32, // 42: rowlock.v1.AuthService.ListApiKeys:input_type -> rowlock.v1.ListApiKeysRequest
+	34, // 43: rowlock.v1.AuthService.RevokeApiKey:input_type -> rowlock.v1.RevokeApiKeyRequest
+	35, // 44: rowlock.v1.AuthService.ExchangeApiKey:input_type -> rowlock.v1.ExchangeApiKeyRequest
+	37, // 45: rowlock.v1.AuthService.GetJwks:input_type -> rowlock.v1.GetJwksRequest
+	4,  // 46: rowlock.v1.AuthService.SignUp:output_type -> rowlock.v1.SignUpResponse
+	6,  // 47: rowlock.v1.AuthService.VerifyEmail:output_type -> rowlock.v1.VerifyEmailResponse
+	8,  // 48: rowlock.v1.AuthService.ResendVerification:output_type -> rowlock.v1.ResendVerificationResponse
+	10, // 49: rowlock.v1.AuthService.LogIn:output_type -> rowlock.v1.LogInResponse
+	12, // 50: rowlock.v1.AuthService.RefreshToken:output_type -> rowlock.v1.RefreshTokenResponse
+	14, // 51: rowlock.v1.AuthService.LogOut:output_type -> rowlock.v1.LogOutResponse
+	16, // 52: rowlock.v1.AuthService.LogOutEverywhere:output_type -> rowlock.v1.LogOutEverywhereResponse
+	18, // 53: rowlock.v1.AuthService.RequestPasswordReset:output_type -> rowlock.v1.RequestPasswordResetResponse
+	20, // 54: rowlock.v1.AuthService.ConfirmPasswordReset:output_type -> rowlock.v1.ConfirmPasswordResetResponse
+	22, // 55: rowlock.v1.AuthService.ChangePassword:output_type -> rowlock.v1.ChangePasswordResponse
+	1,  // 56: rowlock.v1.AuthService.GetUser:output_type -> rowlock.v1.User
+	1,  // 57: rowlock.v1.AuthService.UpdateUser:output_type -> rowlock.v1.User
+	26, // 58: rowlock.v1.AuthService.ListUsers:output_type -> rowlock.v1.ListUsersResponse
+	1,  // 59: rowlock.v1.AuthService.SetUserRole:output_type -> rowlock.v1.User
+	1,  // 60: rowlock.v1.AuthService.DisableUser:output_type -> rowlock.v1.User
+	1,  // 61: rowlock.v1.AuthService.EnableUser:output_type -> rowlock.v1.User
+	31, // 62: rowlock.v1.AuthService.CreateApiKey:output_type -> rowlock.v1.CreateApiKeyResponse
+	33, // 63: rowlock.v1.AuthService.ListApiKeys:output_type -> rowlock.v1.ListApiKeysResponse
+	2,  // 64: rowlock.v1.AuthService.RevokeApiKey:output_type -> rowlock.v1.ApiKey
+	36, // 65: rowlock.v1.AuthService.ExchangeApiKey:output_type -> rowlock.v1.ExchangeApiKeyResponse
+	38, // 66: rowlock.v1.AuthService.GetJwks:output_type -> rowlock.v1.GetJwksResponse
+	46, // [46:67] is the sub-list for method output_type
+	25, // [25:46] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_auth_proto_init() }

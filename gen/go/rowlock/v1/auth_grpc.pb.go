@@ -59,9 +59,8 @@ const (
 type AuthServiceClient interface {
 	// Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 	//
-	// The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-	// the installation has switched e-mail verification off, the answer carries the new user and an address that is
-	// taken fails with EMAIL_TAKEN.
+	// The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+	// and its owner gets a mail that says so. A new account can log in at once.
 	// Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
 	// Marks the e-mail address of an account as verified, by the code from the mail. The code works once, for 24 hours.
@@ -75,8 +74,8 @@ type AuthServiceClient interface {
 	LogIn(ctx context.Context, in *LogInRequest, opts ...grpc.CallOption) (*LogInResponse, error)
 	// Replaces a refresh token by a new pair of tokens. Needs no access token.
 	//
-	// A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-	// have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+	// A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+	// may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
 	// Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
 	RefreshToken(ctx context.Context, in *RefreshTokenRequest, opts ...grpc.CallOption) (*RefreshTokenResponse, error)
 	// Ends the session of a refresh token: the token becomes useless, access tokens of the session are refused and its
@@ -363,9 +362,8 @@ func (c *authServiceClient) GetJwks(ctx context.Context, in *GetJwksRequest, opt
 type AuthServiceServer interface {
 	// Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 	//
-	// The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-	// the installation has switched e-mail verification off, the answer carries the new user and an address that is
-	// taken fails with EMAIL_TAKEN.
+	// The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+	// and its owner gets a mail that says so. A new account can log in at once.
 	// Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
 	// Marks the e-mail address of an account as verified, by the code from the mail. The code works once, for 24 hours.
@@ -379,8 +377,8 @@ type AuthServiceServer interface {
 	LogIn(context.Context, *LogInRequest) (*LogInResponse, error)
 	// Replaces a refresh token by a new pair of tokens. Needs no access token.
 	//
-	// A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-	// have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+	// A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+	// may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
 	// Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
 	RefreshToken(context.Context, *RefreshTokenRequest) (*RefreshTokenResponse, error)
 	// Ends the session of a refresh token: the token becomes useless, access tokens of the session are refused and its

@@ -900,7 +900,7 @@ type UpdateBookingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which booking, `etag` (optional) which state of it.
 	Booking *Booking `protobuf:"bytes,1,opt,name=booking,proto3" json:"booking,omitempty"`
-	// Which fields to change: `note`. Unset: those that are not empty in `booking`.
+	// Which fields to change: `note`. `*`: all. Unset: those that are not empty in `booking`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1561,11 +1561,11 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\bbookings\x18\x01 \x03(\v2\x13.rowlock.v1.BookingR\bbookings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xb8\x02\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xbb\x02\n" +
 	"\x14UpdateBookingRequest\x129\n" +
 	"\abooking\x18\x01 \x01(\v2\x13.rowlock.v1.BookingB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\abooking\x12M\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x10\xe2A\x01\x01\xbaH\t\xe2\x01\x06\x12\x04noteR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\abooking\x12P\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x13\xe2A\x01\x01\xbaH\f\xe2\x01\t\x12\x01*\x12\x04noteR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:X\xbaHU\x1aS\n" +

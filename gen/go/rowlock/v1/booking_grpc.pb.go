@@ -48,8 +48,8 @@ const (
 // Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 //
 // Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-// happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-// the same `request_id`.
+// happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+// same `request_id`.
 type BookingServiceClient interface {
 	// Claims places of one performance, all or none, and holds them for the performance's hold duration.
 	//
@@ -57,7 +57,7 @@ type BookingServiceClient interface {
 	// `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
 	// and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-	// TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
 	// CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
 	// ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
 	CreateBooking(ctx context.Context, in *CreateBookingRequest, opts ...grpc.CallOption) (*Booking, error)
@@ -69,30 +69,29 @@ type BookingServiceClient interface {
 	// Changes a booking's note. Accepted in HELD and CONFIRMED. Idempotent by `request_id`. Errors: NOT_FOUND,
 	// BOOKING_STATE, ETAG_MISMATCH.
 	UpdateBooking(ctx context.Context, in *UpdateBookingRequest, opts ...grpc.CallOption) (*Booking, error)
-	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-	// SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+	// in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
 	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	AddSeats(ctx context.Context, in *AddSeatsRequest, opts ...grpc.CallOption) (*Booking, error)
-	// Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-	// give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-	// Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-	// ETAG_MISMATCH.
+	// Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+	// all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+	// flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+	// BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	RemoveSeats(ctx context.Context, in *RemoveSeatsRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-	// Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-	// nothing), BOOKING_STATE, ETAG_MISMATCH.
+	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+	// HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ExtendBooking(ctx context.Context, in *ExtendBookingRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
 	// performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-	// flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+	// flight, and in CONFIRMED. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
 	// ETAG_MISMATCH.
 	CancelBooking(ctx context.Context, in *CancelBookingRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-	// are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-	// nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-	// ETAG_MISMATCH.
+	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ConfirmBooking(ctx context.Context, in *ConfirmBookingRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
 	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
@@ -105,7 +104,7 @@ type BookingServiceClient interface {
 	GetTicketDocument(ctx context.Context, in *GetTicketDocumentRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
 	// The same ticket presented a second time fails and says when and where the first time was.
-	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
 	// TICKET_WRONG_PERFORMANCE.
 	CheckInTicket(ctx context.Context, in *CheckInTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
 }
@@ -277,8 +276,8 @@ func (c *bookingServiceClient) CheckInTicket(ctx context.Context, in *CheckInTic
 // Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 //
 // Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-// happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-// the same `request_id`.
+// happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+// same `request_id`.
 type BookingServiceServer interface {
 	// Claims places of one performance, all or none, and holds them for the performance's hold duration.
 	//
@@ -286,7 +285,7 @@ type BookingServiceServer interface {
 	// `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
 	// and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-	// TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
 	// CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
 	// ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
 	CreateBooking(context.Context, *CreateBookingRequest) (*Booking, error)
@@ -298,30 +297,29 @@ type BookingServiceServer interface {
 	// Changes a booking's note. Accepted in HELD and CONFIRMED. Idempotent by `request_id`. Errors: NOT_FOUND,
 	// BOOKING_STATE, ETAG_MISMATCH.
 	UpdateBooking(context.Context, *UpdateBookingRequest) (*Booking, error)
-	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-	// SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+	// in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
 	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	AddSeats(context.Context, *AddSeatsRequest) (*Booking, error)
-	// Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-	// give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-	// Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-	// ETAG_MISMATCH.
+	// Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+	// all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+	// flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+	// BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	RemoveSeats(context.Context, *RemoveSeatsRequest) (*Booking, error)
 	// Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-	// Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-	// nothing), BOOKING_STATE, ETAG_MISMATCH.
+	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+	// HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ExtendBooking(context.Context, *ExtendBookingRequest) (*Booking, error)
 	// Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
 	// performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-	// flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+	// flight, and in CONFIRMED. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
 	// ETAG_MISMATCH.
 	CancelBooking(context.Context, *CancelBookingRequest) (*Booking, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-	// are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-	// nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-	// ETAG_MISMATCH.
+	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ConfirmBooking(context.Context, *ConfirmBookingRequest) (*Booking, error)
 	// Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
 	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
@@ -334,7 +332,7 @@ type BookingServiceServer interface {
 	GetTicketDocument(context.Context, *GetTicketDocumentRequest) (*httpbody.HttpBody, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
 	// The same ticket presented a second time fails and says when and where the first time was.
-	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
 	// TICKET_WRONG_PERFORMANCE.
 	CheckInTicket(context.Context, *CheckInTicketRequest) (*Ticket, error)
 	mustEmbedUnimplementedBookingServiceServer()

@@ -343,7 +343,7 @@ type UpdateCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which category, `etag` (optional) which state of it.
 	Category *Category `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
-	// Which fields to change: `display_name`, `description`. Unset: those that are not empty in `category`.
+	// Which fields to change: `display_name`, `description`. `*`: all. Unset: those that are not empty in `category`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -502,16 +502,16 @@ const file_rowlock_v1_category_proto_rawDesc = "" +
 	"categories\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xf4\x03\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\x99\x04\n" +
 	"\x15UpdateCategoryRequest\x12<\n" +
 	"\bcategory\x18\x01 \x01(\v2\x14.rowlock.v1.CategoryB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\bcategory\x12b\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB%\xe2A\x01\x01\xbaH\x1e\xe2\x01\x1b\x12\fdisplay_name\x12\vdescriptionR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\bcategory\x12e\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB(\xe2A\x01\x01\xbaH!\xe2\x01\x1e\x12\x01*\x12\fdisplay_name\x12\vdescriptionR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xfa\x01\xbaH\xf6\x01\x1aV\n" +
-	"\x16category.name.required\x12\vis required\x1a/!has(this.category) || this.category.name != ''\x1a\x9b\x01\n" +
-	"\x1ecategory.display_name.required\x12\x11cannot be emptied\x1af!has(this.category) || this.category.display_name != '' || !('display_name' in this.update_mask.paths)\"\xe1\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\x9c\x02\xbaH\x98\x02\x1aV\n" +
+	"\x16category.name.required\x12\vis required\x1a/!has(this.category) || this.category.name != ''\x1a\xbd\x01\n" +
+	"\x1ecategory.display_name.required\x12\x11cannot be emptied\x1a\x87\x01!has(this.category) || this.category.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xe1\x01\n" +
 	"\x15DeleteCategoryRequest\x12W\n" +
 	"\x04name\x18\x01 \x01(\tBC\xe2A\x01\x02\xfaA\x16\n" +
 	"\x14rowlock.dev/Category\xbaH#r!\x18\x1e2\x1d^categories/[1-9][0-9]{0,18}$R\x04name\x121\n" +

@@ -707,8 +707,8 @@ type UpdateContactInfoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `etag` (optional) says which state of them is changed.
 	ContactInfo *ContactInfo `protobuf:"bytes,1,opt,name=contact_info,json=contactInfo,proto3" json:"contact_info,omitempty"`
-	// Which fields to change: `display_name`, `email`, `phone`, `address`, `opening_hours`. Unset: those that are not
-	// empty in `contact_info`.
+	// Which fields to change: `display_name`, `email`, `phone`, `address`, `opening_hours`. `*`: all. Unset: those that
+	// are not empty in `contact_info`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1092,7 +1092,8 @@ type UpdateSocialLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which link, `etag` (optional) which state of it.
 	SocialLink *SocialLink `protobuf:"bytes,1,opt,name=social_link,json=socialLink,proto3" json:"social_link,omitempty"`
-	// Which fields to change: `display_name`, `uri`, `position`. Unset: those that are not empty in `social_link`.
+	// Which fields to change: `display_name`, `uri`, `position`. `*`: all. Unset: those that are not empty in
+	// `social_link`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1287,11 +1288,11 @@ const file_rowlock_v1_contact_proto_rawDesc = "" +
 	"\x17rowlock.dev/ContactInfo\x12\vcontactInfo*\fcontactInfos2\vcontactInfo\"c\n" +
 	"\x15GetContactInfoRequest\x12J\n" +
 	"\x04name\x18\x01 \x01(\tB6\xe2A\x01\x02\xfaA\x19\n" +
-	"\x17rowlock.dev/ContactInfo\xbaH\x13r\x11\x18\v2\r^contactInfo$R\x04name\"\x9d\x02\n" +
+	"\x17rowlock.dev/ContactInfo\xbaH\x13r\x11\x18\v2\r^contactInfo$R\x04name\"\xa0\x02\n" +
 	"\x18UpdateContactInfoRequest\x12F\n" +
 	"\fcontact_info\x18\x01 \x01(\v2\x17.rowlock.v1.ContactInfoB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vcontactInfo\x12{\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB>\xe2A\x01\x01\xbaH7\xe2\x014\x12\fdisplay_name\x12\x05email\x12\x05phone\x12\aaddress\x12\ropening_hoursR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vcontactInfo\x12~\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBA\xe2A\x01\x01\xbaH:\xe2\x017\x12\x01*\x12\fdisplay_name\x12\x05email\x12\x05phone\x12\aaddress\x12\ropening_hoursR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x96\x04\n" +
@@ -1327,18 +1328,18 @@ const file_rowlock_v1_contact_proto_rawDesc = "" +
 	"\fsocial_links\x18\x01 \x03(\v2\x16.rowlock.v1.SocialLinkR\vsocialLinks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\x9d\x05\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xe3\x05\n" +
 	"\x17UpdateSocialLinkRequest\x12C\n" +
 	"\vsocial_link\x18\x01 \x01(\v2\x16.rowlock.v1.SocialLinkB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\n" +
-	"socialLink\x12d\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB'\xe2A\x01\x01\xbaH \xe2\x01\x1d\x12\fdisplay_name\x12\x03uri\x12\bpositionR\n" +
+	"socialLink\x12g\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB*\xe2A\x01\x01\xbaH#\xe2\x01 \x12\x01*\x12\fdisplay_name\x12\x03uri\x12\bpositionR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\x98\x03\xbaH\x94\x03\x1a_\n" +
-	"\x19social_link.name.required\x12\vis required\x1a5!has(this.social_link) || this.social_link.name != ''\x1a\xa4\x01\n" +
-	"!social_link.display_name.required\x12\x11cannot be emptied\x1al!has(this.social_link) || this.social_link.display_name != '' || !('display_name' in this.update_mask.paths)\x1a\x89\x01\n" +
-	"\x18social_link.uri.required\x12\x11cannot be emptied\x1aZ!has(this.social_link) || this.social_link.uri != '' || !('uri' in this.update_mask.paths)\"\xe6\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xdb\x03\xbaH\xd7\x03\x1a_\n" +
+	"\x19social_link.name.required\x12\vis required\x1a5!has(this.social_link) || this.social_link.name != ''\x1a\xc6\x01\n" +
+	"!social_link.display_name.required\x12\x11cannot be emptied\x1a\x8d\x01!has(this.social_link) || this.social_link.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xaa\x01\n" +
+	"\x18social_link.uri.required\x12\x11cannot be emptied\x1a{!has(this.social_link) || this.social_link.uri != '' || !('uri' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xe6\x01\n" +
 	"\x17DeleteSocialLinkRequest\x12Z\n" +
 	"\x04name\x18\x01 \x01(\tBF\xe2A\x01\x02\xfaA\x18\n" +
 	"\x16rowlock.dev/SocialLink\xbaH$r\"\x18\x1f2\x1e^socialLinks/[1-9][0-9]{0,18}$R\x04name\x121\n" +

@@ -40,7 +40,7 @@ const (
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
 	// INVALID_ARGUMENT. A field breaks its rule: BadRequest names each one. Mend the request; a retry cannot help.
 	ErrorReason_INVALID_FIELD ErrorReason = 1
-	// INVALID_ARGUMENT. The `update_mask` names a path that does not exist or may not be written. [path]
+	// INVALID_ARGUMENT. The `update_mask` names a path that this caller may not write. [path]
 	ErrorReason_UPDATE_MASK_INVALID ErrorReason = 2
 	// INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start.
 	ErrorReason_PAGE_TOKEN_INVALID ErrorReason = 3
@@ -90,11 +90,11 @@ const (
 	// UNAVAILABLE. The server has more work than it can do in time. Retry after RetryInfo's delay, same request_id.
 	ErrorReason_OVERLOADED ErrorReason = 42
 	// UNAVAILABLE. The database cannot be reached. Retry with the same request_id.
-	ErrorReason_DATABASE_UNREACHABLE ErrorReason = 43
+	ErrorReason_DATABASE_UNAVAILABLE ErrorReason = 43
 	// UNAVAILABLE. The server is stopping. Retry at once, with the same request_id: another server answers.
-	ErrorReason_SHUTTING_DOWN ErrorReason = 44
-	// ABORTED. The transaction lost a race several times over. Retry the step with the same request_id.
-	ErrorReason_CONFLICT ErrorReason = 45
+	ErrorReason_DRAINING ErrorReason = 44
+	// ABORTED. Too many others reached for the same rows at the same moment. Retry the step with the same request_id.
+	ErrorReason_CONTENDED ErrorReason = 45
 	// DEADLINE_EXCEEDED. The caller's deadline passed. The effect may have happened: repeat with the same request_id.
 	ErrorReason_DEADLINE ErrorReason = 46
 	// INTERNAL. A fault of the server; `incident` identifies it in the log. Report it. [incident]
@@ -103,6 +103,9 @@ const (
 	ErrorReason_NOT_IMPLEMENTED ErrorReason = 48
 	// CANCELLED. The caller went away before the answer. The effect may have happened.
 	ErrorReason_CALL_CANCELLED ErrorReason = 49
+	// UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
+	// the same request_id, which gives the first answer if it did.
+	ErrorReason_OUTCOME_UNKNOWN ErrorReason = 50
 	// FAILED_PRECONDITION. At least one named seat is not free; nothing was claimed. Choose others. [seats]
 	ErrorReason_SEAT_TAKEN ErrorReason = 60
 	// INVALID_ARGUMENT. The performance's hall has no seat with this id. [seats]
@@ -111,7 +114,7 @@ const (
 	ErrorReason_SEAT_NOT_IN_BOOKING ErrorReason = 62
 	// FAILED_PRECONDITION. The seat is held or sold, so it cannot be blocked or unblocked. [seats]
 	ErrorReason_SEAT_NOT_FREE ErrorReason = 63
-	// FAILED_PRECONDITION. Fewer places are free than were asked for. [available]
+	// FAILED_PRECONDITION. Fewer suitable places are free than were asked for. Ask for fewer, or elsewhere in the hall.
 	ErrorReason_SOLD_OUT ErrorReason = 64
 	// FAILED_PRECONDITION. The ticket type has fewer left than were asked for. [ticket_type, available]
 	ErrorReason_TICKET_TYPE_SOLD_OUT ErrorReason = 65
@@ -119,10 +122,9 @@ const (
 	ErrorReason_TICKET_TYPE_LIMIT_REACHED ErrorReason = 66
 	// FAILED_PRECONDITION. More places of this performance than one customer may hold and own. [limit, used]
 	ErrorReason_CUSTOMER_LIMIT_REACHED ErrorReason = 67
-	// INVALID_ARGUMENT. The ticket type is not one of this performance, or is not sold for the seat's price zone.
-	// [ticket_type, seats]
-	ErrorReason_TICKET_TYPE_INVALID ErrorReason = 68
-	// FAILED_PRECONDITION. The performance or its event is not published, or has no ticket type to sell.
+	// FAILED_PRECONDITION. The ticket type is not sold for the seat's price zone. [seat]
+	ErrorReason_TICKET_TYPE_ZONE ErrorReason = 68
+	// FAILED_PRECONDITION. The event is not published, or no ticket type that fits is sold at this moment.
 	ErrorReason_NOT_ON_SALE ErrorReason = 69
 	// FAILED_PRECONDITION. The sale of the performance or ticket type has not begun. [sale_start_time]
 	ErrorReason_SALE_NOT_STARTED ErrorReason = 70
@@ -130,8 +132,8 @@ const (
 	ErrorReason_SALE_ENDED ErrorReason = 71
 	// FAILED_PRECONDITION. The performance was cancelled.
 	ErrorReason_PERFORMANCE_CANCELLED ErrorReason = 72
-	// FAILED_PRECONDITION. No free places satisfy the wish (zone, section, side by side). Wish for less.
-	ErrorReason_NO_SUITABLE_SEATS ErrorReason = 73
+	// FAILED_PRECONDITION. A booking is paid in one currency, and these ticket types have different ones.
+	ErrorReason_MIXED_CURRENCIES ErrorReason = 73
 	// FAILED_PRECONDITION. The hold has ended; the places are free again. Begin a new booking. [expire_time]
 	ErrorReason_HOLD_EXPIRED ErrorReason = 80
 	// FAILED_PRECONDITION. The booking has been held for as long as a booking may be (30 minutes). Pay, or begin anew.
@@ -142,14 +144,14 @@ const (
 	ErrorReason_PAYMENT_IN_FLIGHT ErrorReason = 83
 	// FAILED_PRECONDITION. The refund deadline has passed: customers can no longer give this back. [refund_deadline]
 	ErrorReason_REFUND_DEADLINE_PASSED ErrorReason = 84
-	// FAILED_PRECONDITION. The ticket was checked in before. [check_in_time, check_in_place]
-	ErrorReason_TICKET_CHECKED_IN ErrorReason = 85
+	// FAILED_PRECONDITION. The ticket, or a ticket of the booking, has let somebody in. [check_in_time, check_in_place]
+	ErrorReason_ALREADY_CHECKED_IN ErrorReason = 85
 	// FAILED_PRECONDITION. The ticket is void: its booking was cancelled.
 	ErrorReason_TICKET_VOID ErrorReason = 86
 	// FAILED_PRECONDITION. The ticket is for another performance. [performance]
 	ErrorReason_TICKET_WRONG_PERFORMANCE ErrorReason = 87
-	// FAILED_PRECONDITION. A booking must keep at least one seat. Cancel it instead.
-	ErrorReason_BOOKING_WOULD_BE_EMPTY ErrorReason = 88
+	// FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it.
+	ErrorReason_BOOKING_EMPTY ErrorReason = 88
 	// FAILED_PRECONDITION. The performance has a waiting room: join it, and claim with the admission token it gives.
 	ErrorReason_ADMISSION_REQUIRED ErrorReason = 100
 	// FAILED_PRECONDITION. The admission token is forged, or is another customer's or performance's.
@@ -172,7 +174,7 @@ const (
 	ErrorReason_WEBHOOK_SIGNATURE_INVALID ErrorReason = 124
 	// FAILED_PRECONDITION. More than what was captured and not yet refunded. [refundable]
 	ErrorReason_REFUND_EXCEEDS_PAYMENT ErrorReason = 125
-	// INVALID_ARGUMENT. The currency is not the payment's, or the parts of a booking have different ones. [currency]
+	// INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]
 	ErrorReason_CURRENCY_MISMATCH ErrorReason = 126
 	// FAILED_PRECONDITION. It has bookings, so it cannot be deleted, nor changed in this way. Cancel it instead.
 	ErrorReason_HAS_BOOKINGS ErrorReason = 140
@@ -222,13 +224,14 @@ var (
 		40:  "RATE_LIMITED",
 		41:  "REQUEST_TOO_LARGE",
 		42:  "OVERLOADED",
-		43:  "DATABASE_UNREACHABLE",
-		44:  "SHUTTING_DOWN",
-		45:  "CONFLICT",
+		43:  "DATABASE_UNAVAILABLE",
+		44:  "DRAINING",
+		45:  "CONTENDED",
 		46:  "DEADLINE",
 		47:  "INTERNAL",
 		48:  "NOT_IMPLEMENTED",
 		49:  "CALL_CANCELLED",
+		50:  "OUTCOME_UNKNOWN",
 		60:  "SEAT_TAKEN",
 		61:  "SEAT_UNKNOWN",
 		62:  "SEAT_NOT_IN_BOOKING",
@@ -237,21 +240,21 @@ var (
 		65:  "TICKET_TYPE_SOLD_OUT",
 		66:  "TICKET_TYPE_LIMIT_REACHED",
 		67:  "CUSTOMER_LIMIT_REACHED",
-		68:  "TICKET_TYPE_INVALID",
+		68:  "TICKET_TYPE_ZONE",
 		69:  "NOT_ON_SALE",
 		70:  "SALE_NOT_STARTED",
 		71:  "SALE_ENDED",
 		72:  "PERFORMANCE_CANCELLED",
-		73:  "NO_SUITABLE_SEATS",
+		73:  "MIXED_CURRENCIES",
 		80:  "HOLD_EXPIRED",
 		81:  "HOLD_TIME_EXHAUSTED",
 		82:  "BOOKING_STATE",
 		83:  "PAYMENT_IN_FLIGHT",
 		84:  "REFUND_DEADLINE_PASSED",
-		85:  "TICKET_CHECKED_IN",
+		85:  "ALREADY_CHECKED_IN",
 		86:  "TICKET_VOID",
 		87:  "TICKET_WRONG_PERFORMANCE",
-		88:  "BOOKING_WOULD_BE_EMPTY",
+		88:  "BOOKING_EMPTY",
 		100: "ADMISSION_REQUIRED",
 		101: "ADMISSION_INVALID",
 		102: "ADMISSION_EXPIRED",
@@ -300,13 +303,14 @@ var (
 		"RATE_LIMITED":              40,
 		"REQUEST_TOO_LARGE":         41,
 		"OVERLOADED":                42,
-		"DATABASE_UNREACHABLE":      43,
-		"SHUTTING_DOWN":             44,
-		"CONFLICT":                  45,
+		"DATABASE_UNAVAILABLE":      43,
+		"DRAINING":                  44,
+		"CONTENDED":                 45,
 		"DEADLINE":                  46,
 		"INTERNAL":                  47,
 		"NOT_IMPLEMENTED":           48,
 		"CALL_CANCELLED":            49,
+		"OUTCOME_UNKNOWN":           50,
 		"SEAT_TAKEN":                60,
 		"SEAT_UNKNOWN":              61,
 		"SEAT_NOT_IN_BOOKING":       62,
@@ -315,21 +319,21 @@ var (
 		"TICKET_TYPE_SOLD_OUT":      65,
 		"TICKET_TYPE_LIMIT_REACHED": 66,
 		"CUSTOMER_LIMIT_REACHED":    67,
-		"TICKET_TYPE_INVALID":       68,
+		"TICKET_TYPE_ZONE":          68,
 		"NOT_ON_SALE":               69,
 		"SALE_NOT_STARTED":          70,
 		"SALE_ENDED":                71,
 		"PERFORMANCE_CANCELLED":     72,
-		"NO_SUITABLE_SEATS":         73,
+		"MIXED_CURRENCIES":          73,
 		"HOLD_EXPIRED":              80,
 		"HOLD_TIME_EXHAUSTED":       81,
 		"BOOKING_STATE":             82,
 		"PAYMENT_IN_FLIGHT":         83,
 		"REFUND_DEADLINE_PASSED":    84,
-		"TICKET_CHECKED_IN":         85,
+		"ALREADY_CHECKED_IN":        85,
 		"TICKET_VOID":               86,
 		"TICKET_WRONG_PERFORMANCE":  87,
-		"BOOKING_WOULD_BE_EMPTY":    88,
+		"BOOKING_EMPTY":             88,
 		"ADMISSION_REQUIRED":        100,
 		"ADMISSION_INVALID":         101,
 		"ADMISSION_EXPIRED":         102,
@@ -385,7 +389,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xfe\f\n" +
+	"rowlock.v1*\x83\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -415,13 +419,14 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x11REQUEST_TOO_LARGE\x10)\x12\x0e\n" +
 	"\n" +
 	"OVERLOADED\x10*\x12\x18\n" +
-	"\x14DATABASE_UNREACHABLE\x10+\x12\x11\n" +
-	"\rSHUTTING_DOWN\x10,\x12\f\n" +
-	"\bCONFLICT\x10-\x12\f\n" +
+	"\x14DATABASE_UNAVAILABLE\x10+\x12\f\n" +
+	"\bDRAINING\x10,\x12\r\n" +
+	"\tCONTENDED\x10-\x12\f\n" +
 	"\bDEADLINE\x10.\x12\f\n" +
 	"\bINTERNAL\x10/\x12\x13\n" +
 	"\x0fNOT_IMPLEMENTED\x100\x12\x12\n" +
-	"\x0eCALL_CANCELLED\x101\x12\x0e\n" +
+	"\x0eCALL_CANCELLED\x101\x12\x13\n" +
+	"\x0fOUTCOME_UNKNOWN\x102\x12\x0e\n" +
 	"\n" +
 	"SEAT_TAKEN\x10<\x12\x10\n" +
 	"\fSEAT_UNKNOWN\x10=\x12\x17\n" +
@@ -430,23 +435,23 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\bSOLD_OUT\x10@\x12\x18\n" +
 	"\x14TICKET_TYPE_SOLD_OUT\x10A\x12\x1d\n" +
 	"\x19TICKET_TYPE_LIMIT_REACHED\x10B\x12\x1a\n" +
-	"\x16CUSTOMER_LIMIT_REACHED\x10C\x12\x17\n" +
-	"\x13TICKET_TYPE_INVALID\x10D\x12\x0f\n" +
+	"\x16CUSTOMER_LIMIT_REACHED\x10C\x12\x14\n" +
+	"\x10TICKET_TYPE_ZONE\x10D\x12\x0f\n" +
 	"\vNOT_ON_SALE\x10E\x12\x14\n" +
 	"\x10SALE_NOT_STARTED\x10F\x12\x0e\n" +
 	"\n" +
 	"SALE_ENDED\x10G\x12\x19\n" +
-	"\x15PERFORMANCE_CANCELLED\x10H\x12\x15\n" +
-	"\x11NO_SUITABLE_SEATS\x10I\x12\x10\n" +
+	"\x15PERFORMANCE_CANCELLED\x10H\x12\x14\n" +
+	"\x10MIXED_CURRENCIES\x10I\x12\x10\n" +
 	"\fHOLD_EXPIRED\x10P\x12\x17\n" +
 	"\x13HOLD_TIME_EXHAUSTED\x10Q\x12\x11\n" +
 	"\rBOOKING_STATE\x10R\x12\x15\n" +
 	"\x11PAYMENT_IN_FLIGHT\x10S\x12\x1a\n" +
-	"\x16REFUND_DEADLINE_PASSED\x10T\x12\x15\n" +
-	"\x11TICKET_CHECKED_IN\x10U\x12\x0f\n" +
+	"\x16REFUND_DEADLINE_PASSED\x10T\x12\x16\n" +
+	"\x12ALREADY_CHECKED_IN\x10U\x12\x0f\n" +
 	"\vTICKET_VOID\x10V\x12\x1c\n" +
-	"\x18TICKET_WRONG_PERFORMANCE\x10W\x12\x1a\n" +
-	"\x16BOOKING_WOULD_BE_EMPTY\x10X\x12\x16\n" +
+	"\x18TICKET_WRONG_PERFORMANCE\x10W\x12\x11\n" +
+	"\rBOOKING_EMPTY\x10X\x12\x16\n" +
 	"\x12ADMISSION_REQUIRED\x10d\x12\x15\n" +
 	"\x11ADMISSION_INVALID\x10e\x12\x15\n" +
 	"\x11ADMISSION_EXPIRED\x10f\x12\x12\n" +

@@ -530,8 +530,8 @@ type UpdateEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which event, `etag` (optional) which state of it.
 	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
-	// Which fields to change: `title`, `description`, `category`, `image_uris`, `running_time`. Unset: those that are
-	// not empty in `event`.
+	// Which fields to change: `title`, `description`, `category`, `image_uris`, `running_time`. `*`: all. Unset: those
+	// that are not empty in `event`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -851,17 +851,17 @@ const file_rowlock_v1_event_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\v2\x11.rowlock.v1.EventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xdd\x03\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\x83\x04\n" +
 	"\x12UpdateEventRequest\x123\n" +
 	"\x05event\x18\x01 \x01(\v2\x11.rowlock.v1.EventB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x05event\x12\x7f\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBB\xe2A\x01\x01\xbaH;\xe2\x018\x12\x05title\x12\vdescription\x12\bcategory\x12\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x05event\x12\x82\x01\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBE\xe2A\x01\x01\xbaH>\xe2\x01;\x12\x01*\x12\x05title\x12\vdescription\x12\bcategory\x12\n" +
 	"image_uris\x12\frunning_timeR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xd2\x01\xbaH\xce\x01\x1aM\n" +
-	"\x13event.name.required\x12\vis required\x1a)!has(this.event) || this.event.name != ''\x1a}\n" +
-	"\x14event.title.required\x12\x11cannot be emptied\x1aR!has(this.event) || this.event.title != '' || !('title' in this.update_mask.paths)\"\xd7\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xf4\x01\xbaH\xf0\x01\x1aM\n" +
+	"\x13event.name.required\x12\vis required\x1a)!has(this.event) || this.event.name != ''\x1a\x9e\x01\n" +
+	"\x14event.title.required\x12\x11cannot be emptied\x1as!has(this.event) || this.event.title != '' || !('title' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xd7\x01\n" +
 	"\x12DeleteEventRequest\x12P\n" +
 	"\x04name\x18\x01 \x01(\tB<\xe2A\x01\x02\xfaA\x13\n" +
 	"\x11rowlock.dev/Event\xbaH\x1fr\x1d\x18\x1a2\x19^events/[1-9][0-9]{0,18}$R\x04name\x121\n" +

@@ -74,7 +74,7 @@ const (
 // shown to staff only; to others they are NOT_FOUND.
 //
 // Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-// with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+// with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
 // that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
 type EventServiceClient interface {
 	// Makes a category. STAFF. Errors: ALREADY_EXISTS (the name is taken).
@@ -607,7 +607,7 @@ type EventService_WatchSeatsClient = grpc.ServerStreamingClient[WatchSeatsRespon
 // shown to staff only; to others they are NOT_FOUND.
 //
 // Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-// with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+// with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
 // that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
 type EventServiceServer interface {
 	// Makes a category. STAFF. Errors: ALREADY_EXISTS (the name is taken).

@@ -706,8 +706,8 @@ type UpdatePerformanceRequest struct {
 	// The new values; `name` says which performance, `etag` (optional) which state of it.
 	Performance *Performance `protobuf:"bytes,1,opt,name=performance,proto3" json:"performance,omitempty"`
 	// Which fields to change: `hall`, `seat_map`, `seat_map_version`, `start_time`, `end_time`, `time_zone`,
-	// `sale_start_time`, `sale_end_time`, `customer_limit`, `hold_duration`, `refund_deadline`. Unset: those that are
-	// not empty in `performance`. What is held keeps its time; a lower limit takes nothing away from anybody.
+	// `sale_start_time`, `sale_end_time`, `customer_limit`, `hold_duration`, `refund_deadline`. `*`: all. Unset: those
+	// that are not empty in `performance`. What is held keeps its time; a lower limit takes nothing away from anybody.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1920,24 +1920,24 @@ const file_rowlock_v1_performance_proto_rawDesc = "" +
 	"\fperformances\x18\x01 \x03(\v2\x17.rowlock.v1.PerformanceR\fperformances\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xbb\x11\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xce\x13\n" +
 	"\x18UpdatePerformanceRequest\x12E\n" +
 	"\vperformance\x18\x01 \x01(\v2\x17.rowlock.v1.PerformanceB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vperformance\x12\xdd\x01\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x9f\x01\xe2A\x01\x01\xbaH\x97\x01\xe2\x01\x93\x01\x12\x04hall\x12\bseat_map\x12\x10seat_map_version\x12\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vperformance\x12\xe0\x01\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\xa2\x01\xe2A\x01\x01\xbaH\x9a\x01\xe2\x01\x96\x01\x12\x01*\x12\x04hall\x12\bseat_map\x12\x10seat_map_version\x12\n" +
 	"start_time\x12\bend_time\x12\ttime_zone\x12\x0fsale_start_time\x12\rsale_end_time\x12\x0ecustomer_limit\x12\rhold_duration\x12\x0frefund_deadlineR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xb9\x0e\xbaH\xb5\x0e\x1a_\n" +
-	"\x19performance.name.required\x12\vis required\x1a5!has(this.performance) || this.performance.name != ''\x1a\x98\x01\n" +
-	"\x1dperformance.seat_map.required\x12\x11cannot be emptied\x1ad!has(this.performance) || this.performance.seat_map != '' || !('seat_map' in this.update_mask.paths)\x1a\x9d\x01\n" +
-	"\x1fperformance.start_time.required\x12\x11cannot be emptied\x1ag!has(this.performance) || has(this.performance.start_time) || !('start_time' in this.update_mask.paths)\x1a\xac\x01\n" +
-	"$performance.sale_start_time.required\x12\x11cannot be emptied\x1aq!has(this.performance) || has(this.performance.sale_start_time) || !('sale_start_time' in this.update_mask.paths)\x1a\xa6\x01\n" +
-	"\"performance.sale_end_time.required\x12\x11cannot be emptied\x1am!has(this.performance) || has(this.performance.sale_end_time) || !('sale_end_time' in this.update_mask.paths)\x1a\x9b\x01\n" +
-	"\x1eperformance.time_zone.required\x12\x11cannot be emptied\x1af!has(this.performance) || this.performance.time_zone != '' || !('time_zone' in this.update_mask.paths)\x1a\xa9\x01\n" +
-	"#performance.customer_limit.required\x12\x12must be at least 1\x1an!has(this.performance) || this.performance.customer_limit > 0 || !('customer_limit' in this.update_mask.paths)\x1a\xa6\x01\n" +
-	"\"performance.hold_duration.required\x12\x11cannot be emptied\x1am!has(this.performance) || has(this.performance.hold_duration) || !('hold_duration' in this.update_mask.paths)\x1a\xac\x01\n" +
-	"$performance.refund_deadline.required\x12\x11cannot be emptied\x1aq!has(this.performance) || has(this.performance.refund_deadline) || !('refund_deadline' in this.update_mask.paths)\x1a\xbd\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xc9\x10\xbaH\xc5\x10\x1a_\n" +
+	"\x19performance.name.required\x12\vis required\x1a5!has(this.performance) || this.performance.name != ''\x1a\xba\x01\n" +
+	"\x1dperformance.seat_map.required\x12\x11cannot be emptied\x1a\x85\x01!has(this.performance) || this.performance.seat_map != '' || !('seat_map' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xbf\x01\n" +
+	"\x1fperformance.start_time.required\x12\x11cannot be emptied\x1a\x88\x01!has(this.performance) || has(this.performance.start_time) || !('start_time' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xce\x01\n" +
+	"$performance.sale_start_time.required\x12\x11cannot be emptied\x1a\x92\x01!has(this.performance) || has(this.performance.sale_start_time) || !('sale_start_time' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xc8\x01\n" +
+	"\"performance.sale_end_time.required\x12\x11cannot be emptied\x1a\x8e\x01!has(this.performance) || has(this.performance.sale_end_time) || !('sale_end_time' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xbd\x01\n" +
+	"\x1eperformance.time_zone.required\x12\x11cannot be emptied\x1a\x87\x01!has(this.performance) || this.performance.time_zone != '' || !('time_zone' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xcb\x01\n" +
+	"#performance.customer_limit.required\x12\x12must be at least 1\x1a\x8f\x01!has(this.performance) || this.performance.customer_limit > 0 || !('customer_limit' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xc8\x01\n" +
+	"\"performance.hold_duration.required\x12\x11cannot be emptied\x1a\x8e\x01!has(this.performance) || has(this.performance.hold_duration) || !('hold_duration' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xce\x01\n" +
+	"$performance.refund_deadline.required\x12\x11cannot be emptied\x1a\x92\x01!has(this.performance) || has(this.performance.refund_deadline) || !('refund_deadline' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xbd\x01\n" +
 	" performance.end_time.after_start\x12\x18must be after start_time\x1a\x7f!has(this.performance.end_time) || !has(this.performance.start_time) || this.performance.start_time < this.performance.end_time\x1a\xdc\x01\n" +
 	"%performance.sale_end_time.after_start\x12\x1dmust be after sale_start_time\x1a\x93\x01!has(this.performance.sale_end_time) || !has(this.performance.sale_start_time) || this.performance.sale_start_time < this.performance.sale_end_time\"\xe9\x01\n" +
 	"\x18DeletePerformanceRequest\x12\\\n" +

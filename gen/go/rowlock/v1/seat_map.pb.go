@@ -498,7 +498,9 @@ type SeatMapLayout struct {
 	Areas []*Area `protobuf:"bytes,4,rep,name=areas,proto3" json:"areas,omitempty"`
 	// The numbered seats, in any order; at most 100,000. General-admission places are counted by their areas. A drawing
 	// larger than a request may be is imported: see EventService.ImportSeatMap.
-	Seats         []*Seat `protobuf:"bytes,5,rep,name=seats,proto3" json:"seats,omitempty"`
+	Seats []*Seat `protobuf:"bytes,5,rep,name=seats,proto3" json:"seats,omitempty"`
+	// What the audience looks at: of equal seats, best available prefers those near to it. Unset: the middle of the top.
+	Focus         *Area_Point `protobuf:"bytes,6,opt,name=focus,proto3" json:"focus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -568,6 +570,13 @@ func (x *SeatMapLayout) GetSeats() []*Seat {
 	return nil
 }
 
+func (x *SeatMapLayout) GetFocus() *Area_Point {
+	if x != nil {
+		return x.Focus
+	}
+	return nil
+}
+
 // One place: a numbered seat, or one of the interchangeable places of a general-admission area.
 type Seat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -592,7 +601,9 @@ type Seat struct {
 	// Whether it is a place for a wheelchair or easily reached with one.
 	Accessible bool `protobuf:"varint,10,opt,name=accessible,proto3" json:"accessible,omitempty"`
 	// The id of the general-admission area that it is in. Empty for numbered seats.
-	Area          string `protobuf:"bytes,11,opt,name=area,proto3" json:"area,omitempty"`
+	Area string `protobuf:"bytes,11,opt,name=area,proto3" json:"area,omitempty"`
+	// Whether an aisle parts it from the seat before it in its row: the two do not count as side by side.
+	AisleBefore   bool `protobuf:"varint,12,opt,name=aisle_before,json=aisleBefore,proto3" json:"aisle_before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -702,6 +713,13 @@ func (x *Seat) GetArea() string {
 		return x.Area
 	}
 	return ""
+}
+
+func (x *Seat) GetAisleBefore() bool {
+	if x != nil {
+		return x.AisleBefore
+	}
+	return false
 }
 
 // A shape in the drawing; with a capacity, a general-admission area.
@@ -1193,8 +1211,8 @@ type UpdateSeatMapRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which seat map, `etag` (optional) which state of it.
 	SeatMap *SeatMap `protobuf:"bytes,1,opt,name=seat_map,json=seatMap,proto3" json:"seat_map,omitempty"`
-	// Which fields to change: `display_name`, `layout`. Unset: those that are not empty in `seat_map`. A layout makes a
-	// new version.
+	// Which fields to change: `display_name`, `layout`. `*`: all. Unset: those that are not empty in `seat_map`. A layout
+	// makes a new version.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1826,13 +1844,14 @@ const file_rowlock_v1_seat_map_proto_rawDesc = "" +
 	"\x04zone\x18\x01 \x01(\tB=\xe2A\x01\x02\xbaH6r4\x10\x01\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04zone\x127\n" +
 	"\x05color\x18\x02 \x01(\tB!\xe2A\x01\x01\xbaH\x1ar\x18\x18\a2\x14^(#[0-9a-fA-F]{6})?$R\x05color\x12,\n" +
 	"\vplace_count\x18\x03 \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\n" +
-	"placeCount\"\xa2\x02\n" +
+	"placeCount\"\xd6\x02\n" +
 	"\rSeatMapLayout\x121\n" +
 	"\x05width\x18\x01 \x01(\x01B\x1b\xe2A\x01\x01\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\x05width\x123\n" +
 	"\x06height\x18\x02 \x01(\x01B\x1b\xe2A\x01\x01\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\x06height\x12:\n" +
 	"\x05zones\x18\x03 \x03(\v2\x15.rowlock.v1.PriceZoneB\r\xe2A\x01\x02\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05zones\x125\n" +
 	"\x05areas\x18\x04 \x03(\v2\x10.rowlock.v1.AreaB\r\xe2A\x01\x01\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05areas\x126\n" +
-	"\x05seats\x18\x05 \x03(\v2\x10.rowlock.v1.SeatB\x0e\xe2A\x01\x01\xbaH\a\x92\x01\x04\x10\xa0\x8d\x06R\x05seats\"\x84\x06\n" +
+	"\x05seats\x18\x05 \x03(\v2\x10.rowlock.v1.SeatB\x0e\xe2A\x01\x01\xbaH\a\x92\x01\x04\x10\xa0\x8d\x06R\x05seats\x122\n" +
+	"\x05focus\x18\x06 \x01(\v2\x16.rowlock.v1.Area.PointB\x04\xe2A\x01\x01R\x05focus\"\xad\x06\n" +
 	"\x04Seat\x12\x1a\n" +
 	"\x05index\x18\x01 \x01(\rB\x04\xe2A\x01\x03R\x05index\x12N\n" +
 	"\x02id\x18\x02 \x01(\tB>\xe2A\x01\x02\xbaH7r5\x10\x01\x18\x80\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x02id\x12U\n" +
@@ -1847,7 +1866,8 @@ const file_rowlock_v1_seat_map_proto_rawDesc = "" +
 	"accessible\x18\n" +
 	" \x01(\bB\x04\xe2A\x01\x01R\n" +
 	"accessible\x12P\n" +
-	"\x04area\x18\v \x01(\tB<\xe2A\x01\x01\xbaH5r3\x18\x80\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04area\"=\n" +
+	"\x04area\x18\v \x01(\tB<\xe2A\x01\x01\xbaH5r3\x18\x80\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04area\x12'\n" +
+	"\faisle_before\x18\f \x01(\bB\x04\xe2A\x01\x01R\vaisleBefore\"=\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SEAT\x10\x01\x12\x15\n" +
@@ -1909,17 +1929,17 @@ const file_rowlock_v1_seat_map_proto_rawDesc = "" +
 	"\tseat_maps\x18\x01 \x03(\v2\x13.rowlock.v1.SeatMapR\bseatMaps\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xf7\x04\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xbd\x05\n" +
 	"\x14UpdateSeatMapRequest\x12:\n" +
 	"\bseat_map\x18\x01 \x01(\v2\x13.rowlock.v1.SeatMapB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\aseatMap\x12]\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB \xe2A\x01\x01\xbaH\x19\xe2\x01\x16\x12\fdisplay_name\x12\x06layoutR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\aseatMap\x12`\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB#\xe2A\x01\x01\xbaH\x1c\xe2\x01\x19\x12\x01*\x12\fdisplay_name\x12\x06layoutR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\x85\x03\xbaH\x81\x03\x1aV\n" +
-	"\x16seat_map.name.required\x12\vis required\x1a/!has(this.seat_map) || this.seat_map.name != ''\x1a\x9b\x01\n" +
-	"\x1eseat_map.display_name.required\x12\x11cannot be emptied\x1af!has(this.seat_map) || this.seat_map.display_name != '' || !('display_name' in this.update_mask.paths)\x1a\x88\x01\n" +
-	"\x18seat_map.layout.required\x12\x11cannot be emptied\x1aY!has(this.seat_map) || has(this.seat_map.layout) || !('layout' in this.update_mask.paths)\"\xf5\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xc8\x03\xbaH\xc4\x03\x1aV\n" +
+	"\x16seat_map.name.required\x12\vis required\x1a/!has(this.seat_map) || this.seat_map.name != ''\x1a\xbd\x01\n" +
+	"\x1eseat_map.display_name.required\x12\x11cannot be emptied\x1a\x87\x01!has(this.seat_map) || this.seat_map.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xa9\x01\n" +
+	"\x18seat_map.layout.required\x12\x11cannot be emptied\x1az!has(this.seat_map) || has(this.seat_map.layout) || !('layout' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xf5\x01\n" +
 	"\x14DeleteSeatMapRequest\x12l\n" +
 	"\x04name\x18\x01 \x01(\tBX\xe2A\x01\x02\xfaA\x15\n" +
 	"\x13rowlock.dev/SeatMap\xbaH9r7\x18723^venues/[1-9][0-9]{0,18}/seatMaps/[1-9][0-9]{0,18}$R\x04name\x121\n" +
@@ -2010,26 +2030,27 @@ var file_rowlock_v1_seat_map_proto_depIdxs = []int32{
 	6,  // 4: rowlock.v1.SeatMapLayout.zones:type_name -> rowlock.v1.PriceZone
 	9,  // 5: rowlock.v1.SeatMapLayout.areas:type_name -> rowlock.v1.Area
 	8,  // 6: rowlock.v1.SeatMapLayout.seats:type_name -> rowlock.v1.Seat
-	2,  // 7: rowlock.v1.Seat.kind:type_name -> rowlock.v1.Seat.Kind
-	18, // 8: rowlock.v1.Area.rectangle:type_name -> rowlock.v1.Area.Rectangle
-	19, // 9: rowlock.v1.Area.circle:type_name -> rowlock.v1.Area.Circle
-	20, // 10: rowlock.v1.Area.ellipse:type_name -> rowlock.v1.Area.Ellipse
-	21, // 11: rowlock.v1.Area.polygon:type_name -> rowlock.v1.Area.Polygon
-	23, // 12: rowlock.v1.Area.text:type_name -> rowlock.v1.Area.Label
-	5,  // 13: rowlock.v1.CreateSeatMapRequest.seat_map:type_name -> rowlock.v1.SeatMap
-	1,  // 14: rowlock.v1.GetSeatMapRequest.view:type_name -> rowlock.v1.SeatMapView
-	5,  // 15: rowlock.v1.ListSeatMapsResponse.seat_maps:type_name -> rowlock.v1.SeatMap
-	5,  // 16: rowlock.v1.UpdateSeatMapRequest.seat_map:type_name -> rowlock.v1.SeatMap
-	25, // 17: rowlock.v1.UpdateSeatMapRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 18: rowlock.v1.ImportSeatMapRequest.format:type_name -> rowlock.v1.ImportSeatMapRequest.Format
-	4,  // 19: rowlock.v1.ImportSeatMapRequest.encoding:type_name -> rowlock.v1.ImportSeatMapRequest.Encoding
-	5,  // 20: rowlock.v1.ImportSeatMapResponse.seat_map:type_name -> rowlock.v1.SeatMap
-	22, // 21: rowlock.v1.Area.Polygon.points:type_name -> rowlock.v1.Area.Point
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	22, // 7: rowlock.v1.SeatMapLayout.focus:type_name -> rowlock.v1.Area.Point
+	2,  // 8: rowlock.v1.Seat.kind:type_name -> rowlock.v1.Seat.Kind
+	18, // 9: rowlock.v1.Area.rectangle:type_name -> rowlock.v1.Area.Rectangle
+	19, // 10: rowlock.v1.Area.circle:type_name -> rowlock.v1.Area.Circle
+	20, // 11: rowlock.v1.Area.ellipse:type_name -> rowlock.v1.Area.Ellipse
+	21, // 12: rowlock.v1.Area.polygon:type_name -> rowlock.v1.Area.Polygon
+	23, // 13: rowlock.v1.Area.text:type_name -> rowlock.v1.Area.Label
+	5,  // 14: rowlock.v1.CreateSeatMapRequest.seat_map:type_name -> rowlock.v1.SeatMap
+	1,  // 15: rowlock.v1.GetSeatMapRequest.view:type_name -> rowlock.v1.SeatMapView
+	5,  // 16: rowlock.v1.ListSeatMapsResponse.seat_maps:type_name -> rowlock.v1.SeatMap
+	5,  // 17: rowlock.v1.UpdateSeatMapRequest.seat_map:type_name -> rowlock.v1.SeatMap
+	25, // 18: rowlock.v1.UpdateSeatMapRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 19: rowlock.v1.ImportSeatMapRequest.format:type_name -> rowlock.v1.ImportSeatMapRequest.Format
+	4,  // 20: rowlock.v1.ImportSeatMapRequest.encoding:type_name -> rowlock.v1.ImportSeatMapRequest.Encoding
+	5,  // 21: rowlock.v1.ImportSeatMapResponse.seat_map:type_name -> rowlock.v1.SeatMap
+	22, // 22: rowlock.v1.Area.Polygon.points:type_name -> rowlock.v1.Area.Point
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_seat_map_proto_init() }

@@ -436,7 +436,7 @@ type UpdateTicketTypeRequest struct {
 	// The new values; `name` says which ticket type, `etag` (optional) which state of it.
 	TicketType *TicketType `protobuf:"bytes,1,opt,name=ticket_type,json=ticketType,proto3" json:"ticket_type,omitempty"`
 	// Which fields to change: `display_name`, `description`, `price`, `zones`, `quantity`, `sale_start_time`,
-	// `sale_end_time`, `customer_limit`, `position`. Unset: those that are not empty in `ticket_type`.
+	// `sale_end_time`, `customer_limit`, `position`. `*`: all. Unset: those that are not empty in `ticket_type`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -611,18 +611,18 @@ const file_rowlock_v1_ticket_type_proto_rawDesc = "" +
 	"\fticket_types\x18\x01 \x03(\v2\x16.rowlock.v1.TicketTypeR\vticketTypes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xd2\a\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\x98\b\n" +
 	"\x17UpdateTicketTypeRequest\x12C\n" +
 	"\vticket_type\x18\x01 \x01(\v2\x16.rowlock.v1.TicketTypeB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\n" +
-	"ticketType\x12\xb4\x01\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBw\xe2A\x01\x01\xbaHp\xe2\x01m\x12\fdisplay_name\x12\vdescription\x12\x05price\x12\x05zones\x12\bquantity\x12\x0fsale_start_time\x12\rsale_end_time\x12\x0ecustomer_limit\x12\bpositionR\n" +
+	"ticketType\x12\xb7\x01\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBz\xe2A\x01\x01\xbaHs\xe2\x01p\x12\x01*\x12\fdisplay_name\x12\vdescription\x12\x05price\x12\x05zones\x12\bquantity\x12\x0fsale_start_time\x12\rsale_end_time\x12\x0ecustomer_limit\x12\bpositionR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xfc\x04\xbaH\xf8\x04\x1a_\n" +
-	"\x19ticket_type.name.required\x12\vis required\x1a5!has(this.ticket_type) || this.ticket_type.name != ''\x1a\xa4\x01\n" +
-	"!ticket_type.display_name.required\x12\x11cannot be emptied\x1al!has(this.ticket_type) || this.ticket_type.display_name != '' || !('display_name' in this.update_mask.paths)\x1a\x8e\x01\n" +
-	"\x1aticket_type.price.required\x12\x11cannot be emptied\x1a]!has(this.ticket_type) || has(this.ticket_type.price) || !('price' in this.update_mask.paths)\x1a\xdc\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xbf\x05\xbaH\xbb\x05\x1a_\n" +
+	"\x19ticket_type.name.required\x12\vis required\x1a5!has(this.ticket_type) || this.ticket_type.name != ''\x1a\xc6\x01\n" +
+	"!ticket_type.display_name.required\x12\x11cannot be emptied\x1a\x8d\x01!has(this.ticket_type) || this.ticket_type.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xaf\x01\n" +
+	"\x1aticket_type.price.required\x12\x11cannot be emptied\x1a~!has(this.ticket_type) || has(this.ticket_type.price) || !('price' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xdc\x01\n" +
 	"%ticket_type.sale_end_time.after_start\x12\x1dmust be after sale_start_time\x1a\x93\x01!has(this.ticket_type.sale_start_time) || !has(this.ticket_type.sale_end_time) || this.ticket_type.sale_start_time < this.ticket_type.sale_end_time\"\x84\x02\n" +
 	"\x17DeleteTicketTypeRequest\x12x\n" +
 	"\x04name\x18\x01 \x01(\tBd\xe2A\x01\x02\xfaA\x18\n" +

@@ -371,8 +371,8 @@ type UpdateVenueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new values; `name` says which venue, `etag` (optional) which state of it.
 	Venue *Venue `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
-	// Which fields to change: `display_name`, `address`, `time_zone`, `description`. Unset: those that are not empty in
-	// `venue`. A new time zone does not move performances.
+	// Which fields to change: `display_name`, `address`, `time_zone`, `description`. `*`: all. Unset: those that are not
+	// empty in `venue`. A new time zone does not move performances.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -531,17 +531,17 @@ const file_rowlock_v1_venue_proto_rawDesc = "" +
 	"\x06venues\x18\x01 \x03(\v2\x11.rowlock.v1.VenueR\x06venues\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xf6\x04\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xbc\x05\n" +
 	"\x12UpdateVenueRequest\x123\n" +
 	"\x05venue\x18\x01 \x01(\v2\x11.rowlock.v1.VenueB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x05venue\x12v\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB9\xe2A\x01\x01\xbaH2\xe2\x01/\x12\fdisplay_name\x12\aaddress\x12\ttime_zone\x12\vdescriptionR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x05venue\x12y\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB<\xe2A\x01\x01\xbaH5\xe2\x012\x12\x01*\x12\fdisplay_name\x12\aaddress\x12\ttime_zone\x12\vdescriptionR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xf4\x02\xbaH\xf0\x02\x1aM\n" +
-	"\x13venue.name.required\x12\vis required\x1a)!has(this.venue) || this.venue.name != ''\x1a\x92\x01\n" +
-	"\x1bvenue.display_name.required\x12\x11cannot be emptied\x1a`!has(this.venue) || this.venue.display_name != '' || !('display_name' in this.update_mask.paths)\x1a\x89\x01\n" +
-	"\x18venue.time_zone.required\x12\x11cannot be emptied\x1aZ!has(this.venue) || this.venue.time_zone != '' || !('time_zone' in this.update_mask.paths)\"\xd7\x01\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:\xb7\x03\xbaH\xb3\x03\x1aM\n" +
+	"\x13venue.name.required\x12\vis required\x1a)!has(this.venue) || this.venue.name != ''\x1a\xb4\x01\n" +
+	"\x1bvenue.display_name.required\x12\x11cannot be emptied\x1a\x81\x01!has(this.venue) || this.venue.display_name != '' || !('display_name' in this.update_mask.paths || '*' in this.update_mask.paths)\x1a\xaa\x01\n" +
+	"\x18venue.time_zone.required\x12\x11cannot be emptied\x1a{!has(this.venue) || this.venue.time_zone != '' || !('time_zone' in this.update_mask.paths || '*' in this.update_mask.paths)\"\xd7\x01\n" +
 	"\x12DeleteVenueRequest\x12P\n" +
 	"\x04name\x18\x01 \x01(\tB<\xe2A\x01\x02\xfaA\x13\n" +
 	"\x11rowlock.dev/Venue\xbaH\x1fr\x1d\x18\x1a2\x19^venues/[1-9][0-9]{0,18}$R\x04name\x121\n" +

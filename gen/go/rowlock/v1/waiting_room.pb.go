@@ -803,7 +803,7 @@ type UpdateWaitingRoomRequest struct {
 	// The new values; `name` says which waiting room, `etag` (optional) which state of it.
 	WaitingRoom *WaitingRoom `protobuf:"bytes,1,opt,name=waiting_room,json=waitingRoom,proto3" json:"waiting_room,omitempty"`
 	// Which fields to change: `enabled`, `admit_count`, `admit_interval`, `admission_duration`, `shopping_limit`,
-	// `order`, `open_time`. Unset: those that are not empty in `waiting_room`.
+	// `order`, `open_time`. `*`: all. Unset: those that are not empty in `waiting_room`.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -945,11 +945,11 @@ const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x81\x01\n" +
 	"\x15GetWaitingRoomRequest\x12h\n" +
 	"\x04name\x18\x01 \x01(\tBT\xe2A\x01\x02\xfaA\x19\n" +
-	"\x17rowlock.dev/WaitingRoom\xbaH1r/\x18,2+^performances/[1-9][0-9]{0,18}/waitingRoom$R\x04name\"\xaf\x03\n" +
+	"\x17rowlock.dev/WaitingRoom\xbaH1r/\x18,2+^performances/[1-9][0-9]{0,18}/waitingRoom$R\x04name\"\xb2\x03\n" +
 	"\x18UpdateWaitingRoomRequest\x12F\n" +
 	"\fwaiting_room\x18\x01 \x01(\v2\x17.rowlock.v1.WaitingRoomB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vwaitingRoom\x12\xa3\x01\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBf\xe2A\x01\x01\xbaH_\xe2\x01\\\x12\aenabled\x12\vadmit_count\x12\x0eadmit_interval\x12\x12admission_duration\x12\x0eshopping_limit\x12\x05order\x12\topen_timeR\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\vwaitingRoom\x12\xa6\x01\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskBi\xe2A\x01\x01\xbaHb\xe2\x01_\x12\x01*\x12\aenabled\x12\vadmit_count\x12\x0eadmit_interval\x12\x12admission_duration\x12\x0eshopping_limit\x12\x05order\x12\topen_timeR\n" +
 	"updateMask\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:g\xbaHd\x1ab\n" +

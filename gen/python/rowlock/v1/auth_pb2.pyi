@@ -233,19 +233,12 @@ class SignUpResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def user(self) -> Global___User:
-        """The new user: set only where the installation does not ask for verified e-mail addresses."""
-
     def __init__(
         self,
-        *,
-        user: Global___User | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -728,7 +721,7 @@ class UpdateUserRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `email`, `display_name`, `locale`. Unset: those that are not empty in `user`."""
+        """Which fields to change: `email`, `display_name`, `locale`. `*`: all. Unset: those that are not empty in `user`."""
 
     def __init__(
         self,

@@ -163,9 +163,8 @@ class AuthServiceServicer:
     def SignUp(self, request, context):
         """Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 
-        The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-        the installation has switched e-mail verification off, the answer carries the new user and an address that is
-        taken fails with EMAIL_TAKEN.
+        The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+        and its owner gets a mail that says so. A new account can log in at once.
         Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -199,8 +198,8 @@ class AuthServiceServicer:
     def RefreshToken(self, request, context):
         """Replaces a refresh token by a new pair of tokens. Needs no access token.
 
-        A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-        have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+        A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+        may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
         Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

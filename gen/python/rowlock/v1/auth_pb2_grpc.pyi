@@ -44,9 +44,8 @@ class AuthServiceStub:
     SignUp: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SignUpRequest, _auth_pb2.SignUpResponse]
     """Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 
-    The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-    the installation has switched e-mail verification off, the answer carries the new user and an address that is
-    taken fails with EMAIL_TAKEN.
+    The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+    and its owner gets a mail that says so. A new account can log in at once.
     Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
@@ -64,8 +63,8 @@ class AuthServiceStub:
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]
     """Replaces a refresh token by a new pair of tokens. Needs no access token.
 
-    A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-    have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+    A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+    may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
     Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
     """
     LogOut: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogOutRequest, _auth_pb2.LogOutResponse]
@@ -148,9 +147,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     SignUp: _aio.UnaryUnaryMultiCallable[_auth_pb2.SignUpRequest, _auth_pb2.SignUpResponse]  # type: ignore[assignment]
     """Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 
-    The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-    the installation has switched e-mail verification off, the answer carries the new user and an address that is
-    taken fails with EMAIL_TAKEN.
+    The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+    and its owner gets a mail that says so. A new account can log in at once.
     Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
@@ -168,8 +166,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]  # type: ignore[assignment]
     """Replaces a refresh token by a new pair of tokens. Needs no access token.
 
-    A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-    have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+    A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+    may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
     Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
     """
     LogOut: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogOutRequest, _auth_pb2.LogOutResponse]  # type: ignore[assignment]
@@ -255,9 +253,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.SignUpResponse, _abc.Awaitable[_auth_pb2.SignUpResponse]]:
         """Opens an account with the role CUSTOMER and mails a verification link. Open to all.
 
-        The answer is the same for known and unknown addresses: the owner of a known one gets a mail that says so. Where
-        the installation has switched e-mail verification off, the answer carries the new user and an address that is
-        taken fails with EMAIL_TAKEN.
+        The answer is the same for known and unknown addresses: where an account has the address already, nothing changes,
+        and its owner gets a mail that says so. A new account can log in at once.
         Idempotent by `request_id`. Errors: PASSWORD_TOO_COMMON.
         """
 
@@ -299,8 +296,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.RefreshTokenResponse, _abc.Awaitable[_auth_pb2.RefreshTokenResponse]]:
         """Replaces a refresh token by a new pair of tokens. Needs no access token.
 
-        A refresh token works once. The same token presented again within 10 seconds gives the same answer (an answer may
-        have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
+        A refresh token works once. The same token presented again within 10 seconds gives the same successor (an answer
+        may have been lost on its way); presented later it ends the whole session, because a copy is in use somewhere.
         Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, ACCOUNT_DISABLED.
         """
 

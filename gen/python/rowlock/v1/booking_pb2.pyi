@@ -472,7 +472,7 @@ class UpdateBookingRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `note`. Unset: those that are not empty in `booking`."""
+        """Which fields to change: `note`. `*`: all. Unset: those that are not empty in `booking`."""
 
     def __init__(
         self,

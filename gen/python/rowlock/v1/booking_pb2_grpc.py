@@ -34,8 +34,8 @@ class BookingServiceStub:
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     def __init__(self, channel):
@@ -123,8 +123,8 @@ class BookingServiceServicer:
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     def CreateBooking(self, request, context):
@@ -134,7 +134,7 @@ class BookingServiceServicer:
         `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
         and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
         Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-        TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+        TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
         CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
         ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
         """
@@ -166,9 +166,9 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddSeats(self, request, context):
-        """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-        Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-        SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+        """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+        in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+        TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
         SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -176,10 +176,10 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveSeats(self, request, context):
-        """Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-        give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-        Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-        ETAG_MISMATCH.
+        """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+        all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+        flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+        BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,8 +187,8 @@ class BookingServiceServicer:
 
     def ExtendBooking(self, request, context):
         """Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-        Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-        nothing), BOOKING_STATE, ETAG_MISMATCH.
+        Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+        HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,8 +197,8 @@ class BookingServiceServicer:
     def CancelBooking(self, request, context):
         """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
         performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-        flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-        Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+        flight, and in CONFIRMED. Idempotent by `request_id`.
+        Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
         ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -207,9 +207,8 @@ class BookingServiceServicer:
 
     def ConfirmBooking(self, request, context):
         """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-        are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-        nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-        ETAG_MISMATCH.
+        are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+        Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -247,7 +246,7 @@ class BookingServiceServicer:
     def CheckInTicket(self, request, context):
         """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
         The same ticket presented a second time fails and says when and where the first time was.
-        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
         TICKET_WRONG_PERFORMANCE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -342,8 +341,8 @@ class BookingService:
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     @staticmethod

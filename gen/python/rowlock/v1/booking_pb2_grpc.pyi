@@ -35,8 +35,8 @@ class BookingServiceStub:
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     @_typing.overload
@@ -50,7 +50,7 @@ class BookingServiceStub:
     `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
     and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
     Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-    TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+    TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
     CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
     ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
     """
@@ -65,34 +65,33 @@ class BookingServiceStub:
     BOOKING_STATE, ETAG_MISMATCH.
     """
     AddSeats: _grpc.UnaryUnaryMultiCallable[_booking_pb2.AddSeatsRequest, _booking_pb2.Booking]
-    """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-    Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-    SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+    """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+    in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+    TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
     SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     RemoveSeats: _grpc.UnaryUnaryMultiCallable[_booking_pb2.RemoveSeatsRequest, _booking_pb2.Booking]
-    """Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-    give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-    Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-    ETAG_MISMATCH.
+    """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+    all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+    flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+    BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     ExtendBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.ExtendBookingRequest, _booking_pb2.Booking]
     """Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-    Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-    nothing), BOOKING_STATE, ETAG_MISMATCH.
+    Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+    HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     CancelBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.CancelBookingRequest, _booking_pb2.Booking]
     """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
     performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-    flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-    Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+    flight, and in CONFIRMED. Idempotent by `request_id`.
+    Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
     ETAG_MISMATCH.
     """
     ConfirmBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-    are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-    nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-    ETAG_MISMATCH.
+    are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+    Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     WatchBooking: _grpc.UnaryStreamMultiCallable[_booking_pb2.WatchBookingRequest, _booking_pb2.WatchBookingResponse]
     """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
@@ -107,7 +106,7 @@ class BookingServiceStub:
     CheckInTicket: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
     The same ticket presented a second time fails and says when and where the first time was.
-    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
     TICKET_WRONG_PERFORMANCE.
     """
 
@@ -119,8 +118,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -131,7 +130,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
     and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
     Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-    TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+    TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
     CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
     ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
     """
@@ -146,34 +145,33 @@ class BookingServiceAsyncStub(BookingServiceStub):
     BOOKING_STATE, ETAG_MISMATCH.
     """
     AddSeats: _aio.UnaryUnaryMultiCallable[_booking_pb2.AddSeatsRequest, _booking_pb2.Booking]  # type: ignore[assignment]
-    """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-    Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-    SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+    """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+    in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+    TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
     SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     RemoveSeats: _aio.UnaryUnaryMultiCallable[_booking_pb2.RemoveSeatsRequest, _booking_pb2.Booking]  # type: ignore[assignment]
-    """Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-    give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-    Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-    ETAG_MISMATCH.
+    """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+    all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+    flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+    BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     ExtendBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ExtendBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-    Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-    nothing), BOOKING_STATE, ETAG_MISMATCH.
+    Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+    HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     CancelBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.CancelBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
     performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-    flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-    Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+    flight, and in CONFIRMED. Idempotent by `request_id`.
+    Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
     ETAG_MISMATCH.
     """
     ConfirmBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-    are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-    nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-    ETAG_MISMATCH.
+    are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+    Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     WatchBooking: _aio.UnaryStreamMultiCallable[_booking_pb2.WatchBookingRequest, _booking_pb2.WatchBookingResponse]  # type: ignore[assignment]
     """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
@@ -188,7 +186,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     CheckInTicket: _aio.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
     The same ticket presented a second time fails and says when and where the first time was.
-    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
     TICKET_WRONG_PERFORMANCE.
     """
 
@@ -199,8 +197,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     Holding needs a verified e-mail address where the installation asks for one (EMAIL_NOT_VERIFIED).
 
     Every change is idempotent by `request_id`: the same id and body give the first answer again for 24 hours. A change
-    happens wholly or not at all; an OK survives any crash. `ABORTED` (CONFLICT) and `UNAVAILABLE` may be retried with
-    the same `request_id`.
+    happens wholly or not at all; an OK survives any crash. ABORTED (CONTENDED) and UNAVAILABLE may be retried with the
+    same `request_id`.
     """
 
     @_abc_1.abstractmethod
@@ -215,7 +213,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         `best_available` alone. Prices come from the server. The answer is a booking in HELD with its seats, prices, total
         and `hold_expire_time`. CUSTOMER, PARTNER and STAFF.
         Idempotent by `request_id`. Errors: NOT_FOUND, INVALID_FIELD, SEAT_UNKNOWN, SEAT_TAKEN (names the seats),
-        TICKET_TYPE_INVALID, SOLD_OUT, NO_SUITABLE_SEATS, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
+        TICKET_TYPE_ZONE, MIXED_CURRENCIES, SOLD_OUT, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED,
         CUSTOMER_LIMIT_REACHED, NOT_ON_SALE, SALE_NOT_STARTED, SALE_ENDED, PERFORMANCE_CANCELLED, EMAIL_NOT_VERIFIED,
         ADMISSION_REQUIRED, ADMISSION_INVALID, ADMISSION_EXPIRED, ADMISSION_USED, REQUEST_ID_REUSED.
         """
@@ -254,9 +252,9 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_pb2.AddSeatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
-        """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is.
-        Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN,
-        SEAT_TAKEN, TICKET_TYPE_INVALID, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
+        """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
+        in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
+        TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
         SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
 
@@ -266,10 +264,10 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_pb2.RemoveSeatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
-        """Gives places of a held booking back, all of those named or none; they are free at once. At least one stays:
-        give all back by CancelBooking. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
-        Errors: NOT_FOUND, SEAT_NOT_IN_BOOKING, BOOKING_WOULD_BE_EMPTY, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-        ETAG_MISMATCH.
+        """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
+        all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
+        flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_NOT_IN_BOOKING, HOLD_EXPIRED,
+        BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -279,8 +277,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
         """Sets `hold_expire_time` to one hold duration from now, but to 30 minutes after the booking was made at most.
-        Accepted in HELD. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, HOLD_TIME_EXHAUSTED (it would gain
-        nothing), BOOKING_STATE, ETAG_MISMATCH.
+        Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
+        HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -291,8 +289,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
         """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
         performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
-        flight, and in CONFIRMED; cancelling a cancelled booking changes nothing. Idempotent by `request_id`.
-        Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, TICKET_CHECKED_IN,
+        flight, and in CONFIRMED. Idempotent by `request_id`.
+        Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
         ETAG_MISMATCH.
         """
 
@@ -303,9 +301,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
         """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
-        are counted apart. STAFF. Accepted in HELD while no payment is in flight; confirming a confirmed booking changes
-        nothing. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
-        ETAG_MISMATCH.
+        are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
+        Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -350,7 +347,7 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ticket_pb2.Ticket, _abc.Awaitable[_ticket_pb2.Ticket]]:
         """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
         The same ticket presented a second time fails and says when and where the first time was.
-        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), TICKET_CHECKED_IN, TICKET_VOID,
+        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
         TICKET_WRONG_PERFORMANCE.
         """
 

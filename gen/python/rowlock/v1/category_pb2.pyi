@@ -191,7 +191,7 @@ class UpdateCategoryRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `display_name`, `description`. Unset: those that are not empty in `category`."""
+        """Which fields to change: `display_name`, `description`. `*`: all. Unset: those that are not empty in `category`."""
 
     def __init__(
         self,

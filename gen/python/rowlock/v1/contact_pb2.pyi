@@ -361,8 +361,8 @@ class UpdateContactInfoRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `display_name`, `email`, `phone`, `address`, `opening_hours`. Unset: those that are not
-        empty in `contact_info`.
+        """Which fields to change: `display_name`, `email`, `phone`, `address`, `opening_hours`. `*`: all. Unset: those that
+        are not empty in `contact_info`.
         """
 
     def __init__(
@@ -555,7 +555,9 @@ class UpdateSocialLinkRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `display_name`, `uri`, `position`. Unset: those that are not empty in `social_link`."""
+        """Which fields to change: `display_name`, `uri`, `position`. `*`: all. Unset: those that are not empty in
+        `social_link`.
+        """
 
     def __init__(
         self,

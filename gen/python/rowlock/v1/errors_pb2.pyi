@@ -39,7 +39,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     INVALID_ARGUMENT. A field breaks its rule: BadRequest names each one. Mend the request; a retry cannot help.
     """
     UPDATE_MASK_INVALID: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT. The `update_mask` names a path that does not exist or may not be written. [path]"""
+    """INVALID_ARGUMENT. The `update_mask` names a path that this caller may not write. [path]"""
     PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start."""
     REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
@@ -94,12 +94,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The message is larger than the server accepts. [limit_bytes]"""
     OVERLOADED: _ErrorReason.ValueType  # 42
     """UNAVAILABLE. The server has more work than it can do in time. Retry after RetryInfo's delay, same request_id."""
-    DATABASE_UNREACHABLE: _ErrorReason.ValueType  # 43
+    DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 43
     """UNAVAILABLE. The database cannot be reached. Retry with the same request_id."""
-    SHUTTING_DOWN: _ErrorReason.ValueType  # 44
+    DRAINING: _ErrorReason.ValueType  # 44
     """UNAVAILABLE. The server is stopping. Retry at once, with the same request_id: another server answers."""
-    CONFLICT: _ErrorReason.ValueType  # 45
-    """ABORTED. The transaction lost a race several times over. Retry the step with the same request_id."""
+    CONTENDED: _ErrorReason.ValueType  # 45
+    """ABORTED. Too many others reached for the same rows at the same moment. Retry the step with the same request_id."""
     DEADLINE: _ErrorReason.ValueType  # 46
     """DEADLINE_EXCEEDED. The caller's deadline passed. The effect may have happened: repeat with the same request_id."""
     INTERNAL: _ErrorReason.ValueType  # 47
@@ -108,6 +108,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED. This server does not offer the call."""
     CALL_CANCELLED: _ErrorReason.ValueType  # 49
     """CANCELLED. The caller went away before the answer. The effect may have happened."""
+    OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 50
+    """UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
+    the same request_id, which gives the first answer if it did.
+    """
     SEAT_TAKEN: _ErrorReason.ValueType  # 60
     """--- claiming seats ---
 
@@ -120,27 +124,25 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     SEAT_NOT_FREE: _ErrorReason.ValueType  # 63
     """FAILED_PRECONDITION. The seat is held or sold, so it cannot be blocked or unblocked. [seats]"""
     SOLD_OUT: _ErrorReason.ValueType  # 64
-    """FAILED_PRECONDITION. Fewer places are free than were asked for. [available]"""
+    """FAILED_PRECONDITION. Fewer suitable places are free than were asked for. Ask for fewer, or elsewhere in the hall."""
     TICKET_TYPE_SOLD_OUT: _ErrorReason.ValueType  # 65
     """FAILED_PRECONDITION. The ticket type has fewer left than were asked for. [ticket_type, available]"""
     TICKET_TYPE_LIMIT_REACHED: _ErrorReason.ValueType  # 66
     """FAILED_PRECONDITION. More of this ticket type than one customer may have. [ticket_type, limit]"""
     CUSTOMER_LIMIT_REACHED: _ErrorReason.ValueType  # 67
     """FAILED_PRECONDITION. More places of this performance than one customer may hold and own. [limit, used]"""
-    TICKET_TYPE_INVALID: _ErrorReason.ValueType  # 68
-    """INVALID_ARGUMENT. The ticket type is not one of this performance, or is not sold for the seat's price zone.
-    [ticket_type, seats]
-    """
+    TICKET_TYPE_ZONE: _ErrorReason.ValueType  # 68
+    """FAILED_PRECONDITION. The ticket type is not sold for the seat's price zone. [seat]"""
     NOT_ON_SALE: _ErrorReason.ValueType  # 69
-    """FAILED_PRECONDITION. The performance or its event is not published, or has no ticket type to sell."""
+    """FAILED_PRECONDITION. The event is not published, or no ticket type that fits is sold at this moment."""
     SALE_NOT_STARTED: _ErrorReason.ValueType  # 70
     """FAILED_PRECONDITION. The sale of the performance or ticket type has not begun. [sale_start_time]"""
     SALE_ENDED: _ErrorReason.ValueType  # 71
     """FAILED_PRECONDITION. The sale of the performance or ticket type is over. [sale_end_time]"""
     PERFORMANCE_CANCELLED: _ErrorReason.ValueType  # 72
     """FAILED_PRECONDITION. The performance was cancelled."""
-    NO_SUITABLE_SEATS: _ErrorReason.ValueType  # 73
-    """FAILED_PRECONDITION. No free places satisfy the wish (zone, section, side by side). Wish for less."""
+    MIXED_CURRENCIES: _ErrorReason.ValueType  # 73
+    """FAILED_PRECONDITION. A booking is paid in one currency, and these ticket types have different ones."""
     HOLD_EXPIRED: _ErrorReason.ValueType  # 80
     """--- bookings and tickets ---
 
@@ -154,14 +156,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. A payment is under way, so the booking must not change. Wait for it, or cancel it. [payment]"""
     REFUND_DEADLINE_PASSED: _ErrorReason.ValueType  # 84
     """FAILED_PRECONDITION. The refund deadline has passed: customers can no longer give this back. [refund_deadline]"""
-    TICKET_CHECKED_IN: _ErrorReason.ValueType  # 85
-    """FAILED_PRECONDITION. The ticket was checked in before. [check_in_time, check_in_place]"""
+    ALREADY_CHECKED_IN: _ErrorReason.ValueType  # 85
+    """FAILED_PRECONDITION. The ticket, or a ticket of the booking, has let somebody in. [check_in_time, check_in_place]"""
     TICKET_VOID: _ErrorReason.ValueType  # 86
     """FAILED_PRECONDITION. The ticket is void: its booking was cancelled."""
     TICKET_WRONG_PERFORMANCE: _ErrorReason.ValueType  # 87
     """FAILED_PRECONDITION. The ticket is for another performance. [performance]"""
-    BOOKING_WOULD_BE_EMPTY: _ErrorReason.ValueType  # 88
-    """FAILED_PRECONDITION. A booking must keep at least one seat. Cancel it instead."""
+    BOOKING_EMPTY: _ErrorReason.ValueType  # 88
+    """FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it."""
     ADMISSION_REQUIRED: _ErrorReason.ValueType  # 100
     """--- the waiting room ---
 
@@ -191,7 +193,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     REFUND_EXCEEDS_PAYMENT: _ErrorReason.ValueType  # 125
     """FAILED_PRECONDITION. More than what was captured and not yet refunded. [refundable]"""
     CURRENCY_MISMATCH: _ErrorReason.ValueType  # 126
-    """INVALID_ARGUMENT. The currency is not the payment's, or the parts of a booking have different ones. [currency]"""
+    """INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
     HAS_BOOKINGS: _ErrorReason.ValueType  # 140
     """--- the catalogue ---
 
@@ -230,7 +232,7 @@ INVALID_FIELD: ErrorReason.ValueType  # 1
 INVALID_ARGUMENT. A field breaks its rule: BadRequest names each one. Mend the request; a retry cannot help.
 """
 UPDATE_MASK_INVALID: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT. The `update_mask` names a path that does not exist or may not be written. [path]"""
+"""INVALID_ARGUMENT. The `update_mask` names a path that this caller may not write. [path]"""
 PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start."""
 REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
@@ -285,12 +287,12 @@ REQUEST_TOO_LARGE: ErrorReason.ValueType  # 41
 """RESOURCE_EXHAUSTED. The message is larger than the server accepts. [limit_bytes]"""
 OVERLOADED: ErrorReason.ValueType  # 42
 """UNAVAILABLE. The server has more work than it can do in time. Retry after RetryInfo's delay, same request_id."""
-DATABASE_UNREACHABLE: ErrorReason.ValueType  # 43
+DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 43
 """UNAVAILABLE. The database cannot be reached. Retry with the same request_id."""
-SHUTTING_DOWN: ErrorReason.ValueType  # 44
+DRAINING: ErrorReason.ValueType  # 44
 """UNAVAILABLE. The server is stopping. Retry at once, with the same request_id: another server answers."""
-CONFLICT: ErrorReason.ValueType  # 45
-"""ABORTED. The transaction lost a race several times over. Retry the step with the same request_id."""
+CONTENDED: ErrorReason.ValueType  # 45
+"""ABORTED. Too many others reached for the same rows at the same moment. Retry the step with the same request_id."""
 DEADLINE: ErrorReason.ValueType  # 46
 """DEADLINE_EXCEEDED. The caller's deadline passed. The effect may have happened: repeat with the same request_id."""
 INTERNAL: ErrorReason.ValueType  # 47
@@ -299,6 +301,10 @@ NOT_IMPLEMENTED: ErrorReason.ValueType  # 48
 """UNIMPLEMENTED. This server does not offer the call."""
 CALL_CANCELLED: ErrorReason.ValueType  # 49
 """CANCELLED. The caller went away before the answer. The effect may have happened."""
+OUTCOME_UNKNOWN: ErrorReason.ValueType  # 50
+"""UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
+the same request_id, which gives the first answer if it did.
+"""
 SEAT_TAKEN: ErrorReason.ValueType  # 60
 """--- claiming seats ---
 
@@ -311,27 +317,25 @@ SEAT_NOT_IN_BOOKING: ErrorReason.ValueType  # 62
 SEAT_NOT_FREE: ErrorReason.ValueType  # 63
 """FAILED_PRECONDITION. The seat is held or sold, so it cannot be blocked or unblocked. [seats]"""
 SOLD_OUT: ErrorReason.ValueType  # 64
-"""FAILED_PRECONDITION. Fewer places are free than were asked for. [available]"""
+"""FAILED_PRECONDITION. Fewer suitable places are free than were asked for. Ask for fewer, or elsewhere in the hall."""
 TICKET_TYPE_SOLD_OUT: ErrorReason.ValueType  # 65
 """FAILED_PRECONDITION. The ticket type has fewer left than were asked for. [ticket_type, available]"""
 TICKET_TYPE_LIMIT_REACHED: ErrorReason.ValueType  # 66
 """FAILED_PRECONDITION. More of this ticket type than one customer may have. [ticket_type, limit]"""
 CUSTOMER_LIMIT_REACHED: ErrorReason.ValueType  # 67
 """FAILED_PRECONDITION. More places of this performance than one customer may hold and own. [limit, used]"""
-TICKET_TYPE_INVALID: ErrorReason.ValueType  # 68
-"""INVALID_ARGUMENT. The ticket type is not one of this performance, or is not sold for the seat's price zone.
-[ticket_type, seats]
-"""
+TICKET_TYPE_ZONE: ErrorReason.ValueType  # 68
+"""FAILED_PRECONDITION. The ticket type is not sold for the seat's price zone. [seat]"""
 NOT_ON_SALE: ErrorReason.ValueType  # 69
-"""FAILED_PRECONDITION. The performance or its event is not published, or has no ticket type to sell."""
+"""FAILED_PRECONDITION. The event is not published, or no ticket type that fits is sold at this moment."""
 SALE_NOT_STARTED: ErrorReason.ValueType  # 70
 """FAILED_PRECONDITION. The sale of the performance or ticket type has not begun. [sale_start_time]"""
 SALE_ENDED: ErrorReason.ValueType  # 71
 """FAILED_PRECONDITION. The sale of the performance or ticket type is over. [sale_end_time]"""
 PERFORMANCE_CANCELLED: ErrorReason.ValueType  # 72
 """FAILED_PRECONDITION. The performance was cancelled."""
-NO_SUITABLE_SEATS: ErrorReason.ValueType  # 73
-"""FAILED_PRECONDITION. No free places satisfy the wish (zone, section, side by side). Wish for less."""
+MIXED_CURRENCIES: ErrorReason.ValueType  # 73
+"""FAILED_PRECONDITION. A booking is paid in one currency, and these ticket types have different ones."""
 HOLD_EXPIRED: ErrorReason.ValueType  # 80
 """--- bookings and tickets ---
 
@@ -345,14 +349,14 @@ PAYMENT_IN_FLIGHT: ErrorReason.ValueType  # 83
 """FAILED_PRECONDITION. A payment is under way, so the booking must not change. Wait for it, or cancel it. [payment]"""
 REFUND_DEADLINE_PASSED: ErrorReason.ValueType  # 84
 """FAILED_PRECONDITION. The refund deadline has passed: customers can no longer give this back. [refund_deadline]"""
-TICKET_CHECKED_IN: ErrorReason.ValueType  # 85
-"""FAILED_PRECONDITION. The ticket was checked in before. [check_in_time, check_in_place]"""
+ALREADY_CHECKED_IN: ErrorReason.ValueType  # 85
+"""FAILED_PRECONDITION. The ticket, or a ticket of the booking, has let somebody in. [check_in_time, check_in_place]"""
 TICKET_VOID: ErrorReason.ValueType  # 86
 """FAILED_PRECONDITION. The ticket is void: its booking was cancelled."""
 TICKET_WRONG_PERFORMANCE: ErrorReason.ValueType  # 87
 """FAILED_PRECONDITION. The ticket is for another performance. [performance]"""
-BOOKING_WOULD_BE_EMPTY: ErrorReason.ValueType  # 88
-"""FAILED_PRECONDITION. A booking must keep at least one seat. Cancel it instead."""
+BOOKING_EMPTY: ErrorReason.ValueType  # 88
+"""FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it."""
 ADMISSION_REQUIRED: ErrorReason.ValueType  # 100
 """--- the waiting room ---
 
@@ -382,7 +386,7 @@ WEBHOOK_SIGNATURE_INVALID: ErrorReason.ValueType  # 124
 REFUND_EXCEEDS_PAYMENT: ErrorReason.ValueType  # 125
 """FAILED_PRECONDITION. More than what was captured and not yet refunded. [refundable]"""
 CURRENCY_MISMATCH: ErrorReason.ValueType  # 126
-"""INVALID_ARGUMENT. The currency is not the payment's, or the parts of a booking have different ones. [currency]"""
+"""INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
 HAS_BOOKINGS: ErrorReason.ValueType  # 140
 """--- the catalogue ---
 

@@ -291,8 +291,8 @@ class UpdateEventRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `title`, `description`, `category`, `image_uris`, `running_time`. Unset: those that are
-        not empty in `event`.
+        """Which fields to change: `title`, `description`, `category`, `image_uris`, `running_time`. `*`: all. Unset: those
+        that are not empty in `event`.
         """
 
     def __init__(

@@ -39,7 +39,7 @@ class EventServiceStub:
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 
@@ -258,7 +258,7 @@ class EventServiceServicer:
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 
@@ -781,7 +781,7 @@ class EventService:
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 

@@ -40,7 +40,7 @@ class EventServiceStub:
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 
@@ -173,7 +173,7 @@ class EventServiceAsyncStub(EventServiceStub):
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 
@@ -302,7 +302,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     shown to staff only; to others they are NOT_FOUND.
 
     Every create, update and delete is idempotent by `request_id`. Updates change what `update_mask` names and fail
-    with UPDATE_MASK_INVALID or INVALID_FIELD if it names something else, and with ETAG_MISMATCH if an `etag` is given
+    with INVALID_FIELD or UPDATE_MASK_INVALID if it names something else, and with ETAG_MISMATCH if an `etag` is given
     that is not the current one. Every list fails with PAGE_TOKEN_INVALID on a token that is not its own.
     """
 

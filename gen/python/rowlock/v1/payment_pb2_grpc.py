@@ -114,7 +114,7 @@ class PaymentServiceServicer:
         or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
         provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
         payment in flight. A booking whose total is zero is confirmed at once.
-        Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
+        Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
         PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -48,7 +48,7 @@ class PaymentServiceStub:
     or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
     provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
     payment in flight. A booking whose total is zero is confirmed at once.
-    Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
+    Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
     PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
     """
     CapturePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.Payment]
@@ -115,7 +115,7 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
     provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
     payment in flight. A booking whose total is zero is confirmed at once.
-    Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
+    Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
     PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
     """
     CapturePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.CapturePaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
@@ -185,7 +185,7 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
         provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
         payment in flight. A booking whose total is zero is confirmed at once.
-        Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT,
+        Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
         PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
         """
 

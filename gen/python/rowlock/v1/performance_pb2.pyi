@@ -377,8 +377,8 @@ class UpdatePerformanceRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change: `hall`, `seat_map`, `seat_map_version`, `start_time`, `end_time`, `time_zone`,
-        `sale_start_time`, `sale_end_time`, `customer_limit`, `hold_duration`, `refund_deadline`. Unset: those that are
-        not empty in `performance`. What is held keeps its time; a lower limit takes nothing away from anybody.
+        `sale_start_time`, `sale_end_time`, `customer_limit`, `hold_duration`, `refund_deadline`. `*`: all. Unset: those
+        that are not empty in `performance`. What is held keeps its time; a lower limit takes nothing away from anybody.
         """
 
     def __init__(

@@ -184,6 +184,7 @@ class SeatMapLayout(_message.Message):
     ZONES_FIELD_NUMBER: _builtins.int
     AREAS_FIELD_NUMBER: _builtins.int
     SEATS_FIELD_NUMBER: _builtins.int
+    FOCUS_FIELD_NUMBER: _builtins.int
     width: _builtins.float
     """The width of the drawing."""
     height: _builtins.float
@@ -202,6 +203,10 @@ class SeatMapLayout(_message.Message):
         larger than a request may be is imported: see EventService.ImportSeatMap.
         """
 
+    @_builtins.property
+    def focus(self) -> Global___Area.Point:
+        """What the audience looks at: of equal seats, best available prefers those near to it. Unset: the middle of the top."""
+
     def __init__(
         self,
         *,
@@ -210,10 +215,11 @@ class SeatMapLayout(_message.Message):
         zones: _abc.Iterable[Global___PriceZone] | None = ...,
         areas: _abc.Iterable[Global___Area] | None = ...,
         seats: _abc.Iterable[Global___Seat] | None = ...,
+        focus: Global___Area.Point | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["focus", b"focus"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "height", b"height", "seats", b"seats", "width", b"width", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["areas", b"areas", "focus", b"focus", "height", b"height", "seats", b"seats", "width", b"width", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,6 +265,7 @@ class Seat(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     ACCESSIBLE_FIELD_NUMBER: _builtins.int
     AREA_FIELD_NUMBER: _builtins.int
+    AISLE_BEFORE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """The position in the seat map's fixed order, from 0. WatchSeats speaks of places by it. Ignored in requests."""
     id: _builtins.str
@@ -281,6 +288,8 @@ class Seat(_message.Message):
     """Whether it is a place for a wheelchair or easily reached with one."""
     area: _builtins.str
     """The id of the general-admission area that it is in. Empty for numbered seats."""
+    aisle_before: _builtins.bool
+    """Whether an aisle parts it from the seat before it in its row: the two do not count as side by side."""
     def __init__(
         self,
         *,
@@ -295,10 +304,11 @@ class Seat(_message.Message):
         kind: Global___Seat.Kind.ValueType = ...,
         accessible: _builtins.bool = ...,
         area: _builtins.str = ...,
+        aisle_before: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accessible", b"accessible", "area", b"area", "id", b"id", "index", b"index", "kind", b"kind", "number", b"number", "row", b"row", "section", b"section", "x", b"x", "y", b"y", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accessible", b"accessible", "aisle_before", b"aisle_before", "area", b"area", "id", b"id", "index", b"index", "kind", b"kind", "number", b"number", "row", b"row", "section", b"section", "x", b"x", "y", b"y", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -677,8 +687,8 @@ class UpdateSeatMapRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `display_name`, `layout`. Unset: those that are not empty in `seat_map`. A layout makes a
-        new version.
+        """Which fields to change: `display_name`, `layout`. `*`: all. Unset: those that are not empty in `seat_map`. A layout
+        makes a new version.
         """
 
     def __init__(

@@ -250,7 +250,7 @@ class UpdateTicketTypeRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change: `display_name`, `description`, `price`, `zones`, `quantity`, `sale_start_time`,
-        `sale_end_time`, `customer_limit`, `position`. Unset: those that are not empty in `ticket_type`.
+        `sale_end_time`, `customer_limit`, `position`. `*`: all. Unset: those that are not empty in `ticket_type`.
         """
 
     def __init__(

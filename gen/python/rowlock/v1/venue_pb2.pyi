@@ -205,8 +205,8 @@ class UpdateVenueRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `display_name`, `address`, `time_zone`, `description`. Unset: those that are not empty in
-        `venue`. A new time zone does not move performances.
+        """Which fields to change: `display_name`, `address`, `time_zone`, `description`. `*`: all. Unset: those that are not
+        empty in `venue`. A new time zone does not move performances.
         """
 
     def __init__(

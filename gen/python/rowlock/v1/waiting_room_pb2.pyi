@@ -407,7 +407,7 @@ class UpdateWaitingRoomRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change: `enabled`, `admit_count`, `admit_interval`, `admission_duration`, `shopping_limit`,
-        `order`, `open_time`. Unset: those that are not empty in `waiting_room`.
+        `order`, `open_time`. `*`: all. Unset: those that are not empty in `waiting_room`.
         """
 
     def __init__(
