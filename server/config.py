@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -105,6 +106,15 @@ def _comma_list(value: object) -> object:
 def _rate(value: str) -> str:
     if _RATE.fullmatch(value.strip().lower()) is None:
         raise ValueError("must be a rate such as 10/second, 300/minute or 5/10 minutes")
+    return value
+
+
+def _networks(value: frozenset[str]) -> frozenset[str]:
+    for network in value:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(f"{network!r} is not a network such as 10.0.0.0/8 or 2001:db8::/32") from None
     return value
 
 
@@ -477,6 +487,15 @@ class Settings(BaseSettings):
     rate_limit_address: Rate = _setting("Rate limits", "6000/minute", "Calls per network address.")
     rate_limit_credentials: Rate = _setting(
         "Rate limits", "30/minute", "Sign-ups, log-ins and password resets per network address."
+    )
+
+    trusted_proxies: Annotated[frozenset[str], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)] = (
+        _setting(
+            "Rate limits",
+            frozenset(),
+            "Networks of gateways and load balancers, by commas, such as 10.0.0.0/8: only their `x-forwarded-for` is "
+            "believed when a caller's network address is read.",
+        )
     )
 
     # -- Payments ------------------------------------------------------------------------------------------

@@ -1,0 +1,123 @@
+"""The life of a server process: start, serve, drain, end.
+
+It ends in good order on SIGTERM and SIGINT. Health says NOT_SERVING, streams are told to reconnect elsewhere, no
+new connection is taken, calls under way may end within ``ROWLOCK_DRAIN_TIME``. A second signal ends it at once.
+"""
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Iterator
+
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from server.admin import HEALTH, operators_ports
+from server.config import ServerRole, Settings
+from server.interceptors.method import Method
+from server.listening import channel_options, listen
+from server.logs import configure_logging, event_logger
+from server.registration import register
+from server.runtime import Runtime, runtime
+
+
+class BackgroundFailure(Exception):
+    """A part of the process failed, so the process ended; whoever started it starts it again."""
+
+
+async def serve(settings: Settings, started: "asyncio.Future[int] | None" = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: with the URLs of a database that has the newest schema, and of a Redis.
+        started: gets the port when calls are answered.
+
+    Raises:
+        StartError: something that the process needs cannot be had; the text says what and how to mend it.
+        BackgroundFailure: a part of the process failed.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+    with _on_signals(stop, stop_now):
+        async with runtime(settings) as running, operators_ports(settings, running.health):
+            server, port = await start(running)
+            if started is not None:
+                started.set_result(port)
+            await _first(stop, running.background.failed)
+            await drain(server, running, stop_now)
+            if running.background.failed.is_set():
+                raise BackgroundFailure("a part of the server failed; the log says which")
+
+
+async def start(running: Runtime) -> tuple[grpc.aio.Server, int]:
+    """Answer calls from now on; returns the server and its port."""
+    settings = running.settings
+    server = grpc.aio.server(options=channel_options(settings))
+    registration = register(server, running.servicers, running.chain, serves=lambda method: _serves(settings, method))
+    health_pb2_grpc.add_HealthServicer_to_server(running.health, server)
+    if settings.reflection_enabled:
+        services = {method.service for method in registration.served}
+        reflection.enable_server_reflection([*sorted(services), HEALTH, reflection.SERVICE_NAME], server)
+    port = listen(server, settings)
+    await server.start()
+    # What was made so far lives as long as the process; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    event_logger().info(
+        "serving",
+        address=f"{settings.grpc_address.rpartition(':')[0]}:{port}",
+        process=settings.process_index,
+        methods=len(registration.served),
+        tls=settings.tls_cert_file is not None,
+    )
+    return server, port
+
+
+async def drain(server: grpc.aio.Server, running: Runtime, stop_now: asyncio.Event) -> None:
+    """Let calls under way end, for as long as the settings allow or until ``stop_now``."""
+    grace = running.settings.drain_time.total_seconds()
+    event_logger().info("draining", seconds=grace, streams=len(running.chain.streams))
+    running.health.drain()
+    running.draining.set()
+    ended = asyncio.create_task(server.stop(grace))
+    hurry = asyncio.create_task(stop_now.wait())
+    await asyncio.wait({ended, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not ended.done():
+        await server.stop(None)
+    await ended
+    event_logger().info("stopped")
+
+
+def _serves(settings: Settings, method: Method) -> bool:
+    """Whether a process with these roles answers a method: `edge` the seat streams, `api` everything else."""
+    role = ServerRole.EDGE if method.name == "WatchSeats" else ServerRole.API
+    return role in settings.roles
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+@contextlib.contextmanager
+def _on_signals(stop: asyncio.Event, stop_now: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` at the first SIGTERM or SIGINT, ``stop_now`` at the second."""
+
+    def act() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

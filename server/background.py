@@ -1,0 +1,42 @@
+"""Tasks that run beside the calls for as long as the process serves.
+
+None of them ends by itself. One that fails would leave a process that looks well and is not (a feed that stands
+still, a health that is never looked at), so the process then drains and ends, and whoever started it starts it
+again.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from server.logs import event_logger
+
+
+class Background:
+    """The tasks of one process.
+
+    Attributes:
+        failed: set when a task has failed.
+    """
+
+    def __init__(self) -> None:
+        self.failed = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run ``work`` until ``stop``."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """End every task."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            return
+        event_logger().error("background_task_failed", task=task.get_name(), exc_info=task.exception())
+        self.failed.set()

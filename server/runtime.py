@@ -1,0 +1,158 @@
+"""Builds everything that a server process is made of, in one place, and takes it apart again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from server.access_log import AccessLog
+from server.background import Background
+from server.config import Settings
+from server.db.engine import Database
+from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
+from server.domain.tokens import Tokens
+from server.health import Checker, Health
+from server.interceptors import Chain, make_chain
+from server.interceptors.address import Addresses
+from server.interceptors.authentication import Authenticator
+from server.interceptors.observe import Observer
+from server.interceptors.rate_limit import LocalBuckets, Rate, RateLimits, SharedBuckets
+from server.interceptors.revocations import Revocations
+from server.interceptors.streams import OpenStreams
+from server.interceptors.validation import Validation
+from server.logs import line_writer
+from server.metrics import watch_event_loop
+from server.registration import service_names
+from server.start_checks import StartError
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One server process, ready to be bound to a port.
+
+    Attributes:
+        settings: what it was built from.
+        servicers: the implementations of the contract.
+        chain: what every call passes.
+        health: what health checks are told.
+        draining: set when the process begins to end; streams then say goodbye.
+        background: the tasks beside the calls.
+    """
+
+    settings: Settings
+    servicers: tuple[object, ...]
+    chain: Chain
+    health: Health
+    draining: asyncio.Event
+    background: Background
+
+
+@asynccontextmanager
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Build a runtime; take it apart at the end of the block, in the opposite order.
+
+    Args:
+        settings: with the URLs of a database that has the newest schema, and of a Redis.
+
+    Raises:
+        StartError: the signing key cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        draining = asyncio.Event()
+        background = Background()
+
+        database = Database(
+            settings.database_url,
+            threads=settings.executor_threads,
+            pool_wait=settings.database_pool_timeout.total_seconds(),
+        )
+        stack.callback(database.close)
+        redis = connect_redis(settings)
+        stack.push_async_callback(redis.aclose)
+
+        async def read_keys() -> Keys:
+            return await _signing_keys(settings, database)
+
+        tokens = Tokens(
+            await read_keys(),
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            ttl=settings.access_token_ttl,
+        )
+        revocations = Revocations(
+            database, interval=settings.revocation_poll_interval, token_ttl=settings.access_token_ttl
+        )
+        await revocations.start()
+        stack.push_async_callback(revocations.stop)
+        authenticator = Authenticator(tokens, revocations, cache_size=settings.token_cache_size, reload_keys=read_keys)
+
+        streams = OpenStreams(
+            most=settings.max_streams,
+            most_per_account=settings.max_streams_per_account,
+            write_timeout=settings.stream_write_timeout.total_seconds(),
+        )
+        health = Health(tuple(service_names()))
+
+        background.start(streams.watch(), "streams")
+        background.start(watch_event_loop(), "event loop lag")
+        background.start(Checker(health, database.url, redis).run(), "health")
+        stack.push_async_callback(background.stop)
+
+        yield Runtime(
+            settings=settings,
+            servicers=(),
+            chain=_chain(settings, authenticator, streams, redis),
+            health=health,
+            draining=draining,
+            background=background,
+        )
+
+
+def connect_redis(settings: Settings) -> Redis:
+    """A client that gives up soon: whoever asks Redis can do without."""
+    timeout = settings.redis_timeout.total_seconds()
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        # One more try, because a kept connection may have died since it was last used.
+        retry=Retry(NoBackoff(), 1),
+        client_name="rowlock",
+    )
+
+
+def _chain(settings: Settings, authenticator: Authenticator, streams: OpenStreams, redis: Redis) -> Chain:
+    limits = RateLimits()
+    if settings.rate_limits:
+        limits = RateLimits(
+            per_account=LocalBuckets(Rate.parse(settings.rate_limit_account)),
+            per_address=LocalBuckets(Rate.parse(settings.rate_limit_address)),
+            credentials=SharedBuckets(
+                redis,
+                f"{settings.redis_key_prefix}:limit:credentials:",
+                Rate.parse(settings.rate_limit_credentials),
+            ),
+        )
+    log = AccessLog(line_writer(), settings.log_format, settings.log_level)
+    return make_chain(
+        observer=Observer(log, Addresses(settings.trusted_proxies)),
+        authenticator=authenticator,
+        rate_limits=limits,
+        validation=Validation(settings.max_receive_bytes),
+        streams=streams,
+        default_deadline=settings.default_deadline.total_seconds(),
+    )
+
+
+async def _signing_keys(settings: Settings, database: Database) -> Keys:
+    """The keys of the file that the settings name, else those that all processes share in the database."""
+    if settings.jwt_private_key_file is None:
+        return await database.transaction(shared_keys)
+    try:
+        return read_pem(settings.jwt_private_key_file.read_text())
+    except (OSError, UnicodeDecodeError, SigningKeyError) as error:
+        raise StartError(f"ROWLOCK_JWT_PRIVATE_KEY_FILE={settings.jwt_private_key_file}: {error}.") from None
