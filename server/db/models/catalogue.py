@@ -66,9 +66,7 @@ class Event(Timestamps, Base):
     category_id: Mapped[int | None] = mapped_column(ForeignKey(Category.id), index=True)
     image_uris: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     running_time: Mapped[timedelta | None] = mapped_column(Interval)
-    state: Mapped[EventState] = mapped_column(
-        EnumNumber(EventState), default=EventState.DRAFT, server_default="1"
-    )
+    state: Mapped[EventState] = mapped_column(EnumNumber(EventState), default=EventState.DRAFT, server_default="1")
 
 
 class Performance(Timestamps, Base):
@@ -110,9 +108,7 @@ class TicketType(Timestamps, Base):
 
     __tablename__ = "ticket_types"
 
-    performance_id: Mapped[int] = mapped_column(
-        ForeignKey(Performance.id, ondelete="CASCADE"), primary_key=True
-    )
+    performance_id: Mapped[int] = mapped_column(ForeignKey(Performance.id, ondelete="CASCADE"), primary_key=True)
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     display_name: Mapped[str] = mapped_column(Text)
     price: Mapped[int]

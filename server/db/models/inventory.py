@@ -53,15 +53,11 @@ class Seat(Base):
 
     performance_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    state: Mapped[SeatState] = mapped_column(
-        EnumNumber(SeatState), default=SeatState.AVAILABLE, server_default="1"
-    )
+    state: Mapped[SeatState] = mapped_column(EnumNumber(SeatState), default=SeatState.AVAILABLE, server_default="1")
     booking_id: Mapped[UUID | None]
 
     __table_args__ = (
-        CheckConstraint(
-            "state BETWEEN 1 AND 4 AND (state IN (2, 3)) = (booking_id IS NOT NULL)", name="claimed"
-        ),
+        CheckConstraint("state BETWEEN 1 AND 4 AND (state IN (2, 3)) = (booking_id IS NOT NULL)", name="claimed"),
     )
 
 
@@ -96,7 +92,7 @@ class Booking(Base):
         ),
         Index("ix_bookings_customer", "customer_id", "create_time"),
         # The sweeper's question: which holds have run out?
-        Index("ix_bookings_expiry", "hold_expire_time", postgresql_where="state = 1"),
+        Index("ix_bookings_expiry", "performance_id", "hold_expire_time", postgresql_where="state = 1"),
     )
 
 

@@ -39,7 +39,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_bookings_customer", "bookings", ["customer_id", "create_time"], unique=False)
     op.create_index(
-        "ix_bookings_expiry", "bookings", ["hold_expire_time"], unique=False, postgresql_where="state = 1"
+        "ix_bookings_expiry",
+        "bookings",
+        ["performance_id", "hold_expire_time"],
+        unique=False,
+        postgresql_where="state = 1",
     )
     op.create_table(
         "categories",
@@ -114,9 +118,7 @@ def upgrade() -> None:
         sa.CheckConstraint("amount >= 0", name=op.f("ck_payments_amount")),
         sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_payments")),
     )
-    op.create_index(
-        "ix_payments_booking", "payments", ["performance_id", "booking_id", "create_time"], unique=False
-    )
+    op.create_index("ix_payments_booking", "payments", ["performance_id", "booking_id", "create_time"], unique=False)
     op.create_index("ix_payments_customer", "payments", ["customer_id", "create_time"], unique=False)
     op.create_index(
         "ix_payments_due",
@@ -272,9 +274,7 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoke_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("use_time", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_api_keys_user_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_api_keys_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
     )
@@ -303,12 +303,8 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("use_time", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "purpose IN ('verify_email', 'reset_password')", name=op.f("ck_one_time_tokens_purpose")
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_one_time_tokens_user_id"), ondelete="CASCADE"
-        ),
+        sa.CheckConstraint("purpose IN ('verify_email', 'reset_password')", name=op.f("ck_one_time_tokens_purpose")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_one_time_tokens_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_tokens")),
     )
     op.create_index(op.f("ix_one_time_tokens_user_id"), "one_time_tokens", ["user_id"], unique=False)
@@ -334,9 +330,7 @@ def upgrade() -> None:
         sa.Column("revoke_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoke_reason", sa.Text(), nullable=True),
         sa.Column("successor_key", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     op.create_index(op.f("ix_sessions_expire_time"), "sessions", ["expire_time"], unique=False)
@@ -370,9 +364,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.CheckConstraint("hold_duration > interval '0'", name=op.f("ck_performances_hold_duration")),
         sa.CheckConstraint("customer_limit > 0", name=op.f("ck_performances_customer_limit")),
-        sa.CheckConstraint(
-            "end_time IS NULL OR end_time > start_time", name=op.f("ck_performances_ends_after_start")
-        ),
+        sa.CheckConstraint("end_time IS NULL OR end_time > start_time", name=op.f("ck_performances_ends_after_start")),
         sa.CheckConstraint("sale_start_time < sale_end_time", name=op.f("ck_performances_sale_window")),
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_performances_event_id")),
         sa.ForeignKeyConstraint(["seat_map_id"], ["seat_maps.id"], name=op.f("fk_performances_seat_map_id")),

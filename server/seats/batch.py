@@ -1,0 +1,265 @@
+"""One transaction of the seat ledger: lock, read, decide, write, commit, for all commands of a batch at once.
+
+The order of locks is the same in every process: seats by (performance, place), bookings by (performance, id),
+quotas by (performance, key), inventories by performance. Four round trips, whatever the number of commands; a
+fifth where bookings are named.
+
+The set of seats to lock is not always known beforehand: a claimed place may be held by a booking that has run out
+and that has other places, too. Then the transaction starts again with the larger set. Before anybody is refused
+for lack of room, the performance's run-out holds are ended in the same way; so an expired hold never refuses
+another buyer, however late the sweeper is (S3).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import psycopg2
+from psycopg2 import extensions as pg
+
+from server import clock
+from server.errors import RowlockError, Unavailable
+from server.seats import statements as sql
+from server.seats.board import Board, Boards
+from server.seats.booking import Booking
+from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Remove, Unblock
+from server.seats.decide import decide
+from server.seats.locking import BookingKey, lock_bookings, lock_seats, read_limits
+from server.seats.picking import pick, sold_out
+from server.seats.rules import SaleRules
+from server.seats.state import Decision, Place, Replay, State, customer_key, customer_type_key, type_key
+from server.seats.write import Published, write
+from server.states import SeatState
+
+Outcome = Booking | None | RowlockError
+LACK_OF_ROOM = frozenset({"SOLD_OUT", "CUSTOMER_LIMIT_REACHED", "TICKET_TYPE_SOLD_OUT", "TICKET_TYPE_LIMIT_REACHED"})
+
+
+class BoardOutdatedError(Exception):
+    """A picked place was not free, or "sold out" was said by an old board; nothing was committed."""
+
+
+class RestartError(Exception):
+    """More has to be locked than was known; nothing was committed."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One attempt after another to carry out ``commands`` in one transaction.
+
+    Args:
+        commands: in the order of arrival.
+        rules: the sale rules of each performance that exists.
+        boards: for commands that name no places; must be there for each performance with such commands.
+    """
+
+    commands: Sequence[Command]
+    rules: dict[int, SaleRules]
+    boards: Boards
+    run_out: dict[BookingKey, tuple[int, ...]] = field(default_factory=dict)
+    """Holds to end first because their time is over, and their places."""
+    places: set[Place] = field(default_factory=set)
+    picks: dict[int, tuple[Claim, ...] | None] = field(default_factory=dict)
+
+    def pick_places(self) -> None:
+        """Choose places for commands with wants, none twice within the batch."""
+        self.picks.clear()
+        copies: dict[int, bytearray] = {}
+        for number, command in enumerate(self.commands):
+            if not isinstance(command, Hold) or not command.wants or command.performance_id not in self.rules:
+                continue
+            board = self.boards.get(command.performance_id)
+            if board is None:
+                raise BoardOutdatedError
+            states = copies.get(command.performance_id)
+            if states is None:
+                states = copies[command.performance_id] = self._free_states(command.performance_id, board)
+            for claim in command.claims:
+                states[claim.place] = SeatState.HELD
+            self.picks[number] = pick(self.rules[command.performance_id], states, command, clock.now())
+
+    def _free_states(self, performance_id: int, board: Board) -> bytearray:
+        """A working copy of the board on which run-out holds are free."""
+        states = bytearray(board.states)
+        for (owner, _), places in self.run_out.items():
+            if owner == performance_id:
+                for place in places:
+                    states[place] = SeatState.AVAILABLE
+        return states
+
+    def attempt(self, connection: pg.connection) -> tuple[list[Outcome], list[Published]]:
+        """Try once. Whatever is raised, nothing was committed, but for a connection lost during the commit.
+
+        Raises:
+            RestartError, RulesOutdatedError, BoardOutdatedError: try again, as each says.
+            psycopg2.Error: the database refused or went away.
+            Unavailable: the connection was lost during the commit, so nobody knows.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                state = self._lock_and_read(cursor)
+                outcomes, decisions = self._decide(cursor, state)
+                published = write(cursor, state, decisions)
+            except BaseException:
+                if not connection.closed:
+                    cursor.execute("ROLLBACK")
+                raise
+            _commit(cursor)
+        for one in published:
+            self.boards.advance(one.performance_id, one.revision, one.changes)
+        return outcomes, published
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def _named_bookings(self) -> list[BookingKey]:
+        named = {
+            (command.performance_id, command.booking_id)
+            for command in self.commands
+            if not isinstance(command, Hold | Block | Unblock)
+        }
+        return sorted(named.union(self.run_out))
+
+    def _lock_and_read(self, cursor: pg.cursor) -> State:
+        named = self._named_bookings()
+        self._collect_places(cursor, named)
+        seats = lock_seats(cursor, sorted(self.places))
+        holders = {(place[0], row.booking_id) for place, row in seats.items() if row.booking_id is not None}
+        bookings = lock_bookings(cursor, sorted(holders.union(named)))
+        state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
+        read_limits(cursor, state, self._quota_keys(bookings), self._requests())
+        self._include_run_out(state, holders)
+        return state
+
+    def _collect_places(self, cursor: pg.cursor, named: Sequence[BookingKey]) -> None:
+        if named:
+            cursor.execute(sql.PLACES_OF_BOOKINGS, sql.booking_columns(named))
+            for performance_id, places in cursor.fetchall():
+                self.places.update((performance_id, place) for place in places)
+        for number, command in enumerate(self.commands):
+            performance_id = command.performance_id
+            if isinstance(command, Hold | Add):
+                self.places.update((performance_id, claim.place) for claim in command.claims)
+                self.places.update((performance_id, claim.place) for claim in self.picks.get(number) or ())
+            elif isinstance(command, Remove | Block | Unblock):
+                self.places.update((performance_id, place) for place in command.places)
+
+    def _include_run_out(self, state: State, holders: Iterable[BookingKey]) -> None:
+        """Plan the end of every run-out hold that is in the way, and see that all its places are locked."""
+        for key in holders:
+            booking = state.bookings.get(key)
+            if booking is not None and booking.has_run_out(state.now):
+                self.run_out[key] = booking.places
+        for key in self._named_bookings():
+            booking = state.bookings.get(key)
+            if booking is None:
+                continue
+            missing = [(key[0], place) for place in booking.places if (key[0], place) not in state.seats]
+            if missing:
+                self.places.update(missing)
+                raise RestartError
+
+    def _quota_keys(self, bookings: dict[BookingKey, Booking]) -> set[tuple[int, str]]:
+        keys: set[tuple[int, str]] = set()
+        for command in self.commands:
+            rules = self.rules.get(command.performance_id)
+            if rules is None or not isinstance(command, Hold | Add):
+                continue
+            if isinstance(command, Hold):
+                customer = command.customer_id
+            elif (held := bookings.get((command.performance_id, command.booking_id))) is not None:
+                customer = held.customer_id
+            else:
+                continue
+            keys.add((command.performance_id, customer_key(customer)))
+            for kind in rules.ticket_types.values():
+                if kind.quantity is not None:
+                    keys.add((command.performance_id, type_key(kind.id)))
+                if kind.customer_limit is not None:
+                    keys.add((command.performance_id, customer_type_key(customer, kind.id)))
+        for booking in bookings.values():
+            keys.update(
+                (booking.performance_id, customer_type_key(booking.customer_id, kind))
+                for kind in booking.ticket_type_ids
+            )
+        return keys
+
+    def _requests(self) -> list[tuple[int, UUID, str]]:
+        return [
+            (command.performance_id, command.actor_id, command.request.request_id)
+            for command in self.commands
+            if command.request is not None and command.actor_id is not None
+        ]
+
+    # --- deciding -----------------------------------------------------------------------------------------------
+
+    def _decide(self, cursor: pg.cursor, state: State) -> tuple[list[Outcome], list[Decision]]:
+        decisions: list[Decision] = []
+        for performance_id, booking_id in self.run_out:
+            if (performance_id, booking_id) in state.bookings:
+                end = Expire(performance_id=performance_id, booking_id=booking_id, actor_id=None, staff=True)
+                _take(state, decisions, decide(state, end))
+        outcomes: list[Outcome] = []
+        for number, command in enumerate(self.commands):
+            try:
+                if number in self.picks and not self._picked_places_are_free(state, number):
+                    raise BoardOutdatedError
+                chosen = self.picks.get(number, ())
+                if chosen is None:
+                    raise sold_out()
+                outcomes.append(_take(state, decisions, decide(state, command, chosen)))
+            except RowlockError as refusal:
+                outcomes.append(refusal)
+        self._expire_before_refusing(cursor, state, outcomes)
+        return outcomes, decisions
+
+    def _picked_places_are_free(self, state: State, number: int) -> bool:
+        performance_id = self.commands[number].performance_id
+        return all(
+            state.seats[performance_id, claim.place].state is SeatState.AVAILABLE for claim in self.picks[number] or ()
+        )
+
+    def _expire_before_refusing(self, cursor: pg.cursor, state: State, outcomes: Sequence[Outcome]) -> None:
+        """Nobody is refused for lack of room while a hold that has run out still takes it, or by an old board."""
+        short = {
+            command.performance_id
+            for command, outcome in zip(self.commands, outcomes, strict=True)
+            if isinstance(outcome, RowlockError) and outcome.reason in LACK_OF_ROOM
+        }
+        if not short:
+            return
+        cursor.execute(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now))
+        found = {
+            (performance_id, UUID(booking)): tuple(places) for performance_id, booking, places in cursor.fetchall()
+        }
+        if not found.keys() <= self.run_out.keys():
+            self.run_out.update(found)
+            raise RestartError
+        doubtful = {self.commands[number].performance_id for number, picked in self.picks.items() if picked is None}
+        if doubtful:
+            cursor.execute(
+                "SELECT performance_id, revision FROM inventories WHERE performance_id = ANY(%s::bigint[])",
+                (sql.numbers(sorted(doubtful)),),
+            )
+            for performance_id, revision in cursor.fetchall():
+                board = self.boards.get(performance_id)
+                if board is None or board.revision != revision:
+                    self.boards.drop(performance_id)
+                    raise BoardOutdatedError
+
+
+def _take(state: State, decisions: list[Decision], decision: Decision | Replay) -> Booking | None:
+    if isinstance(decision, Replay):
+        return decision.booking
+    state.apply(decision)
+    decisions.append(decision)
+    return decision.after
+
+
+def _commit(cursor: pg.cursor) -> None:
+    try:
+        cursor.execute("COMMIT")
+    except psycopg2.OperationalError as error:
+        raise Unavailable(
+            "OUTCOME_UNKNOWN", "the database went away during the commit; ask again with the same request_id"
+        ) from error

@@ -1,0 +1,153 @@
+"""What can be asked of the seat ledger. Every write to a seat is one of these.
+
+Each command names one performance, so that a batch can be limited to one, and to one shard.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from server.db.ids import new_id
+from server.states import CommandKind, ConfirmedBy
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The caller's request_id, and the digest of the request that came with it the first time."""
+
+    request_id: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One named place. Without a ticket type: the first one on sale for the place's zone."""
+
+    place: int
+    ticket_type_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BestAvailable:
+    """``quantity`` seats, as good and as close together as the hall still has; empty strings do not restrict."""
+
+    quantity: int
+    ticket_type_id: int | None = None
+    zone: str = ""
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralAdmission:
+    """``quantity`` places of standing or free seating; an empty ``area`` means any."""
+
+    quantity: int
+    ticket_type_id: int | None = None
+    area: str = ""
+
+
+Want = BestAvailable | GeneralAdmission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Claim places for a new booking, all or nothing. ``unlimited`` lifts the customer's limit (box office)."""
+
+    kind = CommandKind.HOLD
+    performance_id: int
+    customer_id: UUID
+    actor_id: UUID | None
+    claims: tuple[Claim, ...] = ()
+    wants: tuple[Want, ...] = ()
+    unlimited: bool = False
+    request: RequestKey | None = None
+    booking_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnBooking:
+    performance_id: int
+    booking_id: UUID
+    actor_id: UUID | None
+    staff: bool = False
+    """Whether the actor may act on anybody's booking; otherwise a stranger's booking is NOT_FOUND."""
+    request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(_OnBooking):
+    """Claim further places for a held booking. The clock does not move."""
+
+    kind = CommandKind.ADD
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove(_OnBooking):
+    """Give places of a held booking back. The clock does not move."""
+
+    kind = CommandKind.REMOVE
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend(_OnBooking):
+    """Start the hold's clock anew, within the longest time that a booking may be held."""
+
+    kind = CommandKind.EXTEND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm(_OnBooking):
+    """Sell the held places: paid by ``payment_id``, or at the box office."""
+
+    kind = CommandKind.CONFIRM
+    confirmed_by: ConfirmedBy
+    payment_id: UUID | None = None
+    provider_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(_OnBooking):
+    """End a booking: a held one at once, a confirmed one with its refund asked for in the same transaction."""
+
+    kind = CommandKind.CANCEL
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire(_OnBooking):
+    """End a booking whose hold has run out; a booking that has not is left alone."""
+
+    kind = CommandKind.EXPIRE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Take places off sale. They must be free."""
+
+    kind = CommandKind.BLOCK
+    performance_id: int
+    places: tuple[int, ...]
+    actor_id: UUID | None
+    reason: str = ""
+    request: RequestKey | None = None
+    action_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unblock:
+    """Put blocked places back on sale."""
+
+    kind = CommandKind.UNBLOCK
+    performance_id: int
+    places: tuple[int, ...]
+    actor_id: UUID | None
+    reason: str = ""
+    request: RequestKey | None = None
+    action_id: UUID = field(default_factory=new_id)
+
+
+Command = Hold | Add | Remove | Extend | Confirm | Cancel | Expire | Block | Unblock
+OnBooking = Add | Remove | Extend | Confirm | Cancel | Expire
+UNLIMITED: Final = 2**31 - 1

@@ -1,0 +1,244 @@
+"""The decision core of the seat ledger: pure functions over the locked state of a batch.
+
+``decide`` says what one command does, or raises a ``RowlockError``; it changes nothing. ``State.apply`` carries a
+decision over to the working copy, so that the next command of the batch sees it. No I/O, no clock, no randomness:
+the time is in the state, identifiers come with the commands. Model tests drive exactly these functions.
+
+Kept here: a place has at most one live claim (S1), all of a command or none of it (S7), only listed transitions
+(S6), the longest time of a hold (S5), the limits per customer and type (S8), the sale window (S9).
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from server import resources
+from server.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.seats.booking import Booking
+from server.seats.claiming import claimed_types, give_back_quotas, held_seats, open_sale, seat_taken, take_quotas
+from server.seats.commands import (
+    Add,
+    Block,
+    Cancel,
+    Claim,
+    Command,
+    Confirm,
+    Expire,
+    Extend,
+    Hold,
+    OnBooking,
+    Remove,
+    Unblock,
+)
+from server.seats.state import BLOCKED, FREE, Decision, Replay, SeatRow, State
+from server.states import BookingState, SeatState
+
+
+def decide(state: State, command: Command, chosen: tuple[Claim, ...] = ()) -> Decision | Replay:
+    """Decide one command against ``state``.
+
+    Args:
+        state: what is locked and read; not changed.
+        command: what is asked.
+        chosen: for a ``Hold`` with wants, the places that were picked for it.
+
+    Raises:
+        RowlockError: the command is refused and has no effect.
+    """
+    replay = _replay(state, command)
+    if replay is not None:
+        return replay
+    if isinstance(command, Hold):
+        return _hold(state, command, (*command.claims, *chosen))
+    if isinstance(command, Block | Unblock):
+        return _block(state, command)
+    return _on_booking(state, command)
+
+
+def _on_booking(state: State, command: OnBooking) -> Decision | Replay:
+    match command:
+        case Add():
+            return _add(state, command)
+        case Remove():
+            return _remove(state, command)
+        case Extend():
+            return _extend(state, command)
+        case Confirm():
+            return _confirm(state, command)
+        case Cancel():
+            return _cancel(state, command)
+        case Expire():
+            return _expire(state, command)
+
+
+def _replay(state: State, command: Command) -> Replay | None:
+    request = command.request
+    if request is None or command.actor_id is None:
+        return None
+    answered = state.answers.get((command.performance_id, command.actor_id, request.request_id))
+    if answered is None:
+        return None
+    if answered.fingerprint != request.fingerprint:
+        raise InvalidArgument(
+            "REQUEST_ID_REUSED", "this request_id was used with another request", request_id=request.request_id
+        )
+    return Replay(answered.booking)
+
+
+def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
+    rules = open_sale(state, command.performance_id)
+    types = claimed_types(state, rules, claims)
+    quotas = take_quotas(state, rules, command.customer_id, types, unlimited=command.unlimited)
+    booking = Booking(
+        performance_id=command.performance_id,
+        id=command.booking_id,
+        customer_id=command.customer_id,
+        state=BookingState.HELD,
+        places=tuple(claim.place for claim in claims),
+        ticket_type_ids=tuple(kind.id for kind in types),
+        prices=tuple(kind.price for kind in types),
+        currency=types[0].currency,
+        hold_start_time=state.now,
+        hold_expire_time=state.now + rules.hold_duration,
+        create_time=state.now,
+        update_time=state.now,
+    )
+    return Decision(command, after=booking, seats=held_seats(claims, booking.id), quotas=quotas)
+
+
+def _add(state: State, command: Add) -> Decision:
+    booking = _held(state, command)
+    rules = open_sale(state, command.performance_id)
+    types = claimed_types(state, rules, command.claims)
+    if booking.places and types[0].currency != booking.currency:
+        raise FailedPrecondition("MIXED_CURRENCIES", "a booking is paid in one currency")
+    quotas = take_quotas(state, rules, booking.customer_id, types, unlimited=command.staff)
+    after = replace(
+        _changed(booking, state.now),
+        places=booking.places + tuple(claim.place for claim in command.claims),
+        ticket_type_ids=booking.ticket_type_ids + tuple(kind.id for kind in types),
+        prices=booking.prices + tuple(kind.price for kind in types),
+        currency=types[0].currency,
+    )
+    return Decision(command, booking, after, held_seats(command.claims, booking.id), quotas)
+
+
+def _booking(state: State, command: OnBooking) -> Booking:
+    booking = state.bookings.get((command.performance_id, command.booking_id))
+    if booking is None or not (command.staff or booking.customer_id == command.actor_id):
+        raise NotFound.of(resources.booking(command.performance_id, command.booking_id))
+    return booking
+
+
+def _held(state: State, command: OnBooking) -> Booking:
+    """The booking, if its places can still be changed: held, in time, and no payment under way."""
+    booking = _booking(state, command)
+    _require_state(booking, BookingState.HELD)
+    if booking.has_run_out(state.now):
+        raise FailedPrecondition("HOLD_EXPIRED", "the hold of this booking has run out")
+    if booking.payment_id is not None:
+        raise FailedPrecondition("PAYMENT_IN_FLIGHT", "a payment of this booking is under way")
+    return booking
+
+
+def _require_state(booking: Booking, *allowed: BookingState) -> None:
+    if booking.state in allowed:
+        return
+    if booking.state is BookingState.EXPIRED:
+        raise FailedPrecondition("HOLD_EXPIRED", "the hold of this booking has run out")
+    raise FailedPrecondition("BOOKING_STATE", f"the booking is {booking.state.name}", state=booking.state.name)
+
+
+def _changed(booking: Booking, now: datetime) -> Booking:
+    return replace(booking, update_time=now, version=booking.version + 1)
+
+
+def _remove(state: State, command: Remove) -> Decision:
+    booking = _held(state, command)
+    hall = state.rules[command.performance_id].hall
+    strange = [hall.places[place].id for place in command.places if place not in booking.places]
+    if strange:
+        raise FailedPrecondition("SEAT_NOT_IN_BOOKING", f"not in this booking: {', '.join(strange)}")
+    gone = set(command.places)
+    kept = [n for n, place in enumerate(booking.places) if place not in gone]
+    dropped = [n for n, place in enumerate(booking.places) if place in gone]
+    after = replace(
+        _changed(booking, state.now),
+        places=tuple(booking.places[n] for n in kept),
+        ticket_type_ids=tuple(booking.ticket_type_ids[n] for n in kept),
+        prices=tuple(booking.prices[n] for n in kept),
+    )
+    quotas = give_back_quotas(state, booking, [booking.ticket_type_ids[n] for n in dropped])
+    return Decision(command, booking, after, tuple((booking.places[n], FREE) for n in dropped), quotas)
+
+
+def _extend(state: State, command: Extend) -> Decision:
+    booking = _held(state, command)
+    rules = state.rules[command.performance_id]
+    until = min(state.now + rules.hold_duration, booking.hold_start_time + rules.max_hold_time)
+    if until <= booking.hold_expire_time:
+        raise FailedPrecondition("HOLD_TIME_EXHAUSTED", "this booking cannot be held any longer")
+    return Decision(command, booking, replace(_changed(booking, state.now), hold_expire_time=until))
+
+
+def _confirm(state: State, command: Confirm) -> Decision | Replay:
+    booking = _booking(state, command)
+    if booking.state is BookingState.CONFIRMED and booking.payment_id == command.payment_id is not None:
+        return Replay(booking)
+    _require_state(booking, BookingState.HELD)
+    if booking.payment_id != command.payment_id:
+        raise FailedPrecondition("PAYMENT_IN_FLIGHT", "another payment of this booking is under way")
+    if booking.has_run_out(state.now):
+        raise FailedPrecondition("HOLD_EXPIRED", "the hold of this booking has run out")
+    if not booking.places:
+        raise FailedPrecondition("BOOKING_EMPTY", "the booking has no places")
+    after = replace(
+        _changed(booking, state.now),
+        state=BookingState.CONFIRMED,
+        confirmed_by=command.confirmed_by,
+        confirm_time=state.now,
+    )
+    row = SeatRow(SeatState.SOLD, booking.id)
+    return Decision(command, booking, after, tuple((place, row) for place in booking.places))
+
+
+def _cancel(state: State, command: Cancel) -> Decision:
+    booking = _booking(state, command)
+    _require_state(booking, BookingState.HELD, BookingState.CONFIRMED)
+    if booking.state is BookingState.HELD and booking.payment_id is not None:
+        raise FailedPrecondition("PAYMENT_IN_FLIGHT", "cancel or finish the payment first")
+    if booking.checked_in:
+        raise FailedPrecondition("ALREADY_CHECKED_IN", "a ticket of this booking was used at the door")
+    if booking.state is BookingState.CONFIRMED and not command.staff:
+        deadline = state.rules[command.performance_id].refund_deadline
+        if state.now >= deadline:
+            raise FailedPrecondition(
+                "REFUND_DEADLINE_PASSED",
+                f"tickets could be returned until {deadline.isoformat()}",
+                refund_deadline=deadline.isoformat(),
+            )
+    return _end(state, command, booking, BookingState.CANCELLED)
+
+
+def _expire(state: State, command: Expire) -> Decision | Replay:
+    booking = _booking(state, command)
+    if not booking.has_run_out(state.now):
+        return Replay(booking)
+    return _end(state, command, booking, BookingState.EXPIRED)
+
+
+def _end(state: State, command: OnBooking, booking: Booking, to: BookingState) -> Decision:
+    after = replace(_changed(booking, state.now), state=to, end_time=state.now)
+    quotas = give_back_quotas(state, booking, booking.ticket_type_ids)
+    return Decision(command, booking, after, tuple((place, FREE) for place in booking.places), quotas)
+
+
+def _block(state: State, command: Block | Unblock) -> Decision:
+    rules = state.rules.get(command.performance_id)
+    if rules is None:
+        raise NotFound.of(resources.performance(command.performance_id))
+    wanted = BLOCKED if isinstance(command, Block) else FREE
+    rows = [(place, state.seats.get((command.performance_id, place))) for place in command.places]
+    taken = [rules.hall.places[place].id for place, row in rows if row not in (FREE, BLOCKED)]
+    if taken:
+        raise seat_taken(taken)
+    return Decision(command, seats=tuple((place, wanted) for place, row in rows if row != wanted))

@@ -1,0 +1,275 @@
+"""The seat ledger: the one way to change seats.
+
+Callers are combined (group commit): while one transaction runs, new commands gather, and the next transaction
+takes all that wait. The transaction itself is in ``batch``; what commands mean is in ``decide``; here are the
+queue, the threads, the retries and the delivery of outcomes.
+
+A batch that fails for an unexpected reason is taken apart and its commands are run one by one, so that one poison
+command fails alone.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import psycopg2
+import structlog
+
+from server.db.engine import Database, deadline
+from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
+from server.seats.batch import Batch, BoardOutdatedError, Outcome, RestartError
+from server.seats.board import Boards, read_board
+from server.seats.booking import Booking
+from server.seats.commands import Command, Hold
+from server.seats.connection import LedgerConnections
+from server.seats.hall import Hall
+from server.seats.rules import SaleRules, load_rules
+from server.seats.write import Published, RulesOutdatedError
+
+_ATTEMPTS: Final = 12
+_RECONNECTS: Final = 2
+# serialization failure, deadlock, lock not available, a limit or a request_id that another process used meanwhile
+_LOST_RACE: Final = frozenset({"40001", "40P01", "55P03", "23514", "23505"})
+
+log = structlog.get_logger(__name__)
+
+
+class Ledger:
+    """Carries out commands in batches.
+
+    Args:
+        database: where the seats are; the ledger keeps connections of its own to it.
+        publish: called on the event loop with what each committed batch changed; must not block.
+        batch_size: most commands in one transaction.
+        batches_in_flight: transactions at once.
+        by_performance: limit a batch to one performance (for a sharded database) instead of all that wait.
+        queue_limit: commands that may wait; more are refused as OVERLOADED.
+        max_hold_time: longest time that a booking may be held, extensions included.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        publish: Callable[[Sequence[Published]], None],
+        *,
+        batch_size: int = 128,
+        batches_in_flight: int = 1,
+        by_performance: bool = False,
+        queue_limit: int = 10_000,
+        max_hold_time: timedelta = timedelta(minutes=30),
+    ) -> None:
+        self._publish = publish
+        self._batch_size = batch_size
+        self._free = batches_in_flight
+        self._by_performance = by_performance
+        self._queue_limit = queue_limit
+        self._waiting: deque[_Waiting] = deque()
+        self._threads = ThreadPoolExecutor(batches_in_flight, thread_name_prefix="ledger")
+        self._worker = _Worker(database, max_hold_time)
+        self.batches = 0
+        self.commands = 0
+
+    @property
+    def queue_length(self) -> int:
+        """Commands that wait for the next batch."""
+        return len(self._waiting)
+
+    async def execute(self, command: Command) -> Booking | None:
+        """Carry out one command, together with whatever else waits.
+
+        Returns:
+            The booking as the command left it; None for blocking and unblocking.
+
+        Raises:
+            RowlockError: refused, and without effect; but OUTCOME_UNKNOWN if the database went away while it
+                committed: ask again with the same request_id.
+        """
+        if len(self._waiting) >= self._queue_limit:
+            raise Unavailable("OVERLOADED", "too many requests wait for seats; try again soon", retry_after=1)
+        waiting = _Waiting(command, asyncio.get_running_loop().create_future(), deadline.get())
+        self._waiting.append(waiting)
+        self._start_batches()
+        return await waiting.done
+
+    async def rules(self, performance_id: int) -> SaleRules | None:
+        """The sale rules of a performance as this process last used them; for names and ids, never to decide."""
+        known = self._worker.rules.get(performance_id)
+        if known is not None:
+            return known
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._worker.load, performance_id)
+
+    def close(self) -> None:
+        """Finish what runs and close the connections. Commands still waiting are refused as UNAVAILABLE."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done.done():
+                waiting.done.set_exception(Unavailable("DRAINING", "this server is stopping", retry_after=1))
+        self._threads.shutdown(wait=True)
+        self._worker.close()
+
+    def _start_batches(self) -> None:
+        while self._free and self._waiting:
+            batch = self._take()
+            if not batch:
+                return
+            self._free -= 1
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._threads, self._worker.run, [one.command for one in batch])
+            running.add_done_callback(lambda done, batch=batch: self._deliver(batch, done))  # type: ignore[misc]
+
+    def _take(self) -> list["_Waiting"]:
+        """The next batch: in order of arrival, without those whose caller has gone."""
+        batch: list[_Waiting] = []
+        kept: list[_Waiting] = []
+        now = time.monotonic()
+        while self._waiting and len(batch) < self._batch_size:
+            waiting = self._waiting.popleft()
+            if waiting.done.done():
+                continue
+            if waiting.deadline is not None and waiting.deadline <= now:
+                waiting.done.set_exception(DeadlineExceeded("DEADLINE", "the deadline passed while waiting"))
+            elif self._by_performance and batch and waiting.command.performance_id != batch[0].command.performance_id:
+                kept.append(waiting)
+            else:
+                batch.append(waiting)
+        self._waiting.extendleft(reversed(kept))
+        return batch
+
+    def _deliver(
+        self, batch: Sequence["_Waiting"], done: "asyncio.Future[tuple[list[Outcome], list[Published]]]"
+    ) -> None:
+        self._free += 1
+        self.batches += 1
+        self.commands += len(batch)
+        if done.cancelled() or done.exception() is not None:
+            failure = None if done.cancelled() else done.exception()
+            outcomes: Sequence[Outcome | BaseException] = [failure or asyncio.CancelledError()] * len(batch)
+            published: list[Published] = []
+        else:
+            outcomes, published = done.result()
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if isinstance(outcome, BaseException):
+                waiting.done.set_exception(outcome)
+            else:
+                waiting.done.set_result(outcome)
+        self._start_batches()
+        if published:
+            self._publish(published)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    command: Command
+    done: "asyncio.Future[Booking | None]"
+    deadline: float | None
+
+
+class _Worker:
+    """What runs on the ledger's threads: attempts, retries, and the caches of rules, halls and boards."""
+
+    def __init__(self, database: Database, max_hold_time: timedelta) -> None:
+        self.rules: dict[int, SaleRules] = {}
+        self._halls: dict[tuple[int, int], Hall] = {}
+        self._boards = Boards()
+        self._database = database
+        self._max_hold_time = max_hold_time
+        self._connections = LedgerConnections(database.engine)
+
+    def run(self, commands: Sequence[Command]) -> tuple[list[Outcome], list[Published]]:
+        """Carry out a batch; outcomes stand in the order of the commands."""
+        try:
+            return self._run_together(commands)
+        except (psycopg2.Error, Aborted) as error:
+            if len(commands) == 1:
+                return [_refusal(error)], []
+            log.warning("ledger.batch_taken_apart", commands=len(commands), error=type(error).__name__)
+        except Unavailable as error:
+            return [error] * len(commands), []
+        outcomes: list[Outcome] = []
+        published: list[Published] = []
+        for command in commands:
+            outcome, changes = self.run([command])
+            outcomes += outcome
+            published += changes
+        return outcomes, published
+
+    def _run_together(self, commands: Sequence[Command]) -> tuple[list[Outcome], list[Published]]:
+        batch = Batch(commands, {}, self._boards)
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._prepare(batch)
+                batch.pick_places()
+                with self._connections.use() as connection:
+                    return batch.attempt(connection)
+            except RestartError:
+                continue
+            except RulesOutdatedError:
+                for performance_id in batch.rules:
+                    self.rules.pop(performance_id, None)
+            except BoardOutdatedError:
+                batch.run_out.clear()
+                for performance_id in _picking(commands):
+                    self._boards.drop(performance_id)
+            except psycopg2.Error as error:
+                _before_next_attempt(error, attempt)
+        raise Aborted("CONTENDED", "too many others reached for the same seats at the same moment; start again")
+
+    def _prepare(self, batch: Batch) -> None:
+        for performance_id in {command.performance_id for command in batch.commands}:
+            rules = self.rules.get(performance_id) or self.load(performance_id)
+            if rules is not None:
+                batch.rules[performance_id] = rules
+        for performance_id in _picking(batch.commands):
+            if self._boards.get(performance_id) is None and performance_id in batch.rules:
+                board = self._database.run_transaction(lambda session, p=performance_id: read_board(session, p))  # type: ignore[misc]
+                if board is not None:
+                    self._boards.put(performance_id, board)
+
+    def load(self, performance_id: int) -> SaleRules | None:
+        """Read a performance's rules and keep them until a batch finds them outdated."""
+        rules = self._database.run_transaction(
+            lambda session: load_rules(session, performance_id, self._halls, self._max_hold_time)
+        )
+        if rules is not None:
+            self.rules[performance_id] = rules
+        return rules
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+def _picking(commands: Sequence[Command]) -> set[int]:
+    """Performances of which places have to be picked."""
+    return {command.performance_id for command in commands if isinstance(command, Hold) and command.wants}
+
+
+def _before_next_attempt(error: psycopg2.Error, attempt: int) -> None:
+    """Wait a little after a lost race; raise what another attempt would not mend."""
+    if error.pgcode in _LOST_RACE:
+        time.sleep(0.002 * attempt)
+    elif not _lost_connection(error):
+        raise error
+    elif attempt >= _RECONNECTS:
+        raise Unavailable("DATABASE_UNAVAILABLE", "the database cannot be reached", retry_after=1) from error
+
+
+def _lost_connection(error: psycopg2.Error) -> bool:
+    """Whether the connection failed, rather than the statement: no code at all, or the server is going away."""
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and (
+        error.pgcode is None or error.pgcode.startswith(("08", "57P"))
+    )
+
+
+def _refusal(error: psycopg2.Error | Aborted) -> RowlockError:
+    if isinstance(error, Aborted):
+        return error
+    log.error("ledger.command_failed", sqlstate=error.pgcode, error=str(error).splitlines()[0] if str(error) else "")
+    return RowlockError("INTERNAL", "the command could not be carried out")

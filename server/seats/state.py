@@ -1,0 +1,106 @@
+"""The working copy of what a batch has locked and read, and what a command does to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from server.seats.booking import Booking
+from server.seats.commands import UNLIMITED, Command
+from server.seats.rules import SaleRules
+from server.states import SeatState
+
+Place = tuple[int, int]
+"""(performance, place): how the batch names a seat."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRow:
+    """One locked row of ``seats``."""
+
+    state: SeatState
+    booking_id: UUID | None = None
+
+
+FREE = SeatRow(SeatState.AVAILABLE)
+BLOCKED = SeatRow(SeatState.BLOCKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a request_id was answered the first time."""
+
+    fingerprint: bytes
+    booking: Booking | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaChange:
+    """``places`` more (or fewer) for ``key``, never above ``ceiling``."""
+
+    key: str
+    places: int
+    ceiling: int = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command does: the booking before and after, the seats it sets, the quotas it moves."""
+
+    command: Command
+    before: Booking | None = None
+    after: Booking | None = None
+    seats: tuple[tuple[int, SeatRow], ...] = ()
+    quotas: tuple[QuotaChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The command was carried out before: this is the answer it got."""
+
+    booking: Booking | None
+
+
+@dataclass(slots=True)
+class State:
+    """The working copy of everything that a batch has locked or read."""
+
+    now: datetime
+    rules: dict[int, SaleRules] = field(default_factory=dict)
+    seats: dict[Place, SeatRow] = field(default_factory=dict)
+    bookings: dict[tuple[int, UUID], Booking] = field(default_factory=dict)
+    quotas: dict[tuple[int, str], int] = field(default_factory=dict)
+    answers: dict[tuple[int, UUID, str], Answered] = field(default_factory=dict)
+    locked: Mapping[Place, SeatRow] = field(default_factory=dict)
+    """The seats as they were when the batch locked them."""
+
+    def apply(self, decision: Decision) -> None:
+        """Carry ``decision`` over, so that the next command sees its effects."""
+        performance_id = decision.command.performance_id
+        if decision.after is not None:
+            self.bookings[performance_id, decision.after.id] = decision.after
+        for place, row in decision.seats:
+            self.seats[performance_id, place] = row
+        for change in decision.quotas:
+            key = (performance_id, change.key)
+            self.quotas[key] = self.quotas.get(key, 0) + change.places
+        command = decision.command
+        if command.request is not None and command.actor_id is not None:
+            self.answers[performance_id, command.actor_id, command.request.request_id] = Answered(
+                command.request.fingerprint, decision.after
+            )
+
+
+def customer_key(customer_id: UUID) -> str:
+    """Quota key of all places of one customer."""
+    return f"c{customer_id.hex}"
+
+
+def customer_type_key(customer_id: UUID, ticket_type_id: int) -> str:
+    """Quota key of one customer's places of one ticket type."""
+    return f"c{customer_id.hex}:{ticket_type_id}"
+
+
+def type_key(ticket_type_id: int) -> str:
+    """Quota key of all places of one ticket type."""
+    return f"t{ticket_type_id}"

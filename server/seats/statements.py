@@ -1,0 +1,256 @@
+"""The SQL of one batch: a fixed number of set-based statements, however many commands it carries.
+
+Each statement names the performance in every join, so that the same text runs where the tables are distributed by
+it. Values travel as array literals, which psycopg2 quotes as one string a column.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from server.seats.booking import Booking
+from server.seats.state import Place, SeatRow
+
+LOCK_SEATS: Final = """
+SELECT s.performance_id, s.place, s.state, s.booking_id
+FROM unnest(%s::bigint[], %s::int[]) AS w(performance_id, place)
+JOIN seats s ON s.performance_id = w.performance_id AND s.place = w.place
+ORDER BY s.performance_id, s.place
+FOR NO KEY UPDATE OF s
+"""
+
+PLACES_OF_BOOKINGS: Final = """
+SELECT b.performance_id, b.places
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN bookings b ON b.performance_id = w.performance_id AND b.id = w.id
+"""
+
+LOCK_BOOKINGS: Final = """
+SELECT row_to_json(b),
+       b.state = 2 AND EXISTS (SELECT 1 FROM tickets t WHERE t.performance_id = b.performance_id
+                               AND t.booking_id = b.id AND t.state = 2)
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN bookings b ON b.performance_id = w.performance_id AND b.id = w.id
+ORDER BY b.performance_id, b.id
+FOR NO KEY UPDATE OF b
+"""
+
+# Read after the locks are held: the time that decides, the limits used, and what these requests were answered before.
+READ: Final = """
+SELECT clock_timestamp(),
+       (SELECT json_agg(json_build_array(q.performance_id, q.key, q.used))
+        FROM unnest(%s::bigint[], %s::text[]) AS w(performance_id, key)
+        JOIN quotas q ON q.performance_id = w.performance_id AND q.key = w.key),
+       (SELECT json_agg(json_build_array(l.performance_id, l.actor_id, l.request_id,
+                                         encode(l.fingerprint, 'hex'), l.answer))
+        FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS w(performance_id, actor_id, request_id)
+        JOIN command_log l ON l.performance_id = w.performance_id AND l.actor_id = w.actor_id
+                          AND l.request_id = w.request_id)
+"""
+
+RUN_OUT: Final = """
+SELECT b.performance_id, b.id, b.places
+FROM unnest(%s::bigint[]) AS w(performance_id)
+JOIN bookings b ON b.performance_id = w.performance_id
+WHERE b.state = 1 AND b.hold_expire_time <= %s AND b.payment_id IS NULL
+ORDER BY b.hold_expire_time
+LIMIT 1000
+"""
+
+SET_SEATS: Final = """
+UPDATE seats s SET state = w.state, booking_id = w.booking_id
+FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::uuid[]) AS w(performance_id, place, state, booking_id)
+WHERE s.performance_id = w.performance_id AND s.place = w.place
+"""
+
+INSERT_BOOKINGS: Final = """
+INSERT INTO bookings (performance_id, id, customer_id, state, places, ticket_type_ids, prices, currency,
+                      hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
+                      create_time, update_time, confirm_time, end_time)
+SELECT performance_id, id, customer_id, state, places::int[], ticket_type_ids::bigint[], prices::bigint[], currency,
+       hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
+       create_time, update_time, confirm_time, end_time
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::smallint[], %s::text[], %s::int[],
+            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+  AS w(performance_id, id, customer_id, state, places, ticket_type_ids, prices, currency,
+       hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
+       create_time, update_time, confirm_time, end_time)
+"""
+
+UPDATE_BOOKINGS: Final = """
+UPDATE bookings b
+SET state = w.state, places = w.places::int[], ticket_type_ids = w.ticket_type_ids::bigint[],
+    prices = w.prices::bigint[], currency = w.currency, hold_expire_time = w.hold_expire_time,
+    confirmed_by = w.confirmed_by, version = w.version, update_time = w.update_time,
+    confirm_time = w.confirm_time, end_time = w.end_time
+FROM unnest(%s::bigint[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::timestamptz[], %s::smallint[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+  AS w(performance_id, id, state, places, ticket_type_ids, prices, currency,
+       hold_expire_time, confirmed_by, version, update_time, confirm_time, end_time)
+WHERE b.performance_id = w.performance_id AND b.id = w.id
+"""
+
+APPEND_LOG: Final = """
+INSERT INTO command_log (performance_id, subject_id, version, command, from_state, to_state, actor_id, time,
+                         request_id, fingerprint, answer)
+SELECT performance_id, subject_id, version, command, from_state, to_state, actor_id, %s,
+       request_id, decode(fingerprint, 'hex'), answer::json
+FROM unnest(%s::bigint[], %s::uuid[], %s::int[], %s::text[], %s::smallint[], %s::smallint[], %s::uuid[],
+            %s::text[], %s::text[], %s::text[])
+  AS w(performance_id, subject_id, version, command, from_state, to_state, actor_id,
+       request_id, fingerprint, answer)
+"""
+
+LOCK_QUOTAS: Final = """
+SELECT 1 FROM unnest(%s::bigint[], %s::text[]) AS w(performance_id, key)
+JOIN quotas q ON q.performance_id = w.performance_id AND q.key = w.key
+ORDER BY q.performance_id, q.key
+FOR NO KEY UPDATE OF q
+"""
+
+# Sorted by the caller, so that two batches take these locks in the same order.
+TAKE_QUOTAS: Final = """
+INSERT INTO quotas AS q (performance_id, key, used, ceiling)
+SELECT performance_id, key, places, ceiling
+FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[]) AS w(performance_id, key, places, ceiling)
+ON CONFLICT (performance_id, key) DO UPDATE SET used = q.used + excluded.used, ceiling = excluded.ceiling
+"""
+
+GIVE_QUOTAS: Final = """
+UPDATE quotas q SET used = q.used + w.places
+FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS w(performance_id, key, places)
+WHERE q.performance_id = w.performance_id AND q.key = w.key
+"""
+
+INSERT_TICKETS: Final = """
+INSERT INTO tickets (performance_id, id, booking_id, customer_id, place, ticket_type_id, code, state, create_time)
+SELECT performance_id, id, booking_id, customer_id, place, ticket_type_id, code, 1, %s
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[])
+  AS w(performance_id, id, booking_id, customer_id, place, ticket_type_id, code)
+"""
+
+VOID_TICKETS: Final = """
+UPDATE tickets t SET state = 3
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, booking_id)
+WHERE t.performance_id = w.performance_id AND t.booking_id = w.booking_id
+"""
+
+# What was paid for a booking that is now cancelled goes back: asked for in the same transaction, so that captured
+# money always has a confirmed booking or a refund (M1).
+REQUEST_REFUNDS: Final = """
+INSERT INTO refunds (performance_id, id, booking_id, payment_id, state, amount, currency, reason, next_attempt_time)
+SELECT p.performance_id, w.refund_id, p.booking_id, p.id, 1, p.amount, p.currency, w.reason, clock_timestamp()
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::text[]) AS w(performance_id, payment_id, refund_id, reason)
+JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.payment_id
+WHERE p.state = 4 AND p.amount > 0
+"""
+
+SETTLE_PAYMENTS: Final = """
+UPDATE payments p
+SET state = 4, provider_reference = coalesce(w.reference, p.provider_reference), error_reason = NULL,
+    next_attempt_time = NULL, update_time = clock_timestamp(), complete_time = clock_timestamp()
+FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS w(performance_id, id, reference)
+WHERE p.performance_id = w.performance_id AND p.id = w.id
+"""
+
+# The last statement before the commit. Its row locks make the order of revisions the order of commits.
+BUMP_REVISIONS: Final = """
+WITH delta AS (
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[], %s::bytea[])
+      AS w(performance_id, rules_version, available, held, sold, blocked, body)
+), locked AS (
+    SELECT i.performance_id FROM inventories i JOIN delta d ON d.performance_id = i.performance_id
+    ORDER BY i.performance_id FOR NO KEY UPDATE OF i
+), bumped AS (
+    UPDATE inventories i
+    SET revision = i.revision + CASE WHEN d.body IS NULL THEN 0 ELSE 1 END,
+        available = i.available + d.available, held = i.held + d.held,
+        sold = i.sold + d.sold, blocked = i.blocked + d.blocked
+    FROM delta d JOIN locked l ON l.performance_id = d.performance_id
+    WHERE i.performance_id = d.performance_id AND i.rules_version = d.rules_version
+    RETURNING i.performance_id, i.revision
+), logged AS (
+    INSERT INTO seat_changes (performance_id, revision, body)
+    SELECT b.performance_id, b.revision, d.body FROM bumped b JOIN delta d ON d.performance_id = b.performance_id
+    WHERE d.body IS NOT NULL
+)
+SELECT performance_id, revision FROM bumped
+"""
+
+
+def literal(values: Iterable[object]) -> str:
+    """An array literal of numbers, UUIDs or timestamps; None becomes NULL. Not for free text."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def numbers(values: Iterable[int | None]) -> str:
+    """An array literal of integers, enums included."""
+    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
+
+
+def place_columns(places: Sequence[Place]) -> tuple[str, str]:
+    """(performance, place) pairs as two columns."""
+    return numbers(p for p, _ in places), numbers(n for _, n in places)
+
+
+def booking_columns(keys: Sequence[tuple[int, UUID]]) -> tuple[str, str]:
+    """(performance, booking) pairs as two columns."""
+    return numbers(p for p, _ in keys), literal(b for _, b in keys)
+
+
+def seat_columns(seats: Sequence[tuple[Place, SeatRow]]) -> tuple[str, ...]:
+    """Columns of ``SET_SEATS``."""
+    return (
+        numbers(place[0] for place, _ in seats),
+        numbers(place[1] for place, _ in seats),
+        numbers(row.state for _, row in seats),
+        literal(row.booking_id for _, row in seats),
+    )
+
+
+def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
+    """Columns of ``INSERT_BOOKINGS``."""
+    return (
+        numbers(b.performance_id for b in rows),
+        literal(b.id for b in rows),
+        literal(b.customer_id for b in rows),
+        numbers(b.state for b in rows),
+        [numbers(b.places) for b in rows],
+        [numbers(b.ticket_type_ids) for b in rows],
+        [numbers(b.prices) for b in rows],
+        [b.currency for b in rows],
+        _times(b.hold_start_time for b in rows),
+        _times(b.hold_expire_time for b in rows),
+        literal(b.payment_id for b in rows),
+        numbers(b.confirmed_by for b in rows),
+        [b.note for b in rows],
+        numbers(b.version for b in rows),
+        _times(b.create_time for b in rows),
+        _times(b.update_time for b in rows),
+        _times(b.confirm_time for b in rows),
+        _times(b.end_time for b in rows),
+    )
+
+
+def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
+    """Columns of ``UPDATE_BOOKINGS``."""
+    return (
+        numbers(b.performance_id for b in rows),
+        literal(b.id for b in rows),
+        numbers(b.state for b in rows),
+        [numbers(b.places) for b in rows],
+        [numbers(b.ticket_type_ids) for b in rows],
+        [numbers(b.prices) for b in rows],
+        [b.currency for b in rows],
+        _times(b.hold_expire_time for b in rows),
+        numbers(b.confirmed_by for b in rows),
+        numbers(b.version for b in rows),
+        _times(b.update_time for b in rows),
+        _times(b.confirm_time for b in rows),
+        _times(b.end_time for b in rows),
+    )
+
+
+def _times(values: Iterable[object]) -> str:
+    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"

@@ -1,0 +1,216 @@
+"""The writing half of a batch: all decisions in two round trips, the revisions last."""
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg2 import Binary
+from psycopg2 import extensions as pg
+
+from server.db.ids import new_id
+from server.seats import statements as sql
+from server.seats.booking import Booking
+from server.seats.commands import Block, Cancel, Confirm, Unblock
+from server.seats.frames import encode_changes
+from server.seats.state import Decision, Place, SeatRow, State
+from server.states import BookingState, SeatState
+
+
+class RulesOutdatedError(Exception):
+    """The sale rules changed while the batch was deciding; it must not commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One performance's changes of one committed batch: (place, number of the new state), and their message."""
+
+    performance_id: int
+    revision: int
+    body: bytes
+    changes: tuple[tuple[int, int], ...]
+
+
+class _Script:
+    """Statements that go to PostgreSQL together."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.values: list[object] = []
+
+    def add(self, statement: str, *columns: object) -> None:
+        self.statements.append(statement)
+        self.values.extend(columns)
+
+
+def write(cursor: pg.cursor, state: State, decisions: Sequence[Decision]) -> list[Published]:
+    """Write what was decided; the caller commits.
+
+    Raises:
+        RulesOutdatedError: the rules that were decided by are not the newest.
+        psycopg2.Error: a limit or a request_id was used by another process in the meantime, among others.
+    """
+    if not decisions:
+        return []
+    script = _Script()
+    seats = _net_seats(state, decisions)
+    if seats:
+        script.add(sql.SET_SEATS, *sql.seat_columns(seats))
+    _add_bookings(script, decisions)
+    _add_quotas(script, decisions)
+    _add_sales(script, state, decisions)
+    _add_returns(script, decisions)
+    _add_log(script, state, decisions)
+    cursor.execute(";".join(script.statements), script.values)
+    return _bump_revisions(cursor, state, decisions, seats)
+
+
+def _net_seats(state: State, decisions: Sequence[Decision]) -> list[tuple[Place, SeatRow]]:
+    """The seats that end otherwise than they began, in order."""
+    touched = {(decision.command.performance_id, place) for decision in decisions for place, _ in decision.seats}
+    return [(place, state.seats[place]) for place in sorted(touched) if state.seats[place] != state.locked[place]]
+
+
+def _add_bookings(script: _Script, decisions: Sequence[Decision]) -> None:
+    """Each booking once, as it stands after the batch: inserted where the batch made it, else updated."""
+    new: dict[tuple[int, UUID], Booking] = {}
+    changed: dict[tuple[int, UUID], Booking] = {}
+    for decision in decisions:
+        if decision.after is None:
+            continue
+        key = (decision.after.performance_id, decision.after.id)
+        (new if decision.before is None or key in new else changed)[key] = decision.after
+    if new:
+        script.add(sql.INSERT_BOOKINGS, *sql.new_booking_columns(list(new.values())))
+    if changed:
+        script.add(sql.UPDATE_BOOKINGS, *sql.changed_booking_columns(list(changed.values())))
+
+
+def _add_quotas(script: _Script, decisions: Sequence[Decision]) -> None:
+    moved: dict[tuple[int, str], int] = {}
+    ceilings: dict[tuple[int, str], int] = {}
+    for decision in decisions:
+        for change in decision.quotas:
+            key = (decision.command.performance_id, change.key)
+            moved[key] = moved.get(key, 0) + change.places
+            if change.places > 0:
+                ceilings[key] = change.ceiling
+    rows = [(key, places) for key, places in sorted(moved.items()) if places]
+    taken = [(key, places) for key, places in rows if places > 0]
+    given = [(key, places) for key, places in rows if places < 0]
+    if taken and given:
+        # Two statements follow; this keeps their locks in the order of all other batches.
+        script.add(sql.LOCK_QUOTAS, *_quota_columns(rows)[:2])
+    if taken:
+        script.add(sql.TAKE_QUOTAS, *_quota_columns(taken), sql.numbers(ceilings[key] for key, _ in taken))
+    if given:
+        script.add(sql.GIVE_QUOTAS, *_quota_columns(given))
+
+
+def _quota_columns(rows: Sequence[tuple[tuple[int, str], int]]) -> tuple[object, ...]:
+    return sql.numbers(key[0] for key, _ in rows), [key[1] for key, _ in rows], sql.numbers(n for _, n in rows)
+
+
+def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """Tickets of what was confirmed, and the payments that paid for it."""
+    sold = [(d.after, d.command) for d in decisions if isinstance(d.command, Confirm) and d.after is not None]
+    if not sold:
+        return
+    tickets = [
+        (booking, place, kind)
+        for booking, _ in sold
+        for place, kind in zip(booking.places, booking.ticket_type_ids, strict=True)
+    ]
+    script.add(
+        sql.INSERT_TICKETS,
+        state.now,
+        sql.numbers(booking.performance_id for booking, _, _ in tickets),
+        sql.literal(new_id() for _ in tickets),
+        sql.literal(booking.id for booking, _, _ in tickets),
+        sql.literal(booking.customer_id for booking, _, _ in tickets),
+        sql.numbers(place for _, place, _ in tickets),
+        sql.numbers(kind for _, _, kind in tickets),
+        [secrets.token_urlsafe(20) for _ in tickets],
+    )
+    paid = [command for _, command in sold if command.payment_id is not None]
+    if paid:
+        script.add(
+            sql.SETTLE_PAYMENTS,
+            sql.numbers(command.performance_id for command in paid),
+            sql.literal(command.payment_id for command in paid),
+            [command.provider_reference for command in paid],
+        )
+
+
+def _add_returns(script: _Script, decisions: Sequence[Decision]) -> None:
+    """Void the tickets of confirmed bookings that were cancelled, and ask for their money back."""
+    returned = [
+        (d.before, d.command)
+        for d in decisions
+        if isinstance(d.command, Cancel) and d.before is not None and d.before.state is BookingState.CONFIRMED
+    ]
+    if not returned:
+        return
+    script.add(sql.VOID_TICKETS, *sql.booking_columns([(b.performance_id, b.id) for b, _ in returned]))
+    paid = [(b, command) for b, command in returned if b.payment_id is not None]
+    if paid:
+        script.add(
+            sql.REQUEST_REFUNDS,
+            sql.numbers(b.performance_id for b, _ in paid),
+            sql.literal(b.payment_id for b, _ in paid),
+            sql.literal(new_id() for _ in paid),
+            [command.reason or "booking cancelled" for _, command in paid],
+        )
+
+
+def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    commands = [decision.command for decision in decisions]
+    script.add(
+        sql.APPEND_LOG,
+        state.now,
+        sql.numbers(command.performance_id for command in commands),
+        sql.literal(_subject(decision) for decision in decisions),
+        sql.numbers(1 if d.after is None else d.after.version for d in decisions),
+        [command.kind.value for command in commands],
+        sql.numbers(None if d.before is None else d.before.state for d in decisions),
+        sql.numbers(None if d.after is None else d.after.state for d in decisions),
+        sql.literal(command.actor_id for command in commands),
+        [None if command.request is None else command.request.request_id for command in commands],
+        [None if command.request is None else command.request.fingerprint.hex() for command in commands],
+        ["null" if d.after is None else d.after.to_json() for d in decisions],
+    )
+
+
+def _subject(decision: Decision) -> UUID:
+    command = decision.command
+    return command.action_id if isinstance(command, Block | Unblock) else command.booking_id
+
+
+def _bump_revisions(
+    cursor: pg.cursor, state: State, decisions: Sequence[Decision], seats: Sequence[tuple[Place, SeatRow]]
+) -> list[Published]:
+    changes: dict[int, list[tuple[int, int]]] = {}
+    moves: dict[int, Counter[SeatState]] = {d.command.performance_id: Counter() for d in decisions}
+    for (performance_id, place), row in seats:
+        changes.setdefault(performance_id, []).append((place, row.state))
+        moves[performance_id][row.state] += 1
+        moves[performance_id][state.locked[performance_id, place].state] -= 1
+    bodies = {performance_id: encode_changes(changed) for performance_id, changed in changes.items()}
+    performances = sorted(moves)
+    cursor.execute(
+        sql.BUMP_REVISIONS,
+        (
+            sql.numbers(performances),
+            sql.numbers(state.rules[p].version for p in performances),
+            sql.numbers(moves[p][SeatState.AVAILABLE] for p in performances),
+            sql.numbers(moves[p][SeatState.HELD] for p in performances),
+            sql.numbers(moves[p][SeatState.SOLD] for p in performances),
+            sql.numbers(moves[p][SeatState.BLOCKED] for p in performances),
+            [Binary(bodies[p]) if p in bodies else None for p in performances],
+        ),
+    )
+    revisions = dict(cursor.fetchall())
+    if len(revisions) < len(performances):
+        raise RulesOutdatedError
+    return [Published(p, revisions[p], bodies[p], tuple(changes[p])) for p in performances if p in bodies]
