@@ -59,7 +59,7 @@ def main() -> int:
     if wanted.lint:
         return lint()
     if wanted.release:
-        shutil.copyfile(image(), RELEASED)
+        protoc("--include_imports", f"--descriptor_set_out={RELEASED}", *sources())
         return 0
     for name, fresh in stale_python().items():
         kept = GEN / "python" / name
@@ -91,7 +91,9 @@ def validate_descriptor() -> Path:
     path = TOOLS / "validate.binpb"
     path.parent.mkdir(exist_ok=True)
     file = FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
-    path.write_bytes(FileDescriptorSet(file=[file]).SerializeToString(deterministic=True))
+    content = FileDescriptorSet(file=[file]).SerializeToString(deterministic=True)
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)
     return path
 
 
@@ -195,13 +197,17 @@ def lint() -> int:
     """
     buf = str(Path(sys.executable).parent / "buf")
     built = str(image())
-    commands = [
+    commands = (
         [buf, "lint", built, "--config", "buf.yaml"],
         [buf, "format", "protos", "--diff", "--exit-code"],
-    ]
-    if RELEASED.exists():
-        commands.append([buf, "breaking", built, "--against", str(RELEASED), "--config", "buf.yaml"])
-    return max(int(subprocess.run(command, check=False, cwd=ROOT).returncode != 0) for command in commands)
+        [buf, "breaking", built, "--against", str(RELEASED), "--config", "buf.yaml"],
+    )
+    results = [subprocess.run(command, check=False, cwd=ROOT).returncode for command in commands]
+    if results[-1]:
+        print(
+            "a change that breaks callers; if it is meant: python scripts/gen.py --release, and say so in CHANGELOG.md"
+        )
+    return int(any(results))
 
 
 if __name__ == "__main__":
