@@ -176,6 +176,16 @@ def change_password(session: Session, user_id: UUID, *, old_hash: str, new_hash:
     return Changed(user, end_sessions(session, user.id, "password_change"))
 
 
+def renew_hash(session: Session, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
+    """Store the same password at today's costs; False if the password is no longer the one that was checked."""
+    user = session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
+    if user is None or user.password_hash != old_hash:
+        return False
+    user.password_hash = new_hash
+    session.flush()
+    return True
+
+
 def log_out_everywhere(session: Session, user_id: UUID) -> Sequence[UUID]:
     """End every session of an account; return their ids.
 

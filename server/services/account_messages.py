@@ -1,0 +1,62 @@
+"""Accounts and API keys as callers see them."""
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rowlock.v1 import auth_pb2
+from server import resources
+from server.db.models import accounts
+from server.domain.etags import etag_of
+from server.domain.signing_keys import PublicKey
+from server.states import Role
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """A time on the wire; None stays unset."""
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def role_number(role: Role) -> auth_pb2.Role.ValueType:
+    """The role on the wire: the same number."""
+    return auth_pb2.Role.ValueType(role)
+
+
+def user_message(user: accounts.User) -> auth_pb2.User:
+    """An account."""
+    return auth_pb2.User(
+        name=resources.user(user.id),
+        email=user.email,
+        display_name=user.display_name,
+        locale=user.locale,
+        role=role_number(user.role),
+        email_verified=user.email_verify_time is not None,
+        disabled=user.disable_time is not None,
+        etag=etag_of(user.version),
+        create_time=timestamp(user.create_time),
+        update_time=timestamp(user.update_time),
+    )
+
+
+def api_key_message(key: accounts.ApiKey) -> auth_pb2.ApiKey:
+    """An API key, without its secret, which nobody has."""
+    return auth_pb2.ApiKey(
+        name=resources.api_key(key.user_id, key.id),
+        display_name=key.display_name,
+        role=role_number(key.role),
+        scopes=key.scopes,
+        prefix=key.prefix,
+        expire_time=timestamp(key.expire_time),
+        revoke_time=timestamp(key.revoke_time),
+        last_use_time=timestamp(key.use_time),
+        create_time=timestamp(key.create_time),
+    )
+
+
+def jwk_message(key: PublicKey) -> auth_pb2.Jwk:
+    """A public key as RFC 8037 lays down."""
+    return auth_pb2.Jwk(kty="OKP", crv="Ed25519", x=key.x, kid=key.kid, use="sig", alg="EdDSA")
