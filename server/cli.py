@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from server.commands import health, migrate, scheduler, serve, up, worker
+from server.commands import create_admin, health, migrate, scheduler, serve, up, worker
 from server.config import SettingsError
 from server.embedded import EmbeddedServerError
 from server.start_checks import StartError
@@ -41,7 +41,7 @@ def _root() -> None:
 
 _root.__doc__ = _HELP
 
-_SERVER = (up, serve, worker, scheduler, migrate, health)
+_SERVER = (up, serve, worker, scheduler, migrate, create_admin, health)
 
 
 def _merge(other: typer.Typer, panel: str) -> None:

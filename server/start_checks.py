@@ -48,12 +48,21 @@ def ready_settings(settings: Settings) -> Settings:
         )
     wait_for_database(complete)
     wait_for_redis(complete)
-    if not is_current(complete.database_url):
+    require_schema(complete)
+    return complete
+
+
+def require_schema(settings: Settings) -> None:
+    """Return if the database has the schema of this version.
+
+    Raises:
+        StartError: it has another one.
+    """
+    if not is_current(settings.database_url):
         raise StartError(
-            f"The database at {shown_database(complete.database_url)} does not have the schema of this version. "
+            f"The database at {shown_database(settings.database_url)} does not have the schema of this version. "
             "Run `rowlock migrate`."
         )
-    return complete
 
 
 def wait_for_database(settings: Settings) -> None:

@@ -16,6 +16,8 @@ def scheduler() -> None:
 
     One is enough. Two do no harm, and none only delays tidying: an expired hold never refuses a buyer.
     """
+    settings = ready_settings(load_settings())
+
     from workers.scheduler import main
 
-    main(ready_settings(load_settings()))
+    main(settings)

@@ -1,0 +1,116 @@
+"""The commands of `rowlock`, called as a shell would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from server.cli import app
+from server.config import Settings
+from server.db.engine import Database
+from server.db.migrate import is_current
+from server.db.models.accounts import User
+from server.embedded import EmbeddedServers
+from server.states import Role
+from server.supervisor import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
+
+
+def run(*arguments: str, given: str = "", **variables: str) -> Result:
+    return CliRunner(env=variables).invoke(app, list(arguments), input=given, catch_exceptions=False)
+
+
+def shell(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "server.cli", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_every_command_explains_itself() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert {"up", "serve", "worker", "scheduler", "migrate", "create-admin", "health"} <= set(commands)
+    for name, command in commands.items():
+        assert command.help, name
+
+
+def test_a_wrong_setting_ends_with_its_own_status_and_no_traceback() -> None:
+    result = shell("serve", ROWLOCK_PROCESSES="none")
+    assert result.returncode == EXIT_CONFIGURATION
+    assert result.stderr.startswith("rowlock: ROWLOCK_PROCESSES='none': ")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "scheduler"])
+def test_without_a_database_a_process_says_what_to_do(command: str, tmp_path: Path) -> None:
+    result = shell(command, ROWLOCK_DATA_DIR=str(tmp_path))
+    assert result.returncode == EXIT_UNAVAILABLE
+    assert "ROWLOCK_DATABASE_URL" in result.stderr
+    assert "rowlock up" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_migrate_brings_an_empty_database_to_the_newest_schema(tmp_path: Path) -> None:
+    assert run("migrate", ROWLOCK_DATA_DIR=str(tmp_path)).exit_code == 0
+    with EmbeddedServers(Settings(data_dir=tmp_path)) as servers:
+        assert is_current(servers.settings.database_url)
+        # While somebody has the folder, commands find that somebody's database.
+        assert run("migrate", ROWLOCK_DATA_DIR=str(tmp_path)).exit_code == 0
+
+
+@pytest.mark.promise("0.2")
+def test_the_first_administrator_is_made_by_a_command(fresh_database: Database) -> None:
+    result = run(
+        *("create-admin", "--email", "Boss@example.org", "--name", "The boss"),
+        given="a long word nobody guesses\n",
+        ROWLOCK_DATABASE_URL=fresh_database.url,
+    )
+    assert result.exit_code == 0
+    assert "log-in" in result.output
+    user = fresh_database.run_transaction(lambda session: session.scalars(select(User)).one())
+    assert (user.email, user.display_name, user.role) == ("Boss@example.org", "The boss", Role.ADMIN)
+
+
+def test_making_the_same_administrator_again_changes_nothing(fresh_database: Database) -> None:
+    outputs = [
+        run(
+            *("create-admin", "--email", "boss@example.org"),
+            given="a long word nobody guesses\n",
+            ROWLOCK_DATABASE_URL=fresh_database.url,
+        ).output
+        for _ in range(2)
+    ]
+    assert "is an administrator." in outputs[0]
+    assert "had an account" in outputs[1]
+
+
+@pytest.mark.parametrize("password", ["short", "password1", ""])
+def test_a_weak_password_makes_no_administrator(fresh_database: Database, password: str) -> None:
+    result = run(
+        *("create-admin", "--email", "boss@example.org"),
+        given=f"{password}\n",
+        ROWLOCK_DATABASE_URL=fresh_database.url,
+    )
+    assert result.exit_code == 2
+    assert fresh_database.run_transaction(lambda session: session.scalars(select(User)).all()) == []
+
+
+def test_health_names_what_does_not_answer(fresh_database_url: str, valkey_url: str) -> None:
+    result = run(
+        "health",
+        ROWLOCK_DATABASE_URL=fresh_database_url,
+        ROWLOCK_REDIS_URL=valkey_url,
+        ROWLOCK_GRPC_ADDRESS="127.0.0.1:1",
+    )
+    assert result.exit_code == 1
+    assert "database: ok" in result.output
+    assert "redis: ok" in result.output
+    assert "server: no answer at 127.0.0.1:1" in result.output
