@@ -1,8 +1,8 @@
 """Generate the code under `gen/` from the contract in `protos/`, and check both.
 
-    python scripts/gen.py            Python code and stubs (what the server and the client library import)
-    python scripts/gen.py --go       the Go code, the REST gateway and the OpenAPI document as well
-    python scripts/gen.py --check    write nothing; fail if the committed Python code is not what protos/ gives
+    python scripts/gen.py            Python code and stubs; if the protos changed, also what --go makes
+    python scripts/gen.py --go       the Go code, the REST gateway and the OpenAPI document as well, in any case
+    python scripts/gen.py --check    write nothing; fail if the committed code is not what protos/ gives
     python scripts/gen.py --lint     buf lint, buf format and buf breaking
     python scripts/gen.py --release  remember today's contract as released: --lint compares with it from now on
 
@@ -68,7 +68,7 @@ def main() -> int:
         else:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(fresh)
-    if wanted.go:
+    if wanted.go or go_is_stale():
         generate_go()
     return 0
 
@@ -160,8 +160,14 @@ def generate_go() -> None:
     (GEN / "protos.sha256").write_text(fingerprint() + "\n")
 
 
+def go_is_stale() -> bool:
+    """Whether the protos have changed since the Go code and the OpenAPI document were made. Needs no Go."""
+    recorded = GEN / "protos.sha256"
+    return not recorded.exists() or recorded.read_text().strip() != fingerprint()
+
+
 def fingerprint() -> str:
-    """A hash of the contract, kept beside the Go code: tells stale from fresh where there is no Go."""
+    """A hash of the contract's files."""
     digest = hashlib.sha256()
     for name in sources():
         digest.update(name.encode() + b"\0" + (PROTOS / name).read_bytes() + b"\0")
@@ -173,13 +179,12 @@ def check() -> int:
     stale = stale_python()
     for name in stale:
         print(f"stale: gen/python/{name}")
-    recorded = GEN / "protos.sha256"
-    go_stale = not recorded.exists() or recorded.read_text().strip() != fingerprint()
-    if go_stale:
-        print("stale: gen/go, gen/openapi (python scripts/gen.py --go)")
-    if stale or go_stale:
-        print("run `make gen` and commit the result")
-    return 1 if stale or go_stale else 0
+    if go_is_stale():
+        print("stale: gen/go, gen/openapi")
+    if not stale and not go_is_stale():
+        return 0
+    print("run `make gen` and commit the result")
+    return 1
 
 
 def image() -> Path:
@@ -205,7 +210,7 @@ def lint() -> int:
     results = [subprocess.run(command, check=False, cwd=ROOT).returncode for command in commands]
     if results[-1]:
         print(
-            "a change that breaks callers; if it is meant: python scripts/gen.py --release, and say so in CHANGELOG.md"
+            "This change breaks callers. If it is meant: `python scripts/gen.py --release`, and note it in CHANGELOG.md"
         )
     return int(any(results))
 
