@@ -39,7 +39,8 @@ ALWAYS = {
         SELECT * FROM (
             SELECT performance_id, 'c' || replace(customer_id::text, '-', '') AS key, sum(cardinality(places)) AS used
             FROM bookings WHERE state IN (1, 2) AND cardinality(places) > 0 GROUP BY 1, 2) b
-        FULL JOIN (SELECT performance_id, key, used FROM quotas WHERE key LIKE 'c%' AND key NOT LIKE '%:%' AND used > 0) q
+        FULL JOIN (SELECT performance_id, key, used FROM quotas
+                   WHERE key LIKE 'c%' AND key NOT LIKE '%:%' AND used > 0) q
              USING (performance_id, key)
         WHERE b.used IS DISTINCT FROM q.used""",
     "S8 the quotas of ticket types equal the places": """

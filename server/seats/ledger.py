@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, overload
 
 import psycopg2
 import structlog
@@ -25,7 +25,7 @@ from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
 from server.seats.batch import Batch, BoardOutdatedError, Outcome, RestartError
 from server.seats.board import Boards, read_board
 from server.seats.booking import Booking
-from server.seats.commands import Command, Hold
+from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
 from server.seats.connection import LedgerConnections
 from server.seats.hall import Hall
 from server.seats.rules import SaleRules, load_rules
@@ -78,6 +78,12 @@ class Ledger:
     def queue_length(self) -> int:
         """Commands that wait for the next batch."""
         return len(self._waiting)
+
+    @overload
+    async def execute(self, command: Hold | OnBooking) -> Booking: ...
+
+    @overload
+    async def execute(self, command: Block | Unblock) -> None: ...
 
     async def execute(self, command: Command) -> Booking | None:
         """Carry out one command, together with whatever else waits.
