@@ -106,7 +106,9 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
         STAFF: """ListInquiries GetInquiry AnswerInquiry UpdateContactInfo CreateSocialLink UpdateSocialLink
                   DeleteSocialLink""",
     },
-    "ReportService": {},
+    "ReportService": {
+        STAFF: "GetSalesReport ExportSalesReport ListTopEvents",
+    },
 }
 
 ACCESS: Final[Mapping[str, Rule]] = MappingProxyType(

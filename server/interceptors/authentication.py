@@ -14,10 +14,12 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+import structlog
+
 from server.clock import now
 from server.domain.signing_keys import Keys
 from server.domain.tokens import MAX_TOKEN_CHARACTERS, Tokens, UnknownKey
-from server.errors import RowlockError, Unauthenticated
+from server.errors import Unauthenticated
 from server.interceptors.revocations import Revocations
 from server.states import Role
 
@@ -25,6 +27,7 @@ HEADER: Final = "authorization"
 _SCHEME: Final = "bearer "
 _MAX_HEADER: Final = MAX_TOKEN_CHARACTERS
 _KEY_RELOAD_INTERVAL: Final = 10.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +218,8 @@ class Authenticator:
         self._keys_reloaded_at = time.monotonic()
         try:
             self._tokens.keys = await self._reload_keys()
-        except RowlockError:
-            return  # the token stays unknown
+        except Exception as error:  # noqa: BLE001 - whatever it was: the token stays unknown, the known keys stay good
+            _log.warning("signing_keys_not_read", error=repr(error))
 
 
 def authorization(context: HasMetadata) -> str | None:

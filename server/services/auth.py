@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 from rowlock.v1 import auth_pb2 as pb
 from rowlock.v1 import auth_pb2_grpc
 from server import resources
+from server.call import address
 from server.db.engine import Database
 from server.domain import accounts, api_keys, sessions
 from server.domain.passwords import require_acceptable
 from server.domain.tokens import Tokens
 from server.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from server.interceptors.authentication import caller
-from server.call import address
 from server.interceptors.revocations import Revocations
 from server.services.account_messages import (
     api_key_message,

@@ -3,8 +3,7 @@
 from typing import Final
 
 _UNSERVED: Final = {
-    "AuthService": """VerifyEmail ResendVerification LogOutEverywhere RequestPasswordReset ConfirmPasswordReset
-                      ChangePassword DisableUser EnableUser""",
+    "AuthService": "VerifyEmail ResendVerification RequestPasswordReset ConfirmPasswordReset",
     "EventService": "CancelEvent CancelPerformance",
     "BookingService": "GetTicketDocument CheckInTicket",
     "PaymentService": "RefundPayment GetRefund ListRefunds HandleProviderWebhook",
