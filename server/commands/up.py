@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import sys
 import time
@@ -14,6 +13,7 @@ from server.commands.children import add_copy, child_environment
 from server.config import LogFormat, Settings, SettingsError, load_settings, variable_name
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
+from server.listening import why_not
 from server.start_checks import shown_database, shown_redis, wait_for_database, wait_for_redis
 from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
 
@@ -130,23 +130,11 @@ def _require_free_ports(settings: Settings) -> None:
                 raise SettingsError(f"{variable_name(name)}={address}: `rowlock up` needs a port that is known")
             continue
         for number in range(int(port), int(port) + count):
-            if problem := _cannot_listen(host, number):
-                raise SettingsError(f"{variable_name(name)}={address}: port {number} {problem}. Choose another one.")
-
-
-def _cannot_listen(host: str, port: int) -> str | None:
-    name = host.strip("[]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Connections of an earlier run that linger are no obstacle; a listener is.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((name, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return "is in use by another program"
-            return f"cannot be listened on ({error.strerror})"
-    return None
+            if problem := why_not(f"{host}:{number}", shared=False):
+                raise SettingsError(
+                    f"{variable_name(name)}={address}: cannot listen on port {number}: {problem}. "
+                    "Free it, or choose another."
+                )
 
 
 def _answers(address: str) -> bool:
