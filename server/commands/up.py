@@ -11,6 +11,7 @@ import typer
 
 from server.commands.children import add_copy, child_environment
 from server.config import LogFormat, Settings, SettingsError, load_settings, variable_name
+from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
 from server.listening import why_not
@@ -64,7 +65,13 @@ def _prepare(settings: Settings, log: MergedLog, *, demo_venue: bool) -> None:
     if demo_venue:
         from server.demo_venue import load
 
-        log("rowlock", load(settings))
+        database = Database(settings.database_url, threads=1)
+        try:
+            venue = database.run_transaction(load)
+        finally:
+            database.close()
+        added = f", {venue.made} of them new" if venue.made else ""
+        log("rowlock", f"demo     {len(venue.performances)} performances on sale{added}")
 
 
 def _start_children(supervisor: Supervisor, settings: Settings) -> None:
