@@ -43,7 +43,7 @@ def read_limits(
             sql.numbers(performance_id for performance_id, _ in quota_keys),
             [key for _, key in quota_keys],
             sql.numbers(performance_id for performance_id, _, _ in requests),
-            sql.literal(actor_id for _, actor_id, _ in requests),
+            sql.uuids(actor_id for _, actor_id, _ in requests),
             [request_id for _, _, request_id in requests],
         ),
     )

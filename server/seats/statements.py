@@ -179,14 +179,14 @@ SELECT performance_id, revision FROM bumped
 """
 
 
-def literal(values: Iterable[object]) -> str:
-    """An array literal of numbers, UUIDs or timestamps; None becomes NULL. Not for free text."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
-
-
 def numbers(values: Iterable[int | None]) -> str:
-    """An array literal of integers, enums included."""
-    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
+    """An array literal of integers, enums included; None becomes NULL."""
+    return "{" + ",".join(["NULL" if value is None else "%d" % value for value in values]) + "}"  # noqa: UP031 - fastest
+
+
+def uuids(values: Iterable[UUID | None]) -> str:
+    """An array literal of UUIDs; None becomes NULL."""
+    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
 
 
 def place_columns(places: Sequence[Place]) -> tuple[str, str]:
@@ -196,7 +196,7 @@ def place_columns(places: Sequence[Place]) -> tuple[str, str]:
 
 def booking_columns(keys: Sequence[tuple[int, UUID]]) -> tuple[str, str]:
     """(performance, booking) pairs as two columns."""
-    return numbers(p for p, _ in keys), literal(b for _, b in keys)
+    return numbers(p for p, _ in keys), uuids(b for _, b in keys)
 
 
 def seat_columns(seats: Sequence[tuple[Place, SeatRow]]) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def seat_columns(seats: Sequence[tuple[Place, SeatRow]]) -> tuple[str, ...]:
         numbers(place[0] for place, _ in seats),
         numbers(place[1] for place, _ in seats),
         numbers(row.state for _, row in seats),
-        literal(row.booking_id for _, row in seats),
+        uuids(row.booking_id for _, row in seats),
     )
 
 
@@ -213,8 +213,8 @@ def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
     """Columns of ``INSERT_BOOKINGS``."""
     return (
         numbers(b.performance_id for b in rows),
-        literal(b.id for b in rows),
-        literal(b.customer_id for b in rows),
+        uuids(b.id for b in rows),
+        uuids(b.customer_id for b in rows),
         numbers(b.state for b in rows),
         [numbers(b.places) for b in rows],
         [numbers(b.ticket_type_ids) for b in rows],
@@ -222,7 +222,7 @@ def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
         [b.currency for b in rows],
         _times(b.hold_start_time for b in rows),
         _times(b.hold_expire_time for b in rows),
-        literal(b.payment_id for b in rows),
+        uuids(b.payment_id for b in rows),
         numbers(b.confirmed_by for b in rows),
         [b.note for b in rows],
         numbers(b.version for b in rows),
@@ -237,7 +237,7 @@ def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
     """Columns of ``UPDATE_BOOKINGS``."""
     return (
         numbers(b.performance_id for b in rows),
-        literal(b.id for b in rows),
+        uuids(b.id for b in rows),
         numbers(b.state for b in rows),
         [numbers(b.places) for b in rows],
         [numbers(b.ticket_type_ids) for b in rows],

@@ -126,9 +126,9 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
         sql.INSERT_TICKETS,
         state.now,
         sql.numbers(booking.performance_id for booking, _, _ in tickets),
-        sql.literal(new_id() for _ in tickets),
-        sql.literal(booking.id for booking, _, _ in tickets),
-        sql.literal(booking.customer_id for booking, _, _ in tickets),
+        sql.uuids(new_id() for _ in tickets),
+        sql.uuids(booking.id for booking, _, _ in tickets),
+        sql.uuids(booking.customer_id for booking, _, _ in tickets),
         sql.numbers(place for _, place, _ in tickets),
         sql.numbers(kind for _, _, kind in tickets),
         [secrets.token_urlsafe(20) for _ in tickets],
@@ -138,7 +138,7 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
         script.add(
             sql.SETTLE_PAYMENTS,
             sql.numbers(command.performance_id for command in paid),
-            sql.literal(command.payment_id for command in paid),
+            sql.uuids(command.payment_id for command in paid),
             [command.provider_reference for command in paid],
         )
 
@@ -158,8 +158,8 @@ def _add_returns(script: _Script, decisions: Sequence[Decision]) -> None:
         script.add(
             sql.REQUEST_REFUNDS,
             sql.numbers(b.performance_id for b, _ in paid),
-            sql.literal(b.payment_id for b, _ in paid),
-            sql.literal(new_id() for _ in paid),
+            sql.uuids(b.payment_id for b, _ in paid),
+            sql.uuids(new_id() for _ in paid),
             [command.reason or "booking cancelled" for _, command in paid],
         )
 
@@ -170,12 +170,12 @@ def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> No
         sql.APPEND_LOG,
         state.now,
         sql.numbers(command.performance_id for command in commands),
-        sql.literal(_subject(decision) for decision in decisions),
+        sql.uuids(_subject(decision) for decision in decisions),
         sql.numbers(1 if d.after is None else d.after.version for d in decisions),
         [command.kind.value for command in commands],
         sql.numbers(None if d.before is None else d.before.state for d in decisions),
         sql.numbers(None if d.after is None else d.after.state for d in decisions),
-        sql.literal(command.actor_id for command in commands),
+        sql.uuids(command.actor_id for command in commands),
         [None if command.request is None else command.request.request_id for command in commands],
         [None if command.request is None else command.request.fingerprint.hex() for command in commands],
         ["null" if d.after is None else d.after.to_json() for d in decisions],
