@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import pkgutil
 import sys
 
 import typer
 
-from server.commands import create_admin, health, migrate, scheduler, serve, up, worker
+from server import commands
 from server.config import SettingsError
 from server.embedded import EmbeddedServerError
 from server.start_checks import StartError
@@ -41,8 +44,6 @@ def _root() -> None:
 
 _root.__doc__ = _HELP
 
-_SERVER = (up, serve, worker, scheduler, migrate, create_admin, health)
-
 
 def _merge(other: typer.Typer, panel: str) -> None:
     """Take over the commands and groups of another Typer, under a heading of the help page."""
@@ -54,8 +55,19 @@ def _merge(other: typer.Typer, panel: str) -> None:
         app.registered_groups.append(group)
 
 
-for _module in _SERVER:
-    _merge(_module.app, "Running Rowlock")
+def _add_commands() -> None:
+    """Add every file of `server/commands/` that has a Typer called `app`: `up` first, the others by name."""
+    names = sorted((module.name for module in pkgutil.iter_modules(commands.__path__)), key=lambda n: (n != "up", n))
+    for name in names:
+        found = getattr(importlib.import_module(f"server.commands.{name}"), "app", None)
+        if isinstance(found, typer.Typer):
+            _merge(found, "Running Rowlock")
+    # A machine that only serves may do without the client library.
+    if importlib.util.find_spec("rowlock_client.cli"):
+        _merge(importlib.import_module("rowlock_client.cli").app, "Using Rowlock")
+
+
+_add_commands()
 
 
 def main() -> None:

@@ -214,37 +214,10 @@ class Settings(BaseSettings):
         "start an embedded one; every other command refuses to start.",
         repr=False,
     )
-    database_pool_size: int = _setting("Database and Redis", 10, "Connections kept open per process.", ge=1, le=1000)
-    database_pool_overflow: int = _setting(
-        "Database and Redis", 10, "Further connections per process while all are busy.", ge=0, le=1000
-    )
     database_pool_timeout: PositiveDuration = _setting(
         "Database and Redis",
         _seconds(5),
         "Longest wait for a free connection; past it the call is UNAVAILABLE.",
-    )
-    database_connect_timeout: PositiveDuration = _setting(
-        "Database and Redis", _seconds(5), "Longest wait for a new connection (whole seconds, at least 2)."
-    )
-    database_statement_timeout: PositiveDuration = _setting(
-        "Database and Redis",
-        _seconds(15),
-        "Longest time of one SQL statement; a caller's deadline shortens it.",
-    )
-    database_lock_timeout: PositiveDuration = _setting(
-        "Database and Redis", _seconds(5), "Longest wait for a row lock."
-    )
-    database_idle_in_transaction_timeout: PositiveDuration = _setting(
-        "Database and Redis",
-        _seconds(10),
-        "PostgreSQL ends a session that leaves a transaction open for longer, so that no lock outlives its owner.",
-    )
-    database_transaction_attempts: int = _setting(
-        "Database and Redis",
-        4,
-        "How often a transaction is tried when PostgreSQL reports a serialization failure or a deadlock.",
-        ge=1,
-        le=20,
     )
     redis_url: Annotated[str, AfterValidator(_redis_url)] = _setting(
         "Database and Redis",
@@ -301,7 +274,11 @@ class Settings(BaseSettings):
         min_length=1,
     )
     executor_threads: int = _setting(
-        "Server", 8, "Threads for blocking work, which is database work, per process.", ge=1, le=256
+        "Server",
+        8,
+        "Threads for blocking work, which is database work, and so database connections, per process.",
+        ge=1,
+        le=256,
     )
     password_threads: int = _setting(
         "Server",

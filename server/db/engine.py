@@ -49,7 +49,13 @@ class Database:
             pool_timeout=pool_wait,
             pool_pre_ping=True,
             pool_use_lifo=True,
-            connect_args={"application_name": "rowlock", "connect_timeout": 5, "options": "-c jit=off"},
+            connect_args={
+                "application_name": "rowlock",
+                "connect_timeout": 5,
+                "tcp_user_timeout": 10_000,
+                # No row stays locked behind a process that was stopped or a link that went dead.
+                "options": "-c jit=off -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+            },
         )
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="db")
 
