@@ -23,6 +23,16 @@ _ALGORITHM: Final = "EdDSA"
 _REQUIRED: Final = ["iss", "aud", "sub", "role", "iat", "nbf", "exp", "jti"]
 # Between machines of one installation. Nobody gains by it: whoever accepts a token also looks at its end.
 _CLOCK_SKEW: Final = timedelta(seconds=5)
+# Beyond what the library reports: claims of other types, times beyond the calendar, documents nested too deeply.
+_MALFORMED: Final = (
+    jwt.InvalidTokenError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ class Tokens:
             return _claims(claims)
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("TOKEN_EXPIRED", "the access token has expired") from error
-        except (jwt.InvalidTokenError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except _MALFORMED as error:
             raise _invalid() from error
 
 
