@@ -15,6 +15,7 @@ from server.config import Settings
 from server.db.engine import Database
 from server.db.migrate import is_current
 from server.db.models.accounts import User
+from server.db.models.catalogue import Venue
 from server.embedded import EmbeddedServers
 from server.states import Role
 from server.supervisor import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
@@ -114,3 +115,29 @@ def test_health_names_what_does_not_answer(fresh_database_url: str, valkey_url: 
     assert "database: ok" in result.output
     assert "redis: ok" in result.output
     assert "server: no answer at 127.0.0.1:1" in result.output
+
+
+def import_seat_map(database: Database, file: Path | str, venue: str) -> Result:
+    return run("import-seat-map", str(file), "--venue", venue, ROWLOCK_DATABASE_URL=database.url)
+
+
+def test_a_seat_map_is_imported_into_a_new_and_an_old_venue(fresh_database: Database) -> None:
+    first = import_seat_map(fresh_database, "examples/cinema.json", "Aurora")
+    second = import_seat_map(fresh_database, "examples/cinema.pretix.json", "venues/1")
+    assert first.output == "venues/1/seatMaps/1: 180 places\n"
+    assert second.output == "venues/1/seatMaps/2: 180 places\n"
+
+
+def test_a_seat_map_of_a_venue_that_is_not_there_is_refused(fresh_database: Database) -> None:
+    result = import_seat_map(fresh_database, "examples/cinema.json", "venues/7")
+    assert result.exit_code == 2
+    assert "venues/7" in result.output
+
+
+def test_every_fault_of_a_seat_map_file_is_told_and_nothing_is_stored(fresh_database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    file.write_text('{"format": "rowlock-seat-map", "version": 1, "name": "", "zones": 3, "sections": []}')
+    result = import_seat_map(fresh_database, file, "Aurora")
+    assert result.exit_code == 1
+    assert result.output.count(f"{file}: ") >= 2
+    assert fresh_database.run_transaction(lambda session: session.scalars(select(Venue)).all()) == []
