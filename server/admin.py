@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
+import structlog
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -16,9 +17,10 @@ from grpc_reflection.v1alpha import reflection
 from server.config import Settings, variable_name
 from server.health import Health
 from server.listening import bind, split_address
-from server.logs import event_logger
 from server.metrics import serve_metrics
 from server.start_checks import StartError
+
+_log = structlog.get_logger()
 
 _CHANNELZ = "grpc.channelz.v1.Channelz"
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -54,7 +56,7 @@ async def _serve_admin(settings: Settings, health: Health) -> grpc.aio.Server | 
     host, port = split_address(settings.admin_address, settings.process_index)
     port = bind(server, f"{host}:{port}", variable_name("admin_address"), shared=False)
     await server.start()
-    event_logger().info("serving_operators", address=f"{host}:{port}")
+    _log.info("serving_operators", address=f"{host}:{port}")
     return server
 
 
@@ -69,5 +71,5 @@ def _serve_metrics(settings: Settings) -> Callable[[], None] | None:
             f"Cannot serve metrics on {host}:{port}: {error.strerror}. "
             f"Free it, or choose another with {variable_name('metrics_address')}."
         ) from None
-    event_logger().info("serving_metrics", url=f"http://{host}:{port}/metrics")
+    _log.info("serving_metrics", url=f"http://{host}:{port}/metrics")
     return stop

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterator
 
 import grpc.aio
+import structlog
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -18,9 +19,11 @@ from server.admin import HEALTH, operators_ports
 from server.config import ServerRole, Settings
 from server.interceptors.method import Method
 from server.listening import channel_options, listen
-from server.logs import configure_logging, event_logger
+from server.logs import configure_logging
 from server.registration import register
 from server.runtime import Runtime, runtime
+
+_log = structlog.get_logger()
 
 
 class BackgroundFailure(Exception):
@@ -65,7 +68,7 @@ async def start(running: Runtime) -> tuple[grpc.aio.Server, int]:
     # What was made so far lives as long as the process; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    event_logger().info(
+    _log.info(
         "serving",
         address=f"{settings.grpc_address.rpartition(':')[0]}:{port}",
         process=settings.process_index,
@@ -78,7 +81,7 @@ async def start(running: Runtime) -> tuple[grpc.aio.Server, int]:
 async def drain(server: grpc.aio.Server, running: Runtime, stop_now: asyncio.Event) -> None:
     """Let calls under way end, for as long as the settings allow or until ``stop_now``."""
     grace = running.settings.drain_time.total_seconds()
-    event_logger().info("draining", seconds=grace, streams=len(running.chain.streams))
+    _log.info("draining", seconds=grace, streams=len(running.chain.streams))
     running.health.drain()
     running.draining.set()
     ended = asyncio.create_task(server.stop(grace))
@@ -88,7 +91,7 @@ async def drain(server: grpc.aio.Server, running: Runtime, stop_now: asyncio.Eve
     if not ended.done():
         await server.stop(None)
     await ended
-    event_logger().info("stopped")
+    _log.info("stopped")
 
 
 def _serves(settings: Settings, method: Method) -> bool:

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from server.logs import event_logger
+import structlog
+
+_log = structlog.get_logger()
 
 
 class Background:
@@ -38,5 +40,5 @@ class Background:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
             return
-        event_logger().error("background_task_failed", task=task.get_name(), exc_info=task.exception())
+        _log.error("background_task_failed", task=task.get_name(), exc_info=task.exception())
         self.failed.set()

@@ -20,14 +20,16 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from server.logs import event_logger
 from server.metrics import DEPENDENCY_UP
+
+_log = structlog.get_logger()
 
 DATABASE: Final = "rowlock.database"
 REDIS: Final = "rowlock.redis"
@@ -164,8 +166,7 @@ class Checker:
             up = failures < _FAILURES
             if up != was_up:
                 was_up = up
-                log = event_logger()
-                (log.info if up else log.error)(
+                (_log.info if up else _log.error)(
                     "dependency_back" if up else "dependency_away", dependency=name, effect=_EFFECTS[name, up]
                 )
                 DEPENDENCY_UP.labels(name).set(up)

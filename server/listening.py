@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
+import structlog
 
 from server.config import Settings, variable_name
-from server.logs import event_logger
 from server.start_checks import StartError
+
+_log = structlog.get_logger()
 
 METADATA_BYTES: Final = 16 * 1024
 """Largest request metadata. Soft and hard limit are one, because between them gRPC refuses at random."""
@@ -169,10 +171,10 @@ class _Certificates:
             problem, configuration, stamp = str(error), None, self._stamp
         if configuration is None:
             # Between the writing of the two files they do not fit; the next handshake looks again.
-            event_logger().warning("certificate_not_renewed", cause=problem)
+            _log.warning("certificate_not_renewed", cause=problem)
             return None
         self._stamp = stamp
-        event_logger().info("certificate_renewed", file=str(self._files["tls_cert_file"]))
+        _log.info("certificate_renewed", file=str(self._files["tls_cert_file"]))
         return configuration
 
     def _stamps(self) -> tuple[int, ...]:

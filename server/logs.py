@@ -15,13 +15,13 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from server.call import trace_id
 from server.config import LogFormat, LogLevel
-from server.interceptors.call import trace_id
 
 _INTERVAL: Final = 0.05
 _MAX_WAITING: Final = 100_000
@@ -161,8 +161,3 @@ class _Lines:
 
     def flush(self) -> None:
         """Nothing to do: the writer's thread flushes."""
-
-
-def event_logger() -> Any:
-    """A logger for events with fields: ``event_logger().info("listening", address=…)``."""
-    return structlog.get_logger()

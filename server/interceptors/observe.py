@@ -9,16 +9,18 @@ import time
 from typing import Final
 
 import grpc.aio
+import structlog
 
+from server import call as facts
 from server.access_log import AccessLog
 from server.errors import RowlockError
-from server.interceptors import call as facts
 from server.interceptors.address import Addresses
 from server.interceptors.authentication import optional_caller
 from server.interceptors.method import Call, Context, Method
 from server.interceptors.streams import StalledError
-from server.logs import event_logger
 from server.metrics import CALL_SECONDS, CALLS, STREAM_SECONDS
+
+_log = structlog.get_logger()
 
 _CANCELLED: Final = "CANCELLED"
 
@@ -49,7 +51,7 @@ class Observer:
                 answer = await call_next(request, context)
             except RowlockError as error:
                 if error.code in {"INTERNAL", "UNKNOWN"}:
-                    event_logger().error("fault", method=method.path, exc_info=error)
+                    _log.error("fault", method=method.path, exc_info=error)
                 finished(now() - started, error.code, error.reason)
                 raise
             except asyncio.CancelledError as error:
@@ -59,7 +61,7 @@ class Observer:
                 finished(now() - started, "UNKNOWN", "ABORTED_BY_HANDLER")
                 raise
             except Exception as error:
-                event_logger().error("fault", method=method.path, exc_info=error)
+                _log.error("fault", method=method.path, exc_info=error)
                 finished(now() - started, "INTERNAL", "INTERNAL")
                 raise
             finished(now() - started, "OK", "")

@@ -19,9 +19,9 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.call import address
 from server.errors import ResourceExhausted
 from server.interceptors.authentication import optional_caller
-from server.interceptors.call import address
 from server.interceptors.method import Admit, Context, Method
 
 CREDENTIAL_METHODS: Final = frozenset(

@@ -18,8 +18,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from server.call import trace_id
 from server.errors import DOMAIN, RowlockError
-from server.interceptors.call import trace_id
 from server.interceptors.method import Call, Context, Method
 
 DETAILS_KEY: Final = "grpc-status-details-bin"

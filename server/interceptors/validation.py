@@ -11,8 +11,8 @@ from typing import Final
 from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
+from server.call import request_bytes
 from server.errors import FieldFault, InvalidArgument, ResourceExhausted
-from server.interceptors.call import request_bytes
 from server.interceptors.method import Method
 
 MAX_FAULTS: Final = 50
