@@ -87,7 +87,9 @@ def stage(
     seat_map = SeatMap(venue_id=venue.id, display_name="Hall")
     session.add(seat_map)
     session.flush()
-    session.add(SeatMapVersion(seat_map_id=seat_map.id, number=1, place_count=len(hall), document=document))
+    session.add(
+        SeatMapVersion(seat_map_id=seat_map.id, number=1, place_count=len(hall), zones=_zones(hall), document=document)
+    )
     session.flush()
     start = clock.now() + timedelta(days=30)
     columns = {
@@ -111,3 +113,10 @@ def stage(
     session.flush()
     create_inventory(session, row.id, len(hall))
     return Staged(row.id, event.id, venue.id, seat_map.id, tuple(kind.id for kind in types), hall)
+
+
+def _zones(hall: Hall) -> list[dict[str, Any]]:
+    return [
+        {"name": zone.name, "color": zone.color, "place_count": len(hall.places_by_zone[zone.name])}
+        for zone in hall.zones
+    ]
