@@ -46,7 +46,7 @@ def up(
                 try:
                     _prepare(servers.settings, log, demo_venue=demo_venue)
                     _start_children(supervisor, servers.settings)
-                    status = _look_after(supervisor, servers.settings, log)
+                    status = _look_after(supervisor, servers, log)
                 finally:
                     # Before the database and Redis go, so that what is under way can end.
                     with second_signal(supervisor.hurry):
@@ -83,11 +83,14 @@ def _start_children(supervisor: Supervisor, settings: Settings) -> None:
     add_copy(supervisor, "scheduler", "scheduler", 0, child_environment(settings, **shared))
 
 
-def _look_after(supervisor: Supervisor, settings: Settings, log: MergedLog) -> int:
-    """Say when the server answers, then keep the children alive. Ends by KeyboardInterrupt or a wrong setting."""
+def _look_after(supervisor: Supervisor, servers: EmbeddedServers, log: MergedLog) -> int:
+    """Say when the server answers, and keep everything alive. Ends by KeyboardInterrupt or a wrong setting."""
+    settings = servers.settings
     announced = False
     slow_after = time.monotonic() + _READY_LIMIT
     while (status := supervisor.watch()) is None:
+        for name in servers.revive():
+            log("rowlock", f"{name} had ended and was started again")
         if announced:
             continue
         if _answers(settings.grpc_address):

@@ -79,6 +79,19 @@ class EmbeddedServers:
         """Stop them and give the folder back."""
         self.stop()
 
+    def revive(self) -> list[str]:
+        """Start again what ended by itself; returns the names of those servers.
+
+        Raises:
+            EmbeddedServerError: one did not start any more.
+        """
+        revived = []
+        for server in (self.postgres, self.valkey):
+            if server is not None and not server.process.running():
+                server.start()
+                revived.append(server.process.name)
+        return revived
+
     def stop(self) -> None:
         """Stop what runs; may be called again."""
         for server in (self.valkey, self.postgres):
