@@ -3,7 +3,19 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Integer, Interval, Text, func
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Interval,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,8 +29,10 @@ class Category(Timestamps, Base):
     __tablename__ = "categories"
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    display_name: Mapped[str] = mapped_column(Text, unique=True)
+    display_name: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    __table_args__ = (Index("uq_categories_display_name", func.lower(text("display_name")), unique=True),)
 
 
 class Venue(Timestamps, Base):
@@ -30,6 +44,7 @@ class Venue(Timestamps, Base):
     display_name: Mapped[str] = mapped_column(Text)
     address: Mapped[str] = mapped_column(Text, default="", server_default="")
     time_zone: Mapped[str] = mapped_column(Text, default="UTC", server_default="UTC")
+    description: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class SeatMap(Timestamps, Base):
@@ -44,19 +59,23 @@ class SeatMap(Timestamps, Base):
 
 
 class SeatMapVersion(Base):
-    """One immutable version: the normalized document that ``server.seats.hall.Hall`` is made of."""
+    """One immutable version: the normalized document that ``server.seats.hall.Hall`` is made of.
+
+    ``zones`` sums the document up, so that lists need not read it: name, color and place_count of each price zone.
+    """
 
     __tablename__ = "seat_map_versions"
 
     seat_map_id: Mapped[int] = mapped_column(ForeignKey(SeatMap.id, ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     place_count: Mapped[int] = mapped_column(Integer)
+    zones: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     document: Mapped[dict[str, Any]] = mapped_column(JSONB, deferred=True)
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Event(Timestamps, Base):
-    """What is shown."""
+    """What is shown. ``publish_time`` stays when a published event is cancelled: people may still read of it."""
 
     __tablename__ = "events"
 
@@ -67,10 +86,14 @@ class Event(Timestamps, Base):
     image_uris: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     running_time: Mapped[timedelta | None] = mapped_column(Interval)
     state: Mapped[EventState] = mapped_column(EnumNumber(EventState), default=EventState.DRAFT, server_default="1")
+    publish_time: Mapped[datetime | None]
 
 
 class Performance(Timestamps, Base):
-    """One dated instance of an event in one hall. Its inventory's numbers live in ``inventories``."""
+    """One dated instance of an event in one hall. Its inventory's numbers live in ``inventories``.
+
+    ``wind_up_time`` is set while a cancelled performance has bookings to be ended: when to go on with them.
+    """
 
     __tablename__ = "performances"
 
@@ -91,6 +114,8 @@ class Performance(Timestamps, Base):
     state: Mapped[PerformanceState] = mapped_column(
         EnumNumber(PerformanceState), default=PerformanceState.SCHEDULED, server_default="1"
     )
+    cancel_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    wind_up_time: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("sale_start_time < sale_end_time", name="sale_window"),
@@ -100,6 +125,7 @@ class Performance(Timestamps, Base):
         Index(None, "start_time", "id"),
         Index(None, "venue_id", "start_time"),
         Index(None, "seat_map_id", "seat_map_version"),
+        Index(None, "wind_up_time", postgresql_where=text("wind_up_time IS NOT NULL")),
     )
 
 
@@ -111,6 +137,7 @@ class TicketType(Timestamps, Base):
     performance_id: Mapped[int] = mapped_column(ForeignKey(Performance.id, ondelete="CASCADE"), primary_key=True)
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     display_name: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, default="", server_default="")
     price: Mapped[int]
     currency: Mapped[str] = mapped_column(Text)
     zones: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
@@ -121,6 +148,7 @@ class TicketType(Timestamps, Base):
     position: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
     __table_args__ = (
+        UniqueConstraint("performance_id", "display_name"),
         CheckConstraint("price >= 0", name="price"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("customer_limit > 0", name="customer_limit"),

@@ -54,8 +54,8 @@ def upgrade() -> None:
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
-        sa.UniqueConstraint("display_name", name=op.f("uq_categories_display_name")),
     )
+    op.create_index("uq_categories_display_name", "categories", [sa.literal_column("lower(display_name)")], unique=True)
     op.create_table(
         "command_log",
         sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -256,6 +256,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), server_default="", nullable=False),
         sa.Column("time_zone", sa.Text(), server_default="UTC", nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
@@ -288,6 +289,7 @@ def upgrade() -> None:
         sa.Column("image_uris", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("running_time", sa.Interval(), nullable=True),
         sa.Column("state", sa.SmallInteger(), server_default="1", nullable=False),
+        sa.Column("publish_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
@@ -359,6 +361,8 @@ def upgrade() -> None:
         sa.Column("hold_duration", sa.Interval(), nullable=False),
         sa.Column("refund_deadline", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.SmallInteger(), server_default="1", nullable=False),
+        sa.Column("cancel_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("wind_up_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
@@ -382,6 +386,13 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_performances_venue_id_start_time"), "performances", ["venue_id", "start_time"], unique=False
     )
+    op.create_index(
+        op.f("ix_performances_wind_up_time"),
+        "performances",
+        ["wind_up_time"],
+        unique=False,
+        postgresql_where=sa.text("wind_up_time IS NOT NULL"),
+    )
     op.create_table(
         "refresh_tokens",
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
@@ -399,6 +410,7 @@ def upgrade() -> None:
         sa.Column("seat_map_id", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("place_count", sa.Integer(), nullable=False),
+        sa.Column("zones", postgresql.JSONB(), nullable=False),
         sa.Column("document", postgresql.JSONB(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -414,6 +426,7 @@ def upgrade() -> None:
         sa.Column("performance_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
         sa.Column("price", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("zones", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
@@ -436,6 +449,9 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_ticket_types")),
+        sa.UniqueConstraint(
+            "performance_id", "display_name", name=op.f("uq_ticket_types_performance_id_display_name")
+        ),
     )
     _tune_hot_tables()
     _make_append_only("command_log")
