@@ -60,6 +60,7 @@ class Hold:
     claims: tuple[Claim, ...] = ()
     wants: tuple[Want, ...] = ()
     unlimited: bool = False
+    note: str = ""
     request: RequestKey | None = None
     booking_id: UUID = field(default_factory=new_id)
 
@@ -71,6 +72,8 @@ class _OnBooking:
     actor_id: UUID | None
     staff: bool = False
     """Whether the actor may act on anybody's booking; otherwise a stranger's booking is NOT_FOUND."""
+    etag: str = ""
+    """The state that the actor has seen; where it is not the current one, the command is refused. Empty: any."""
     request: RequestKey | None = None
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from server import resources
+from server.domain.etags import require_current
 from server.errors import FailedPrecondition, InvalidArgument, NotFound
 from server.seats.booking import Booking
 from server.seats.claiming import claimed_types, give_back_quotas, held_seats, open_sale, seat_taken, take_quotas
@@ -101,6 +102,7 @@ def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
         hold_expire_time=state.now + rules.hold_duration,
         create_time=state.now,
         update_time=state.now,
+        note=command.note,
     )
     return Decision(command, after=booking, seats=held_seats(claims, booking.id), quotas=quotas)
 
@@ -126,6 +128,7 @@ def _booking(state: State, command: OnBooking) -> Booking:
     booking = state.bookings.get((command.performance_id, command.booking_id))
     if booking is None or not (command.staff or booking.customer_id == command.actor_id):
         raise NotFound.of(resources.booking(command.performance_id, command.booking_id))
+    require_current(command.etag, booking.version)
     return booking
 
 

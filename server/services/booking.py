@@ -1,0 +1,351 @@
+"""BookingService: customers claim places, change their claims and read them.
+
+Everything that touches seats is one command to the seat ledger, which also makes repeated requests harmless; what
+is done here is to turn names into places and back. Documents of tickets and the door are not served yet.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import grpc.aio
+from google.protobuf.message import Message
+
+from rowlock.v1 import booking_pb2 as pb
+from rowlock.v1 import booking_pb2_grpc, ticket_pb2
+from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
+from server import resources
+from server.db.engine import Database
+from server.domain import bookings
+from server.errors import FailedPrecondition, NotFound, PermissionDenied
+from server.interceptors.access import require_scope
+from server.interceptors.authentication import Caller, caller
+from server.seats.booking import Booking
+from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove, RequestKey
+from server.seats.hall import Hall
+from server.seats.ledger import Ledger
+from server.seats.rules import SaleRules
+from server.services.booking_claims import claims, places_of, requested
+from server.services.booking_messages import booking_message, ticket_message
+from server.services.booking_watch import BookingWatch
+from server.services.field_mask import paths_of
+from server.services.mutation import once
+from server.services.paging import page_of
+from server.services.stream_end import StreamEnd
+from server.states import BookingState, ConfirmedBy, Role, TicketState
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+FINAL: Final = frozenset({BookingState.CANCELLED, BookingState.EXPIRED})
+STAFF: Final = frozenset({Role.STAFF, Role.ADMIN})
+_ANY: Final = "-"
+_WRITABLE: Final = ("note",)
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPolicy:
+    """What an installation decides about bookings; ``heartbeat`` in seconds."""
+
+    require_verified_email: bool = False
+    heartbeat: float = 15.0
+
+
+class BookingService(booking_pb2_grpc.BookingServiceServicer):
+    """The servicer.
+
+    Args:
+        database: where bookings are read.
+        ledger: carries out what touches seats.
+        watch: tells streams of changes.
+        stream_end: ends streams.
+        policy: what the installation decides.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        watch: BookingWatch,
+        stream_end: StreamEnd,
+        policy: BookingPolicy,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._watch = watch
+        self._stream_end = stream_end
+        self._policy = policy
+
+    async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
+        """Claim places, all or none."""
+        who = caller()
+        performance_id = resources.parse_performance(request.parent, "parent")
+        rules = await self._rules(performance_id)
+        await self._require_scope(who, performance_id)
+        named, wants = requested(request, rules)
+        customer_id = await self._customer(who, request.customer)
+        booking = await self._ledger.execute(
+            Hold(
+                performance_id=performance_id,
+                customer_id=customer_id,
+                actor_id=who.user_id,
+                claims=named,
+                wants=wants,
+                unlimited=who.role in STAFF,
+                note=request.note,
+                request=request_key(request, who),
+            )
+        )
+        return await self._message(booking)
+
+    async def AddSeats(self, request: pb.AddSeatsRequest, context: Context) -> pb.Booking:
+        """Claim further seats for a held booking."""
+        on, rules = await self._on_booking(request)
+        return await self._carry_out(Add(**on, claims=claims(request.seats, rules)))
+
+    async def RemoveSeats(self, request: pb.RemoveSeatsRequest, context: Context) -> pb.Booking:
+        """Give places of a held booking back."""
+        on, rules = await self._on_booking(request)
+        return await self._carry_out(Remove(**on, places=places_of(request.seats, rules)))
+
+    async def ExtendBooking(self, request: pb.ExtendBookingRequest, context: Context) -> pb.Booking:
+        """Start a hold's clock anew."""
+        on, _ = await self._on_booking(request)
+        return await self._carry_out(Extend(**on))
+
+    async def CancelBooking(self, request: pb.CancelBookingRequest, context: Context) -> pb.Booking:
+        """Give a booking up."""
+        on, _ = await self._on_booking(request)
+        return await self._carry_out(Cancel(**on, reason=request.reason))
+
+    async def ConfirmBooking(self, request: pb.ConfirmBookingRequest, context: Context) -> pb.Booking:
+        """Sell a held booking at the box office."""
+        on, _ = await self._on_booking(request)
+        return await self._carry_out(Confirm(**on, confirmed_by=ConfirmedBy(request.method)))
+
+    async def UpdateBooking(self, request: pb.UpdateBookingRequest, context: Context) -> pb.Booking:
+        """Change a booking's note."""
+        who = caller()
+        new = request.booking
+        performance_id, booking_id = resources.parse_booking(new.name, "booking.name")
+        paths = paths_of(request.update_mask, new, _WRITABLE)
+        hall = (await self._rules(performance_id)).hall
+        await self._require_scope(who, performance_id)
+        if not paths:
+            return await self._get(performance_id, booking_id)
+        return await once(
+            self._database,
+            request,
+            pb.Booking,
+            lambda session: booking_message(
+                bookings.set_note(session, performance_id, booking_id, owner_of(who), note=new.note, etag=new.etag),
+                hall,
+            ),
+            scope=who.scope,
+        )
+
+    async def GetBooking(self, request: pb.GetBookingRequest, context: Context) -> pb.Booking:
+        """Read a booking."""
+        return await self._get(*resources.parse_booking(request.name))
+
+    async def ListBookings(self, request: pb.ListBookingsRequest, context: Context) -> pb.ListBookingsResponse:
+        """List bookings, newest first."""
+        who = caller()
+        performance_id = await self._listed_performance(who, request.parent)
+        customer_id = owner_of(who)
+        if customer_id is None and request.customer:
+            customer_id = resources.parse_user(request.customer, who.user_id, "customer")
+        page = page_of(request, datetime, UUID, scope=str(customer_id))
+        found = await self._database.read(
+            lambda session: bookings.list_bookings(
+                session,
+                performance_id=performance_id,
+                customer_id=customer_id,
+                state=BookingState(request.state) if request.state else None,
+                after=page.after,
+                limit=page.limit,
+            )
+        )
+        shown, next_page_token = page.cut(found.bookings, lambda booking: (booking.create_time, booking.id))
+        halls = await self._halls(booking.performance_id for booking in shown)
+        return pb.ListBookingsResponse(
+            bookings=[booking_message(booking, halls[booking.performance_id]) for booking in shown],
+            next_page_token=next_page_token,
+            total_size=found.total,
+        )
+
+    async def WatchBooking(
+        self, request: pb.WatchBookingRequest, context: Context
+    ) -> AsyncIterator[pb.WatchBookingResponse]:
+        """Stream a booking: as it is, then after each change."""
+        who = caller()
+        performance_id, booking_id = resources.parse_booking(request.name)
+        hall = (await self._rules(performance_id)).hall
+        await self._require_scope(who, performance_id)
+        booking = await self._database.read(
+            lambda session: bookings.get_booking(session, performance_id, booking_id, owner_of(who))
+        )
+        with self._watch.watching(booking) as watcher:
+            async with self._stream_end.of(who) as end:
+                yield pb.WatchBookingResponse(booking=booking_message(booking, hall))
+                while booking.state not in FINAL:
+                    change = asyncio.ensure_future(watcher.change())
+                    waiting: set[asyncio.Future[Any]] = {change, end}
+                    try:
+                        await asyncio.wait(waiting, timeout=self._policy.heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        change.cancel()
+                    if change.done():
+                        booking = change.result()
+                        yield pb.WatchBookingResponse(booking=booking_message(booking, hall))
+                    elif end.done():
+                        yield pb.WatchBookingResponse(reconnect=Reconnect(reason=end.result()))
+                        return
+                    else:
+                        yield pb.WatchBookingResponse(heartbeat=Heartbeat())
+                yield pb.WatchBookingResponse(reconnect=Reconnect(reason=Reconnect.FINISHED))
+
+    async def ListTickets(
+        self, request: ticket_pb2.ListTicketsRequest, context: Context
+    ) -> ticket_pb2.ListTicketsResponse:
+        """List tickets, those of the newest booking first."""
+        who = caller()
+        performance, _, booking = request.parent.rpartition("/bookings/")
+        performance_id = await self._listed_performance(who, performance)
+        booking_id = None if booking == _ANY else UUID(booking)
+        owner = owner_of(who)
+        page = page_of(request, UUID, int, scope=str(owner))
+        found = await self._database.read(
+            lambda session: bookings.list_tickets(
+                session,
+                performance_id=performance_id,
+                booking_id=booking_id,
+                owner=owner,
+                state=TicketState(request.state) if request.state else None,
+                after=page.after,
+                limit=page.limit,
+            )
+        )
+        shown, next_page_token = page.cut(found.tickets, lambda ticket: (ticket.booking_id, ticket.place))
+        halls = await self._halls(ticket.performance_id for ticket in shown)
+        return ticket_pb2.ListTicketsResponse(
+            tickets=[ticket_message(ticket, halls[ticket.performance_id]) for ticket in shown],
+            next_page_token=next_page_token,
+            total_size=found.total,
+        )
+
+    async def GetTicket(self, request: ticket_pb2.GetTicketRequest, context: Context) -> ticket_pb2.Ticket:
+        """Read a ticket with its code."""
+        who = caller()
+        performance_id, booking_id, ticket_id = resources.parse_ticket(request.name)
+        hall = (await self._rules(performance_id)).hall
+        await self._require_scope(who, performance_id)
+        ticket = await self._database.read(
+            lambda session: bookings.get_ticket(session, performance_id, booking_id, ticket_id, owner_of(who))
+        )
+        return ticket_message(ticket, hall)
+
+    async def _get(self, performance_id: int, booking_id: UUID) -> pb.Booking:
+        who = caller()
+        await self._require_scope(who, performance_id)
+        return await self._message(
+            await self._database.read(
+                lambda session: bookings.get_booking(session, performance_id, booking_id, owner_of(who))
+            )
+        )
+
+    async def _on_booking(self, request: Any) -> tuple[dict[str, Any], SaleRules]:
+        """What every command on a booking carries, and the rules of its performance."""
+        who = caller()
+        performance_id, booking_id = resources.parse_booking(request.name)
+        rules = await self._ledger.rules(performance_id)
+        if rules is None:
+            raise NotFound.of(request.name)
+        await self._require_scope(who, performance_id)
+        on = {
+            "performance_id": performance_id,
+            "booking_id": booking_id,
+            "actor_id": who.user_id,
+            "staff": who.role in STAFF,
+            "etag": request.etag,
+            "request": request_key(request, who),
+        }
+        return on, rules
+
+    async def _carry_out(self, command: OnBooking) -> pb.Booking:
+        return await self._message(await self._ledger.execute(command))
+
+    async def _message(self, booking: Booking | None) -> pb.Booking:
+        assert booking is not None, "only blocking has no booking to answer"  # noqa: S101
+        return booking_message(booking, (await self._rules(booking.performance_id)).hall)
+
+    async def _rules(self, performance_id: int) -> SaleRules:
+        rules = await self._ledger.rules(performance_id)
+        if rules is None:
+            raise NotFound.of(resources.performance(performance_id))
+        return rules
+
+    async def _halls(self, performance_ids: Iterable[int]) -> dict[int, Hall]:
+        return {performance_id: (await self._rules(performance_id)).hall for performance_id in set(performance_ids)}
+
+    async def _customer(self, who: Caller, name: str) -> UUID:
+        """Whose booking it will be.
+
+        Raises:
+            PermissionDenied: only staff book for others.
+            NotFound: there is no such account.
+            FailedPrecondition: EMAIL_NOT_VERIFIED, and this installation asks for it.
+        """
+        customer_id = resources.parse_user(name, who.user_id, "customer") if name else who.user_id
+        if customer_id != who.user_id:
+            if who.role not in STAFF:
+                raise PermissionDenied("PERMISSION_DENIED", "only staff may book for others", role=who.role.name)
+            await self._database.read(lambda session: bookings.require_customer(session, customer_id))
+        elif (
+            self._policy.require_verified_email
+            and who.role is Role.CUSTOMER
+            and not await self._database.read(lambda session: bookings.may_hold(session, customer_id))
+        ):
+            raise FailedPrecondition("EMAIL_NOT_VERIFIED", "verify your e-mail address before you hold seats")
+        return customer_id
+
+    async def _listed_performance(self, who: Caller, parent: str) -> int | None:
+        """The performance that a list is narrowed to; None: all."""
+        if parent == resources.ANY_PERFORMANCE:
+            require_scope(who, (parent,))
+            return None
+        performance_id = resources.parse_performance(parent, "parent")
+        await self._rules(performance_id)
+        await self._require_scope(who, performance_id)
+        return performance_id
+
+    async def _require_scope(self, who: Caller, performance_id: int) -> None:
+        if who.scopes:
+            names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
+            require_scope(who, names)
+
+
+def owner_of(who: Caller) -> UUID | None:
+    """Whose objects the caller may see: their own; None: everybody's."""
+    return None if who.role in STAFF else who.user_id
+
+
+def request_key(request: Message, who: Caller) -> RequestKey | None:
+    """The caller's request_id and what it was sent with; None: the caller does not care about repetitions."""
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    if not request_id:
+        return None
+    digest = _fingerprint_of(request.DESCRIPTOR.full_name).copy()
+    digest.update(request.SerializeToString(deterministic=True))
+    # The ids of an API key are its own, whoever answers for it.
+    return RequestKey(request_id if who.key_id is None else f"{who.key_id}/{request_id}", digest.digest())
+
+
+@cache
+def _fingerprint_of(request_type: str) -> "hashlib.blake2b":
+    """The digest so far: every request type begins differently, and each RPC has its own."""
+    return hashlib.blake2b(request_type.encode() + b"\0", digest_size=16)
