@@ -97,7 +97,7 @@ class _Finisher:
             code,
             reason,
             seconds,
-            "" if caller is None else str(caller.user_id),
+            "" if caller is None else caller.scope,
             facts.address.get(),
             facts.trace_id.get(),
         )
@@ -113,7 +113,7 @@ def _trace_id(context: Context) -> str:
 def _why_cancelled(error: asyncio.CancelledError, context: Context) -> tuple[str, str]:
     """Tell the two apart: gRPC cancels a handler when its caller goes away and when its deadline passes."""
     if isinstance(error, StalledError):
-        return _CANCELLED, "READER_STALLED"
+        return "UNAVAILABLE", "READER_STALLED"
     if context.time_remaining() == 0:
         return "DEADLINE_EXCEEDED", "DEADLINE"
     return _CANCELLED, "CALL_CANCELLED"

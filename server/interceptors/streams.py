@@ -1,21 +1,24 @@
 """The streams that are open: how many there may be, what they carry, and the end of those nobody reads.
 
 A reader that takes nothing lets a few megabytes pass into buffers, and then a write waits for ever, without an
-error. So every write notes when it began, and once a second those that have lasted too long are cut off. A status
-cannot be sent past the blocked message; the call is reset, which a living client sees as CANCELLED.
+error. So every write notes when it began, and once a second those that have lasted too long are cut off: what fed
+the stream is closed and its place is free. Its status waits behind the blocked message, since gRPC for Python offers
+no way to reset a call, and so does a small task, until the reader reads on or the connection ends.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, Final
 
+import grpc.aio
 from google.protobuf.message import Message
 
 from server.errors import ResourceExhausted, Unavailable
 from server.interceptors.method import Context, Method
+from server.interceptors.status import refuse
 from server.metrics import STREAM_BYTES, STREAM_MESSAGES, STREAMS, STREAMS_STALLED
 
 _CHECK_INTERVAL: Final = 1.0
@@ -23,6 +26,10 @@ _CHECK_INTERVAL: Final = 1.0
 
 class StalledError(asyncio.CancelledError):
     """The stream was cut off because its reader took nothing."""
+
+
+class ReaderGoneError(asyncio.CancelledError):
+    """The reader went away while a message was written to it."""
 
 
 class OpenStream:
@@ -52,6 +59,7 @@ class OpenStream:
 
         Raises:
             StalledError: the reader took nothing for too long.
+            ReaderGoneError: it went away.
         """
         now = time.monotonic
         write = context.write
@@ -66,8 +74,27 @@ class OpenStream:
                     self.sent_bytes += len(data)
         except asyncio.CancelledError:
             if self.stalled:
+                self._say_farewell(context)
                 raise StalledError from None
             raise
+        except grpc.aio.InternalError:
+            # What a write says when the call has ended before gRPC cancels this task. No fault of anybody's.
+            raise ReaderGoneError from None
+
+    def _say_farewell(self, context: Context) -> None:
+        error = Unavailable("OVERLOADED", "the stream was ended because its reader took nothing for too long")
+
+        async def farewell() -> None:
+            with suppress(grpc.aio.AbortError, grpc.aio.InternalError):
+                await refuse(context, error)
+
+        task = asyncio.create_task(farewell(), name="farewell")
+        _farewells.add(task)
+        task.add_done_callback(_farewells.discard)
+
+
+# The event loop itself only keeps weak references to tasks.
+_farewells: Final[set[asyncio.Task[None]]] = set()
 
 
 class OpenStreams:
