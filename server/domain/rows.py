@@ -1,0 +1,109 @@
+"""What all parts of the catalogue do with a row: find it, lock it against its etag, mark it as changed, list it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from server.db.engine import sqlstate
+from server.db.models.base import Timestamps
+from server.domain.etags import require_current
+from server.errors import AlreadyExists, FieldFault, NotFound
+
+Row = TypeVar("Row")
+Versioned = TypeVar("Versioned", bound=Timestamps)
+
+_UNIQUE_VIOLATION = "23505"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Row]):
+    """Some rows of a list in their order, and how many the whole list has."""
+
+    rows: Sequence[Row]
+    total: int
+
+
+def found(row: Row | None, name: str) -> Row:
+    """The row, or NOT_FOUND under its resource name."""
+    if row is None:
+        raise NotFound.of(name)
+    return row
+
+
+def locked(session: Session, query: Select[Versioned], name: str, etag: str = "", *, key: bool = False) -> Versioned:
+    """Lock the one row of ``query`` until the transaction ends.
+
+    Args:
+        session: the transaction that will change the row.
+        query: selects the row.
+        name: what the row is called, for the refusal.
+        etag: what the caller believes to be current; empty: does not care.
+        key: whether the row is to be deleted, so that nothing may begin to refer to it.
+
+    Raises:
+        NotFound: there is no such row.
+        Aborted: ETAG_MISMATCH.
+    """
+    query = query.with_for_update(key_share=not key).execution_options(populate_existing=True)
+    row = found(session.scalars(query).one_or_none(), name)
+    require_current(etag, row.version)
+    return row
+
+
+def referred(session: Session, query: Select[Versioned], name: str) -> Versioned:
+    """Read the one row of ``query`` and see that it is neither changed nor deleted while the transaction lasts.
+
+    Raises:
+        NotFound: there is no such row.
+    """
+    query = query.with_for_update(read=True).execution_options(populate_existing=True)
+    return found(session.scalars(query).one_or_none(), name)
+
+
+def changed(session: Session, row: Timestamps) -> None:
+    """Write a locked row's new values, under a new etag."""
+    row.version += 1
+    session.flush()
+    session.refresh(row, ["update_time"])
+
+
+@contextmanager
+def unique(session: Session, field: str, description: str) -> Iterator[None]:
+    """Turn a violated unique constraint of the block's rows into ALREADY_EXISTS.
+
+    Args:
+        session: flushed at the end of the block.
+        field: the request's field that must be unique.
+        description: what is taken, for people.
+    """
+    try:
+        yield
+        session.flush()
+    except IntegrityError as error:
+        if sqlstate(error) != _UNIQUE_VIOLATION:
+            raise
+        raise AlreadyExists(
+            "ALREADY_EXISTS", description, fields=[FieldFault(field, "is taken")], field=field
+        ) from error
+
+
+def count(session: Session, query: Select[Any]) -> int:
+    """How many rows a query has."""
+    return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+
+
+def behind(
+    keys: Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]],
+    cursor: tuple[Any, ...],
+    *,
+    descending: bool = False,
+) -> ColumnElement[bool]:
+    """The condition that a row comes after ``cursor`` in the order of ``keys``."""
+    here = tuple_(*keys)
+    there = tuple_(*(literal(value, key.type) for key, value in zip(keys, cursor, strict=True)))
+    return here < there if descending else here > there

@@ -1,0 +1,68 @@
+"""Values on the wire: times, durations and money, from and to what the rules and tables use."""
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+
+from server.domain.currencies import decimal_places
+from server.errors import InvalidArgument
+
+_NANOS = 1_000_000_000
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """A time as a message; None stays unset."""
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def time_in(message: Message, field: str) -> datetime | None:
+    """The time in a timestamp field, aware, in UTC; None where it is unset."""
+    if not message.HasField(field):
+        return None
+    value: Timestamp = getattr(message, field)
+    return value.ToDatetime(tzinfo=UTC)
+
+
+def duration(length: timedelta | None) -> Duration | None:
+    """A length of time as a message; None stays unset."""
+    if length is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(length)
+    return message
+
+
+def length_in(message: Message, field: str) -> timedelta | None:
+    """The length in a duration field; None where it is unset."""
+    if not message.HasField(field):
+        return None
+    value: Duration = getattr(message, field)
+    return value.ToTimedelta()
+
+
+def money(minor_units: int, currency: str) -> Money:
+    """An amount of integer minor units: 1250 of EUR is 12 units and 500,000,000 nanos."""
+    scale = 10 ** decimal_places(currency)
+    units, rest = divmod(minor_units, scale)
+    return Money(currency_code=currency, units=units, nanos=rest * (_NANOS // scale))
+
+
+def minor_units(amount: Money, field: str) -> int:
+    """The integer minor units of an amount that is not negative.
+
+    Raises:
+        InvalidArgument: it has a fraction that its currency has no coins for.
+    """
+    places = decimal_places(amount.currency_code)
+    nanos_each = _NANOS // 10**places
+    whole, rest = divmod(amount.nanos, nanos_each)
+    if rest:
+        raise InvalidArgument.of(field, f"{amount.currency_code} has {places} decimal places")
+    return int(amount.units) * 10**places + int(whole)
