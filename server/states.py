@@ -110,3 +110,22 @@ class RefundState(IntEnum):
     PROCESSING = 2
     SUCCEEDED = 3
     FAILED = 4
+
+
+class SimulatedOrder(IntEnum):
+    """The life of a payment in the books of the simulator."""
+
+    OPEN = 1
+    CAPTURED = 2
+    DECLINED = 3
+    CANCELLED = 4
+
+
+class SimulatedOutcome(IntEnum):
+    """How the simulator is told to answer."""
+
+    RANDOM = 1
+    APPROVE = 2
+    DECLINE = 3
+    TIMEOUT_BEFORE = 4
+    TIMEOUT_AFTER = 5

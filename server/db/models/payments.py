@@ -11,7 +11,13 @@ from server.states import PaymentState, Provider, RefundState
 
 
 class Payment(Base):
-    """One attempt to pay for a booking. ``next_attempt_time`` is the schedule that the sweeper reads."""
+    """One attempt to pay for a booking.
+
+    ``capture_time`` is when the customer asked for the money to be taken: from then on the booking names this payment
+    and does not run out. ``next_attempt_time`` is the schedule that the sweeper reads: when a worker has to speak to
+    the provider (again); None: there is nothing to say. A worker that takes it up moves it into the future first, so
+    that another takes over if it dies.
+    """
 
     __tablename__ = "payments"
 
@@ -26,8 +32,9 @@ class Payment(Base):
     provider_reference: Mapped[str | None] = mapped_column(Text)
     approval_uri: Mapped[str | None] = mapped_column(Text)
     return_uri: Mapped[str | None] = mapped_column(Text)
+    cancel_uri: Mapped[str | None] = mapped_column(Text)
     error_reason: Mapped[str | None] = mapped_column(Text)
-    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default="false")
+    capture_time: Mapped[datetime | None]
     next_attempt_time: Mapped[datetime | None]
     attempt_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -50,7 +57,11 @@ class Payment(Base):
 
 
 class Refund(Base):
-    """Money that goes back: asked for, worked on, done, or failed and waiting for staff."""
+    """Money that goes back: asked for, worked on, done, or failed and waiting for staff.
+
+    ``actor_id`` is the member of staff who asked for it; None: it follows from a cancellation, or from money that came
+    in too late.
+    """
 
     __tablename__ = "refunds"
 
@@ -62,6 +73,7 @@ class Refund(Base):
     amount: Mapped[int]
     currency: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None]
     provider_reference: Mapped[str | None] = mapped_column(Text)
     error_reason: Mapped[str | None] = mapped_column(Text)
     next_attempt_time: Mapped[datetime | None]

@@ -108,8 +108,9 @@ def upgrade() -> None:
         sa.Column("provider_reference", sa.Text(), nullable=True),
         sa.Column("approval_uri", sa.Text(), nullable=True),
         sa.Column("return_uri", sa.Text(), nullable=True),
+        sa.Column("cancel_uri", sa.Text(), nullable=True),
         sa.Column("error_reason", sa.Text(), nullable=True),
-        sa.Column("cancel_requested", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("capture_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempt_count", sa.Integer(), server_default="0", nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -153,6 +154,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
         sa.Column("provider_reference", sa.Text(), nullable=True),
         sa.Column("error_reason", sa.Text(), nullable=True),
         sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
@@ -449,12 +451,44 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_ticket_types")),
-        sa.UniqueConstraint(
-            "performance_id", "display_name", name=op.f("uq_ticket_types_performance_id_display_name")
-        ),
+        sa.UniqueConstraint("performance_id", "display_name", name=op.f("uq_ticket_types_performance_id_display_name")),
     )
+    _make_simulator_books()
     _tune_hot_tables()
     _make_append_only("command_log")
+
+
+def _make_simulator_books() -> None:
+    op.create_table(
+        "simulator_orders",
+        sa.Column("payment_id", sa.Uuid(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("decline_reason", sa.Text(), nullable=True),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("capture_time", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_simulator_orders")),
+        sa.UniqueConstraint("reference", name=op.f("uq_simulator_orders_reference")),
+    )
+    op.create_table(
+        "simulator_refunds",
+        sa.Column("refund_id", sa.Uuid(), nullable=False),
+        sa.Column("payment_id", sa.Uuid(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("refund_id", name=op.f("pk_simulator_refunds")),
+    )
+    op.create_index(op.f("ix_simulator_refunds_payment_id"), "simulator_refunds", ["payment_id"], unique=False)
+    op.create_table(
+        "simulator_scripts",
+        sa.Column("payment_id", sa.Uuid(), nullable=False),
+        sa.Column("call", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("payment_id", "call", name=op.f("pk_simulator_scripts")),
+    )
 
 
 def _tune_hot_tables() -> None:

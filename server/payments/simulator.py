@@ -1,0 +1,189 @@
+"""A payment provider that moves no money: for trying, for testing, and for breaking in every way that real ones do.
+
+It behaves as another company would. It has books of its own, written in transactions of its own, it honours
+idempotency keys, and it can go silent before or after it did what it was asked. What a payment shall end as is
+written in a script (``SimulatePayment``), or drawn once by chance.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from server.db.clock import database_now
+from server.db.engine import Database
+from server.db.models.simulator import SimulatorOrder, SimulatorRefund, SimulatorScript
+from server.payments.port import (
+    Cancelled,
+    Captured,
+    Created,
+    Declined,
+    Open,
+    PaymentOrder,
+    Refunded,
+    Unknown,
+)
+from server.states import SimulatedOrder, SimulatedOutcome
+
+CAPTURE: Final = "capture"
+REFUND: Final = "refund"
+
+_SILENT: Final = Unknown("the simulator did not answer")
+_DECLINED: Final = "INSTRUMENT_DECLINED"
+
+T = TypeVar("T")
+
+
+class Simulator:
+    """The provider.
+
+    Args:
+        database: where its books are; each call is one transaction, or two around a silence.
+        success_rate: share of captures that succeed when nothing was scripted.
+        delay: how long it takes to answer.
+    """
+
+    def __init__(self, database: Database, *, success_rate: float, delay: timedelta) -> None:
+        self._database = database
+        self._success_rate = success_rate
+        self._delay = delay.total_seconds()
+
+    async def create(self, order: PaymentOrder) -> Created | Declined | Unknown:
+        """Open an order; no approval is needed."""
+        return await self._call(lambda session: Created(_open(session, order)))
+
+    async def capture(self, order: PaymentOrder) -> Captured | Declined | Unknown:
+        """End an order as the script says, or by chance."""
+        return await self._call(lambda session: self._capture(session, order))
+
+    async def find(self, order: PaymentOrder) -> Open | Captured | Declined | Cancelled | Unknown:
+        """Look the order up."""
+        return await self._call(lambda session: _found(session.get(SimulatorOrder, order.payment_id)))
+
+    async def cancel(self, order: PaymentOrder) -> Cancelled | Captured | Unknown:
+        """Close an order that is open."""
+        return await self._call(lambda session: _cancel(session, order))
+
+    async def refund(self, order: PaymentOrder, refund_id: UUID, amount: int) -> Refunded | Declined | Unknown:
+        """Give back what is left of the captured amount, if it is enough."""
+        return await self._call(lambda session: _refund(session, order, refund_id, amount))
+
+    async def _call(self, work: Callable[[Session], T]) -> T:
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        return await self._database.transaction(work)
+
+    def _capture(self, session: Session, order: PaymentOrder) -> Captured | Declined | Unknown:
+        row = _locked(session, order)
+        if row is None:
+            return Declined("ORDER_NOT_FOUND")
+        if row.state is not SimulatedOrder.OPEN:
+            return _ended(row)
+        outcome = _scripted(session, order, CAPTURE)
+        if outcome is SimulatedOutcome.TIMEOUT_BEFORE:
+            return _SILENT
+        if outcome is SimulatedOutcome.RANDOM:
+            succeeds = random.random() < self._success_rate
+            outcome = SimulatedOutcome.APPROVE if succeeds else SimulatedOutcome.DECLINE
+        if outcome is SimulatedOutcome.DECLINE:
+            row.state, row.decline_reason = SimulatedOrder.DECLINED, _DECLINED
+            return Declined(_DECLINED)
+        row.state, row.capture_time = SimulatedOrder.CAPTURED, database_now(session)
+        return _SILENT if outcome is SimulatedOutcome.TIMEOUT_AFTER else _captured(row)
+
+
+def script(session: Session, payment_id: UUID, call: str, outcome: SimulatedOutcome) -> None:
+    """Say how the next ``call`` (CAPTURE or REFUND) about a payment is to end."""
+    session.execute(
+        insert(SimulatorScript)
+        .values(payment_id=payment_id, call=call, outcome=outcome)
+        .on_conflict_do_update(index_elements=["payment_id", "call"], set_={"outcome": outcome})
+    )
+
+
+def _open(session: Session, order: PaymentOrder) -> str:
+    session.execute(
+        insert(SimulatorOrder)
+        .values(
+            payment_id=order.payment_id,
+            reference=f"SIM-{secrets.token_hex(8)}",
+            amount=order.amount,
+            currency=order.currency,
+            state=SimulatedOrder.OPEN,
+        )
+        .on_conflict_do_nothing(index_elements=["payment_id"])
+    )
+    reference = session.scalar(select(SimulatorOrder.reference).where(SimulatorOrder.payment_id == order.payment_id))
+    assert reference is not None, "it was inserted just now, or is there already"  # noqa: S101
+    return reference
+
+
+def _locked(session: Session, order: PaymentOrder) -> SimulatorOrder | None:
+    return session.get(SimulatorOrder, order.payment_id, with_for_update=True)
+
+
+def _captured(row: SimulatorOrder) -> Captured:
+    return Captured(row.reference, row.amount, row.currency)
+
+
+def _ended(row: SimulatorOrder) -> Captured | Declined:
+    if row.state is SimulatedOrder.CAPTURED:
+        return _captured(row)
+    return Declined(row.decline_reason or row.state.name)
+
+
+def _found(row: SimulatorOrder | None) -> Open | Captured | Declined | Cancelled:
+    if row is None or row.state is SimulatedOrder.CANCELLED:
+        return Cancelled()
+    return Open(row.reference) if row.state is SimulatedOrder.OPEN else _ended(row)
+
+
+def _cancel(session: Session, order: PaymentOrder) -> Cancelled | Captured:
+    row = _locked(session, order)
+    if row is not None and row.state is SimulatedOrder.CAPTURED:
+        return _captured(row)
+    if row is not None and row.state is SimulatedOrder.OPEN:
+        row.state = SimulatedOrder.CANCELLED
+    return Cancelled()
+
+
+def _scripted(session: Session, order: PaymentOrder, call: str) -> SimulatedOutcome:
+    """What the script says; a silence is said once."""
+    row = session.get(SimulatorScript, (order.payment_id, call))
+    if row is None:
+        return SimulatedOutcome.RANDOM
+    if row.outcome in (SimulatedOutcome.TIMEOUT_BEFORE, SimulatedOutcome.TIMEOUT_AFTER):
+        outcome = row.outcome
+        # What was asked for once is done when it is asked for again.
+        row.outcome = SimulatedOutcome.APPROVE
+        return outcome
+    return row.outcome
+
+
+def _refund(session: Session, order: PaymentOrder, refund_id: UUID, amount: int) -> Refunded | Declined | Unknown:
+    row = _locked(session, order)
+    if row is None or row.state is not SimulatedOrder.CAPTURED:
+        return Declined("CAPTURE_NOT_FOUND")
+    done = session.get(SimulatorRefund, refund_id)
+    if done is not None:
+        return Refunded(done.reference)
+    given = session.scalar(
+        select(func.coalesce(func.sum(SimulatorRefund.amount), 0)).where(SimulatorRefund.payment_id == row.payment_id)
+    )
+    if (given or 0) + amount > row.amount:
+        return Declined("REFUND_EXCEEDS_CAPTURE")
+    outcome = _scripted(session, order, REFUND)
+    if outcome is SimulatedOutcome.TIMEOUT_BEFORE:
+        return _SILENT
+    if outcome is SimulatedOutcome.DECLINE:
+        return Declined("REFUND_REFUSED")
+    reference = f"SIMR-{secrets.token_hex(8)}"
+    session.add(SimulatorRefund(refund_id=refund_id, payment_id=row.payment_id, reference=reference, amount=amount))
+    return _SILENT if outcome is SimulatedOutcome.TIMEOUT_AFTER else Refunded(reference)
