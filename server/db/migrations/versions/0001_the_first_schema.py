@@ -96,46 +96,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("performance_id", name=op.f("pk_inventories")),
     )
     op.create_table(
-        "payments",
-        sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("booking_id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("provider", sa.SmallInteger(), nullable=False),
-        sa.Column("state", sa.SmallInteger(), nullable=False),
-        sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("provider_reference", sa.Text(), nullable=True),
-        sa.Column("approval_uri", sa.Text(), nullable=True),
-        sa.Column("return_uri", sa.Text(), nullable=True),
-        sa.Column("cancel_uri", sa.Text(), nullable=True),
-        sa.Column("error_reason", sa.Text(), nullable=True),
-        sa.Column("capture_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempt_count", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("complete_time", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("amount >= 0", name=op.f("ck_payments_amount")),
-        sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_payments")),
-    )
-    op.create_index("ix_payments_booking", "payments", ["performance_id", "booking_id", "create_time"], unique=False)
-    op.create_index("ix_payments_customer", "payments", ["customer_id", "create_time"], unique=False)
-    op.create_index(
-        "ix_payments_due",
-        "payments",
-        ["next_attempt_time"],
-        unique=False,
-        postgresql_where="next_attempt_time IS NOT NULL",
-    )
-    op.create_index(
-        "uq_payments_open",
-        "payments",
-        ["performance_id", "booking_id"],
-        unique=True,
-        postgresql_where="state IN (1, 2, 3, 7)",
-    )
-    op.create_table(
         "quotas",
         sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -144,35 +104,6 @@ def upgrade() -> None:
         sa.CheckConstraint("used >= 0 AND used <= ceiling", name=op.f("ck_quotas_within")),
         sa.PrimaryKeyConstraint("performance_id", "key", name=op.f("pk_quotas")),
     )
-    op.create_table(
-        "refunds",
-        sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("booking_id", sa.Uuid(), nullable=False),
-        sa.Column("payment_id", sa.Uuid(), nullable=False),
-        sa.Column("state", sa.SmallInteger(), nullable=False),
-        sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=True),
-        sa.Column("provider_reference", sa.Text(), nullable=True),
-        sa.Column("error_reason", sa.Text(), nullable=True),
-        sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempt_count", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("complete_time", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("amount > 0", name=op.f("ck_refunds_amount")),
-        sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_refunds")),
-    )
-    op.create_index(
-        "ix_refunds_due",
-        "refunds",
-        ["next_attempt_time"],
-        unique=False,
-        postgresql_where="next_attempt_time IS NOT NULL",
-    )
-    op.create_index("ix_refunds_payment", "refunds", ["performance_id", "payment_id"], unique=False)
     op.create_table(
         "request_results",
         sa.Column("scope", sa.Text(), nullable=False),
@@ -453,9 +384,82 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_ticket_types")),
         sa.UniqueConstraint("performance_id", "display_name", name=op.f("uq_ticket_types_performance_id_display_name")),
     )
+    _make_payments()
     _make_simulator_books()
     _tune_hot_tables()
     _make_append_only("command_log")
+
+
+def _make_payments() -> None:
+    op.create_table(
+        "payments",
+        sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.SmallInteger(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("provider_reference", sa.Text(), nullable=True),
+        sa.Column("approval_uri", sa.Text(), nullable=True),
+        sa.Column("return_uri", sa.Text(), nullable=True),
+        sa.Column("cancel_uri", sa.Text(), nullable=True),
+        sa.Column("error_reason", sa.Text(), nullable=True),
+        sa.Column("capture_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempt_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("complete_time", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount >= 0", name=op.f("ck_payments_amount")),
+        sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_payments")),
+    )
+    op.create_index("ix_payments_booking", "payments", ["performance_id", "booking_id", "create_time"], unique=False)
+    op.create_index("ix_payments_customer", "payments", ["customer_id", "create_time"], unique=False)
+    op.create_index(
+        "ix_payments_due",
+        "payments",
+        ["next_attempt_time"],
+        unique=False,
+        postgresql_where="next_attempt_time IS NOT NULL",
+    )
+    op.create_index(
+        "uq_payments_open",
+        "payments",
+        ["performance_id", "booking_id"],
+        unique=True,
+        postgresql_where="state IN (1, 2, 3, 7)",
+    )
+    op.create_table(
+        "refunds",
+        sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("payment_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("provider_reference", sa.Text(), nullable=True),
+        sa.Column("error_reason", sa.Text(), nullable=True),
+        sa.Column("next_attempt_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempt_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("complete_time", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_refunds_amount")),
+        sa.PrimaryKeyConstraint("performance_id", "id", name=op.f("pk_refunds")),
+    )
+    op.create_index(
+        "ix_refunds_due",
+        "refunds",
+        ["next_attempt_time"],
+        unique=False,
+        postgresql_where="next_attempt_time IS NOT NULL",
+    )
+    op.create_index("ix_refunds_payment", "refunds", ["performance_id", "payment_id"], unique=False)
 
 
 def _make_simulator_books() -> None:
