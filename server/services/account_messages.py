@@ -1,24 +1,12 @@
 """Accounts and API keys as callers see them."""
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from rowlock.v1 import auth_pb2
 from server import resources
 from server.db.models import accounts
 from server.domain.etags import etag_of
 from server.domain.signing_keys import PublicKey
+from server.services.wire import timestamp
 from server.states import Role
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """A time on the wire; None stays unset."""
-    if time is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def role_number(role: Role) -> auth_pb2.Role.ValueType:

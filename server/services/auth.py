@@ -28,13 +28,13 @@ from server.services.account_messages import (
     api_key_message,
     jwk_message,
     role_number,
-    timestamp,
     user_message,
 )
 from server.services.field_mask import paths_of
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.password_hashing import PasswordHashing
+from server.services.wire import timestamp
 from server.states import Role
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
