@@ -90,7 +90,7 @@ class NotFound(RowlockError):
     @classmethod
     def of(cls, name: str) -> "NotFound":
         """The resource called ``name`` is not there for this caller."""
-        return cls("NOT_FOUND", f"{name} was not found", resource=name)
+        return cls("NOT_FOUND", f"{name} was not found", name=name)
 
 
 class AlreadyExists(RowlockError):
