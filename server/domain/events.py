@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, exists, func, or_, select, true
 from sqlalchemy import update as sql_update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.clock import database_now
@@ -15,7 +15,7 @@ from server.db.models.catalogue import Category, Event, Performance, TicketType
 from server.db.models.inventory import Booking, Inventory
 from server.domain import cancellation
 from server.domain.prices import Price, price_of
-from server.domain.rows import Listing, behind, changed, count, found, locked, referred
+from server.domain.rows import Listing, SortKey, behind, changed, count, found, locked, referred
 from server.errors import FailedPrecondition
 from server.states import EventState, PerformanceState
 
@@ -104,7 +104,7 @@ def page(
     query = select(Event.id).where(*_conditions(chosen))
     if not staff:
         query = query.where(Event.state == EventState.PUBLISHED)
-    keys: list[ColumnElement[Any] | InstrumentedAttribute[Any]] = [
+    keys: list[SortKey] = [
         func.coalesce(_next_start(), _NO_START[descending]),
         Event.id,
     ]

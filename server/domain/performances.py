@@ -7,10 +7,9 @@ seat ledger can commit by the old rules, so what is read here stays true until t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.clock import database_now
@@ -18,7 +17,7 @@ from server.db.models.catalogue import Event, Performance, SeatMap, SeatMapVersi
 from server.db.models.inventory import Booking, Inventory
 from server.domain import events
 from server.domain.prices import Price, price_of
-from server.domain.rows import Listing, behind, changed, count, found, locked, referred
+from server.domain.rows import Listing, SortKey, behind, changed, count, found, locked, referred
 from server.domain.time_zones import require_time_zone
 from server.errors import FailedPrecondition, InvalidArgument
 from server.seats.inventory import create_inventory, delete_inventory, lock_inventory, replace_inventory
@@ -143,7 +142,7 @@ def page(
     query = select(Performance.id).join(Event, Event.id == Performance.event_id).where(*_conditions(chosen))
     if not staff:
         query = query.where(Event.state == EventState.PUBLISHED)
-    keys: list[ColumnElement[Any] | InstrumentedAttribute[Any]] = [Performance.start_time, Performance.id]
+    keys: list[SortKey] = [Performance.start_time, Performance.id]
     rows = query if after is None else query.where(behind(keys, after, descending=descending))
     order = [key.desc() for key in keys] if descending else keys
     views = _read(session, rows.order_by(*order).limit(limit))

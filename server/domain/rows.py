@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +16,8 @@ from server.errors import AlreadyExists, FieldFault, NotFound
 
 Row = TypeVar("Row")
 Versioned = TypeVar("Versioned", bound=Timestamps)
+
+SortKey: TypeAlias = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _UNIQUE_VIOLATION = "23505"
 

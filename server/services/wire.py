@@ -61,8 +61,8 @@ def minor_units(amount: Money, field: str) -> int:
         InvalidArgument: it has a fraction that its currency has no coins for.
     """
     places = decimal_places(amount.currency_code)
-    nanos_each = _NANOS // 10**places
-    whole, rest = divmod(amount.nanos, nanos_each)
+    scale: int = 10**places
+    whole, rest = divmod(int(amount.nanos), _NANOS // scale)
     if rest:
         raise InvalidArgument.of(field, f"{amount.currency_code} has {places} decimal places")
-    return int(amount.units) * 10**places + int(whole)
+    return int(amount.units) * scale + whole
