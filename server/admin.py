@@ -14,11 +14,10 @@ from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.config import Settings, variable_name
+from server.config import Settings, StartError, variable_name
 from server.health import Health
 from server.listening import bind, split_address
 from server.metrics import serve_metrics
-from server.start_checks import StartError
 
 _log = structlog.get_logger()
 

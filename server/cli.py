@@ -10,76 +10,80 @@ import sys
 import typer
 
 from server import commands
-from server.config import SettingsError
-from server.embedded import EmbeddedServerError
-from server.start_checks import StartError
-from server.supervisor import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
+from server.config import StartError
 
 _HELP = """
 Rowlock sells seats: every seat is a row, every row has a lock, every screen sees a change at once.
 
-Try it:            rowlock up          everything on this machine, nothing else needed
-In a second shell: rowlock events      what is on
-                   rowlock sign-up     an account, then: rowlock book, rowlock pay, rowlock tickets
-                   rowlock watch       a hall, live in the terminal
+rowlock up       everything on this machine; nothing else is needed
 
-Every setting is an environment variable (ROWLOCK_…); docs/configuration.md lists them.
+In a second shell:
+
+rowlock events   what is on
+
+rowlock sign-up  an account; then book, pay, tickets
+
+rowlock watch    a hall, live in the terminal
+
+Every setting is an environment variable, ROWLOCK_…; docs/configuration.md has them all.
 """
 
-app = typer.Typer(
-    name="rowlock",
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def build(command: str | None = None) -> typer.Typer:
+    """The program, with all commands, or with only the one of that name if it has a file in `server/commands/`.
+
+    Commands import what they work with, which takes a second or two for all of them together.
+    """
+    app = typer.Typer(
+        name="rowlock",
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    names = [module.name for module in pkgutil.iter_modules(commands.__path__)]
+    wanted = (command or "").replace("-", "_")
+    if wanted in names:
+        _merge(app, f"server.commands.{wanted}", "Running Rowlock")
+        return app
+    if command is None:
+        # What a newcomer needs first stands first.
+        for name in sorted(names, key=lambda name: (name != "up", name)):
+            _merge(app, f"server.commands.{name}", "Running Rowlock")
+    # A machine that only serves may do without the client library.
+    if importlib.util.find_spec("rowlock_client.cli"):
+        _merge(app, "rowlock_client.cli", "Using Rowlock")
+    return app
 
 
-@app.callback()
 def _root() -> None:
-    """Carries the help text of the program."""
+    """Carries the options of the program, of which there are none."""
 
 
-_root.__doc__ = _HELP
-
-
-def _merge(other: typer.Typer, panel: str) -> None:
-    """Take over the commands and groups of another Typer, under a heading of the help page."""
-    for command in other.registered_commands:
+def _merge(app: typer.Typer, module: str, panel: str) -> None:
+    """Take over the commands and groups of a module's Typer `app`, if it has one, under a heading of the help."""
+    found = getattr(importlib.import_module(module), "app", None)
+    if not isinstance(found, typer.Typer):
+        return
+    for command in found.registered_commands:
         command.rich_help_panel = command.rich_help_panel or panel
         app.registered_commands.append(command)
-    for group in other.registered_groups:
+    for group in found.registered_groups:
         group.rich_help_panel = group.rich_help_panel or panel
         app.registered_groups.append(group)
 
 
-def _add_commands() -> None:
-    """Add every file of `server/commands/` that has a Typer called `app`: `up` first, the others by name."""
-    names = sorted((module.name for module in pkgutil.iter_modules(commands.__path__)), key=lambda n: (n != "up", n))
-    for name in names:
-        found = getattr(importlib.import_module(f"server.commands.{name}"), "app", None)
-        if isinstance(found, typer.Typer):
-            _merge(found, "Running Rowlock")
-    # A machine that only serves may do without the client library.
-    if importlib.util.find_spec("rowlock_client.cli"):
-        _merge(importlib.import_module("rowlock_client.cli").app, "Using Rowlock")
-
-
-_add_commands()
-
-
 def main() -> None:
-    """Run the program; a wrong setting or a server that cannot start is told in words, not in a traceback."""
+    """Run the program; what keeps it from starting is told in words, not in a traceback."""
+    first = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
     try:
-        app()
-    except SettingsError as error:
+        build(first)()
+    except StartError as error:
         sys.stderr.write(f"rowlock: {error}\n")
-        sys.exit(EXIT_CONFIGURATION)
-    except (EmbeddedServerError, StartError) as error:
-        sys.stderr.write(f"rowlock: {error}\n")
-        sys.exit(EXIT_UNAVAILABLE)
+        sys.exit(error.exit_status)
 
 
 if __name__ == "__main__":

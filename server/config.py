@@ -10,19 +10,18 @@ The descriptions below are the documentation: `scripts/configuration.py` writes 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 PREFIX = "ROWLOCK_"
 
@@ -64,8 +63,18 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class SettingsError(Exception):
+class StartError(Exception):
+    """A process cannot start; the text says what is wrong or missing, where, and how to mend it."""
+
+    exit_status: ClassVar[int] = 69
+    """What the program ends with: EX_UNAVAILABLE of sysexits.h. Starting again later may help."""
+
+
+class SettingsError(StartError):
     """The environment holds a value that cannot be used; the text says which, and what is accepted."""
+
+    exit_status = 78
+    """EX_CONFIG of sysexits.h. Starting again does not help."""
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -134,22 +143,18 @@ def _database_url(value: str) -> str:
     for scheme in _DATABASE_SCHEMES:
         if value.startswith(scheme):
             url = _DATABASE_SCHEMES[0] + value[len(scheme) :]
-            try:
-                make_url(url)
-            except (ArgumentError, ValueError):
-                break
-            return url
+            with contextlib.suppress(ValueError):
+                if (urlsplit(url).port or 0) >= 0:
+                    return url
     raise ValueError("must be such as postgresql://user:password@host:5432/rowlock")
 
 
 def _redis_url(value: str) -> str:
     if not value:
         return value
-    try:
+    with contextlib.suppress(ValueError):
         if value.startswith(_REDIS_SCHEMES) and (urlsplit(value).port or 0) >= 0:
             return value
-    except ValueError:
-        pass
     raise ValueError("must be such as redis://host:6379/0, rediss://… for TLS, or unix:///run/valkey.sock?db=0")
 
 

@@ -15,20 +15,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server import resources
+from server.config import Settings
 from server.db.clock import database_now
-from server.db.models.catalogue import (
-    Category,
-    Event,
-    Performance,
-    SeatMap,
-    SeatMapVersion,
-    TicketType,
-    Venue,
-)
-from server.seats.hall import Hall
-from server.seats.inventory import create_inventory
+from server.db.models.catalogue import Category, Event, Performance, SeatMap, Venue
+from server.domain import categories, events, performances, seat_maps, ticket_types, venues
 from server.seats.seat_map_import import read
-from server.states import EventState, PerformanceState
+from server.states import PerformanceState
 
 CURRENCY: Final = "EUR"
 # Any constant: two that load at once do it one after the other.
@@ -117,23 +109,27 @@ class DemoVenue:
     """How many of them are new."""
 
 
-def load(session: Session) -> DemoVenue:
+def load(session: Session, settings: Settings) -> DemoVenue:
     """Make the houses and their performances, unless they are there.
+
+    Args:
+        session: an open transaction.
+        settings: the limit, the hold time and the refund deadline of the performances.
 
     Raises:
         FileNotFoundError: the seat maps of the examples were not installed.
     """
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    performances: list[tuple[str, str]] = []
+    on_sale: list[tuple[str, str]] = []
     made = 0
     for show in SHOWS:
         event = _event(session, show)
-        on_sale = _on_sale(session, event)
-        if not on_sale:
-            on_sale = _perform(session, show, event)
-            made += len(on_sale)
-        performances += [(resources.performance(number), show.title) for number in on_sale]
-    return DemoVenue(tuple(performances), made)
+        numbers = _on_sale(session, event)
+        if not numbers:
+            numbers = _perform(session, show, event, settings)
+            made += len(numbers)
+        on_sale += [(resources.performance(number), show.title) for number in numbers]
+    return DemoVenue(tuple(on_sale), made)
 
 
 def _event(session: Session, show: Show) -> Event:
@@ -142,18 +138,10 @@ def _event(session: Session, show: Show) -> Event:
         return found
     category = session.scalar(select(Category).where(Category.display_name == show.category))
     if category is None:
-        category = Category(display_name=show.category)
-        session.add(category)
-        session.flush()
-    event = Event(
-        title=show.title,
-        description=show.description,
-        category_id=category.id,
-        running_time=show.running_time,
-        state=EventState.PUBLISHED,
-    )
-    session.add(event)
-    session.flush()
+        category = categories.create(session, categories.CategoryValues(show.category, ""))
+    values = events.EventValues(show.title, show.description, category.id, (), show.running_time)
+    event = events.create(session, values).event
+    events.publish(session, event.id, "")
     return event
 
 
@@ -172,76 +160,71 @@ def _on_sale(session: Session, event: Event) -> list[int]:
     )
 
 
-def _perform(session: Session, show: Show, event: Event) -> list[int]:
+def _perform(session: Session, show: Show, event: Event, settings: Settings) -> list[int]:
     """Put the show's performances on sale, counted from today."""
-    venue, seat_map, hall = _house(session, show)
-    now = database_now(session)
+    venue = _house(session, show)
+    seat_map = _seat_map(session, venue, show)
+    defaults = performances.SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline)
+    today = database_now(session).date()
     made = []
     for days in show.in_days:
-        start = datetime.combine(now.date() + timedelta(days=days), show.at)
-        performance = Performance(
-            event_id=event.id,
+        start = datetime.combine(today + timedelta(days=days), show.at)
+        values = performances.PerformanceValues(
             venue_id=venue.id,
-            hall=seat_map.display_name,
             seat_map_id=seat_map.id,
             seat_map_version=seat_map.current_version,
             start_time=start,
             end_time=start + show.running_time,
-            time_zone=venue.time_zone,
-            sale_start_time=now - timedelta(minutes=1),
-            sale_end_time=start,
-            customer_limit=4,
-            hold_duration=timedelta(minutes=15),
-            refund_deadline=start - timedelta(hours=3),
-            state=PerformanceState.SCHEDULED,
+            hall=seat_map.display_name,
+            time_zone="",
+            sale_start_time=None,
+            sale_end_time=None,
+            customer_limit=0,
+            hold_duration=None,
+            refund_deadline=None,
         )
-        session.add(performance)
-        session.flush()
-        session.add_all(_ticket_types(show, performance.id))
-        create_inventory(session, performance.id, len(hall))
-        made.append(performance.id)
+        number = performances.create(session, event.id, values, defaults).performance.id
+        _add_ticket_types(session, show, number)
+        made.append(number)
     return made
 
 
-def _ticket_types(show: Show, performance_id: int) -> list[TicketType]:
+def _add_ticket_types(session: Session, show: Show, performance_id: int) -> None:
     """A full price for each zone, and half of it for students where there is one."""
     types = []
     for zone, price in show.prices.items():
         types.append((zone, price, zone))
         if show.reduced:
             types.append((f"{zone}, reduced", price // 2, zone))
-    return [
-        TicketType(
-            performance_id=performance_id,
+    for position, (name, price, zone) in enumerate(types):
+        values = ticket_types.TicketTypeValues(
             display_name=name,
+            description="",
             price=price,
             currency=CURRENCY,
-            zones=[zone],
+            zones=(zone,),
+            quantity=None,
+            sale_start_time=None,
+            sale_end_time=None,
+            customer_limit=None,
             position=position,
         )
-        for position, (name, price, zone) in enumerate(types)
-    ]
+        ticket_types.create(session, performance_id, values)
 
 
-def _house(session: Session, show: Show) -> tuple[Venue, SeatMap, Hall]:
-    """The venue of a show with its seat map, made if absent."""
-    venue = session.scalar(select(Venue).where(Venue.display_name == show.venue).order_by(Venue.id).limit(1))
-    if venue is None:
-        venue = Venue(display_name=show.venue, address=show.address, time_zone="Europe/London")
-        session.add(venue)
-        session.flush()
-    seat_map = session.scalar(select(SeatMap).where(SeatMap.venue_id == venue.id).order_by(SeatMap.id).limit(1))
-    if seat_map is not None:
-        version = session.get_one(SeatMapVersion, (seat_map.id, seat_map.current_version))
-        return venue, seat_map, Hall.from_document(version.document)
-    document = read((_examples() / show.seat_map_file).read_bytes())
-    hall = Hall.from_document(document)
-    seat_map = SeatMap(venue_id=venue.id, display_name=str(document["name"]))
-    session.add(seat_map)
-    session.flush()
-    session.add(SeatMapVersion(seat_map_id=seat_map.id, number=1, place_count=len(hall), document=document))
-    session.flush()
-    return venue, seat_map, hall
+def _house(session: Session, show: Show) -> Venue:
+    """The venue of a show, made if absent."""
+    found = session.scalar(select(Venue).where(Venue.display_name == show.venue).order_by(Venue.id).limit(1))
+    return found or venues.create(session, venues.VenueValues(show.venue, show.address, "Europe/London", ""))
+
+
+def _seat_map(session: Session, venue: Venue, show: Show) -> SeatMap:
+    """The seat map of the show's venue, imported if absent."""
+    found = session.scalar(select(SeatMap).where(SeatMap.venue_id == venue.id).order_by(SeatMap.id).limit(1))
+    if found is not None:
+        return found
+    drawing = seat_maps.Drawing.of(read((_examples() / show.seat_map_file).read_bytes()))
+    return seat_maps.create(session, venue.id, str(drawing.document["name"]), drawing).seat_map
 
 
 def _examples() -> Path:

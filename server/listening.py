@@ -10,8 +10,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from server.config import Settings, variable_name
-from server.start_checks import StartError
+from server.config import Settings, StartError, variable_name
 
 _log = structlog.get_logger()
 

@@ -15,15 +15,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from server.config import Settings
+from server.config import Settings, StartError
 from server.db.migrate import is_current
 from server.embedded import running_settings
 
 _PAUSE = 0.25
-
-
-class StartError(Exception):
-    """Something that the process needs is not there; the text says what and how to mend it."""
 
 
 def ready_settings(settings: Settings) -> Settings:

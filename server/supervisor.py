@@ -1,7 +1,7 @@
 """Keeps a set of child processes alive under one log, and ends them together.
 
 A child that ends by itself is started again after a pause that doubles while it keeps failing. A child that ends
-with `EXIT_CONFIGURATION` would only fail again: everything stops.
+because its settings are wrong would only fail again: everything stops.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from server.config import SettingsError
 from server.processes import ChildProcess
 
 EXIT_CONFIGURATION = 78
@@ -118,7 +119,7 @@ class Supervisor:
             elif not kept.process.running():
                 status = kept.process.exit_status
                 kept.process.wait(1.0)
-                if status == EXIT_CONFIGURATION:
+                if status == SettingsError.exit_status:
                     return status
                 self._schedule_restart(kept, status, now)
         return None

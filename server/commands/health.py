@@ -12,9 +12,9 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.config import Settings, load_settings
+from server.config import Settings, StartError, load_settings
 from server.embedded import running_settings
-from server.start_checks import StartError, wait_for_database, wait_for_redis
+from server.start_checks import wait_for_database, wait_for_redis
 
 app = typer.Typer()
 

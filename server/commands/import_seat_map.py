@@ -13,9 +13,9 @@ from server import resources
 from server.commands.database import reachable_database
 from server.config import load_settings
 from server.db.engine import Database
-from server.db.models.catalogue import SeatMap, SeatMapVersion, Venue
-from server.errors import NotFound, RowlockError
-from server.seats.hall import Hall
+from server.db.models.catalogue import Venue
+from server.domain import seat_maps, venues
+from server.errors import RowlockError
 from server.seats.seat_map_faults import SeatMapFileError
 from server.seats.seat_map_import import read
 from server.start_checks import require_schema
@@ -57,23 +57,13 @@ def import_seat_map(
 def _store(session: Session, venue_name: str, name: str | None, document: dict[str, Any]) -> tuple[str, int]:
     """Store the document as a new seat map; returns its resource name and the number of its places."""
     venue = _venue(session, venue_name)
-    places = len(Hall.from_document(document))
-    seat_map = SeatMap(venue_id=venue.id, display_name=name or str(document["name"]))
-    session.add(seat_map)
-    session.flush()
-    session.add(SeatMapVersion(seat_map_id=seat_map.id, number=1, place_count=places, document=document))
-    return resources.seat_map(venue.id, seat_map.id), places
+    drawing = seat_maps.Drawing.of(document)
+    seat_map = seat_maps.create(session, venue.id, name or str(document["name"]), drawing).seat_map
+    return resources.seat_map(venue.id, seat_map.id), len(drawing.hall)
 
 
 def _venue(session: Session, name: str) -> Venue:
     if name.startswith("venues/"):
-        found = session.get(Venue, resources.parse_venue(name))
-        if found is None:
-            raise NotFound.of(name)
-        return found
+        return venues.get(session, resources.parse_venue(name))
     found = session.scalar(select(Venue).where(Venue.display_name == name).order_by(Venue.id).limit(1))
-    if found is None:
-        found = Venue(display_name=name)
-        session.add(found)
-        session.flush()
-    return found
+    return found or venues.create(session, venues.VenueValues(name, "", "", ""))

@@ -67,7 +67,7 @@ def _prepare(settings: Settings, log: MergedLog, *, demo_venue: bool) -> None:
 
         database = Database(settings.database_url, threads=1)
         try:
-            venue = database.run_transaction(load)
+            venue = database.run_transaction(lambda session: load(session, settings))
         finally:
             database.close()
         added = f", {venue.made} of them new" if venue.made else ""

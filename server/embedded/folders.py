@@ -20,6 +20,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from server.config import StartError
 from server.processes import Account
 
 SYSTEM_USER = "pgserver"
@@ -28,7 +29,7 @@ SOCKET_PATH_LIMIT = 103
 _ALL_MAY_ENTER = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(StartError):
     """An embedded server cannot start; the text says why and how to mend it."""
 
 

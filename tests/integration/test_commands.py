@@ -10,19 +10,18 @@ from sqlalchemy import select
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from server.cli import app
-from server.config import Settings
+from server.cli import build
+from server.config import Settings, SettingsError, StartError
 from server.db.engine import Database
 from server.db.migrate import is_current
 from server.db.models.accounts import User
 from server.db.models.catalogue import Venue
 from server.embedded import EmbeddedServers
 from server.states import Role
-from server.supervisor import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 
 
 def run(*arguments: str, given: str = "", **variables: str) -> Result:
-    return CliRunner(env=variables).invoke(app, list(arguments), input=given, catch_exceptions=False)
+    return CliRunner(env=variables).invoke(build(), list(arguments), input=given, catch_exceptions=False)
 
 
 def shell(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +36,7 @@ def shell(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
 
 
 def test_every_command_explains_itself() -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_command(build()).commands  # type: ignore[attr-defined]
     assert {"up", "serve", "worker", "scheduler", "migrate", "create-admin", "health"} <= set(commands)
     for name, command in commands.items():
         assert command.help, name
@@ -45,7 +44,7 @@ def test_every_command_explains_itself() -> None:
 
 def test_a_wrong_setting_ends_with_its_own_status_and_no_traceback() -> None:
     result = shell("serve", ROWLOCK_PROCESSES="none")
-    assert result.returncode == EXIT_CONFIGURATION
+    assert result.returncode == SettingsError.exit_status
     assert result.stderr.startswith("rowlock: ROWLOCK_PROCESSES='none': ")
     assert "Traceback" not in result.stderr
 
@@ -53,7 +52,7 @@ def test_a_wrong_setting_ends_with_its_own_status_and_no_traceback() -> None:
 @pytest.mark.parametrize("command", ["serve", "worker", "scheduler"])
 def test_without_a_database_a_process_says_what_to_do(command: str, tmp_path: Path) -> None:
     result = shell(command, ROWLOCK_DATA_DIR=str(tmp_path))
-    assert result.returncode == EXIT_UNAVAILABLE
+    assert result.returncode == StartError.exit_status
     assert "ROWLOCK_DATABASE_URL" in result.stderr
     assert "rowlock up" in result.stderr
     assert "Traceback" not in result.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Settings
-from server.start_checks import StartError, ready_settings, wait_for_database, wait_for_redis
+from server.config import Settings, StartError
+from server.start_checks import ready_settings, wait_for_database, wait_for_redis
 
 NOBODY = Settings(
     database_url="postgresql://me:hunter2@127.0.0.1:1/shop",

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from server.config import SettingsError
 from server.processes import ChildProcess
-from server.supervisor import EXIT_CONFIGURATION, MergedLog, Supervisor
+from server.supervisor import MergedLog, Supervisor
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
 STUBBORN = (
@@ -71,11 +72,11 @@ def test_the_pause_doubles_while_a_child_keeps_failing(supervisor: Supervisor, o
 
 
 def test_a_child_with_wrong_settings_ends_everything(supervisor: Supervisor) -> None:
-    add(supervisor, "child", f"raise SystemExit({EXIT_CONFIGURATION})")
+    add(supervisor, "child", f"raise SystemExit({SettingsError.exit_status})")
     deadline = time.monotonic() + 10
     while (status := supervisor.watch(0.05)) is None:
         assert time.monotonic() < deadline
-    assert status == EXIT_CONFIGURATION
+    assert status == SettingsError.exit_status
 
 
 def test_lines_carry_the_name_of_their_child(supervisor: Supervisor, output: io.StringIO) -> None:
