@@ -19,7 +19,7 @@ AnswerT = TypeVar("AnswerT", bound=Message)
 Metadata = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rpc(Generic[AnswerT]):
     """What is to be called, and how it answers: `AnswerT`.
 

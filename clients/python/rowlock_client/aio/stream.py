@@ -33,7 +33,15 @@ from rowlock_client.rpc import Rpc
 if TYPE_CHECKING:
     from rowlock_client.aio.client import Client
 
-_FINAL: Final = (InvalidArgument, FailedPrecondition, NotFound, AlreadyExists, PermissionDenied, Unimplemented)
+_FINAL: Final = (
+    InvalidArgument,
+    FailedPrecondition,
+    NotFound,
+    AlreadyExists,
+    Unauthenticated,
+    PermissionDenied,
+    Unimplemented,
+)
 """No second attempt can end otherwise."""
 
 SILENCE: Final = 30.0
@@ -175,7 +183,7 @@ class ResumingStream(Generic[MessageT]):
             self._refused_token = True
             self._client.distrust_token()
             return
-        if isinstance(error, Unauthenticated | _FINAL):
+        if isinstance(error, _FINAL):
             raise error
         now = time.monotonic()
         if not self._failures:
