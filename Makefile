@@ -89,7 +89,7 @@ types: $(SYNCED) ## mypy, strict
 	@$(BIN)/mypy
 
 imports: $(SYNCED) ## import-linter: which layer may import which
-	@PYTHONPATH=.:clients/python:gen/python $(BIN)/lint-imports --no-cache
+	@PYTHONPATH=.:clients/python:gen/python $(BIN)/lint-imports --no-cache --no-logo
 
 gen: $(SYNCED) ## Generate code from the protos, and the documents that come from code
 	@$(BIN)/python scripts/gen.py

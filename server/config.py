@@ -452,10 +452,6 @@ class Settings(BaseSettings):
         "later it counts "
         "as stolen and ends the session.",
     )
-    email_verification_ttl: PositiveDuration = _setting(
-        "Identity", timedelta(hours=24), "Validity of an e-mail verification token."
-    )
-    password_reset_ttl: PositiveDuration = _setting("Identity", _minutes(20), "Validity of a password reset token.")
     token_cache_size: int = _setting(
         "Identity", 100_000, "Verified access tokens remembered per process.", ge=0, le=10_000_000
     )
