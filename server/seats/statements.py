@@ -136,14 +136,17 @@ FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, booking_id)
 WHERE t.performance_id = w.performance_id AND t.booking_id = w.booking_id
 """
 
-# What was paid for a booking that is now cancelled goes back: asked for in the same transaction, so that captured
-# money always has a confirmed booking or a refund (M1).
+# What was paid for a booking that is now cancelled, and was not given back before, goes back: asked for in the same
+# transaction, so that captured money always has a confirmed booking or a refund (M1). The booking is locked, which is
+# what everybody who asks for a refund does first.
 REQUEST_REFUNDS: Final = """
 INSERT INTO refunds (performance_id, id, booking_id, payment_id, state, amount, currency, reason, next_attempt_time)
-SELECT p.performance_id, w.refund_id, p.booking_id, p.id, 1, p.amount, p.currency, w.reason, clock_timestamp()
+SELECT p.performance_id, w.refund_id, p.booking_id, p.id, 1, p.amount - r.given, p.currency, w.reason, clock_timestamp()
 FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::text[]) AS w(performance_id, payment_id, refund_id, reason)
 JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.payment_id
-WHERE p.state = 4 AND p.amount > 0
+CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount), 0) AS given FROM refunds r
+                    WHERE r.performance_id = p.performance_id AND r.payment_id = p.id AND r.state <> 4) r
+WHERE p.state = 4 AND p.amount > r.given
 """
 
 SETTLE_PAYMENTS: Final = """

@@ -1,0 +1,250 @@
+"""What workers read and write of payments: take one up, and write down what the provider said.
+
+A payment is taken up by moving its `next_attempt_time` into the future: if the worker dies, another takes over at that
+time. Everything said to the provider carries the payment's id as its key, so saying it twice has one effect; and each
+answer is written down under the locks of the booking and the payment, and only if it is still news. So any number of
+workers may be at the same payment, stopped for a minute or killed at any line.
+
+Kept here: M1 (captured money has a confirmed booking or a refund), M4 (amount and currency are checked), M5 (an unknown
+outcome is asked for, with the same key), M6.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from server.db.clock import database_now
+from server.db.models.inventory import Booking
+from server.db.models.payments import Payment
+from server.domain.bookings import booking_of, lock_booking
+from server.domain.payments import attach, detach, lock_payment
+from server.domain.refunds import request_rest
+from server.payments.port import Captured, Created, PaymentOrder
+from server.states import OPEN_STATES, BookingState, PaymentState, Provider
+
+_LONGEST_WAIT: Final = timedelta(minutes=5)
+_SETTLED: Final = frozenset({PaymentState.SUCCEEDED, PaymentState.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A payment as one worker has taken it up. ``number`` counts the attempts since the customer's last move."""
+
+    performance_id: int
+    booking_id: UUID
+    provider: Provider
+    state: PaymentState
+    order: PaymentOrder
+    number: int
+    capture_time: datetime | None
+
+
+class Step(Enum):
+    """What a worker has to ask the provider for next."""
+
+    CREATE = "create"
+    CAPTURE = "capture"
+    FIND = "find"
+    CANCEL = "cancel"
+    NOTHING = "nothing"
+
+
+def next_step(attempt: Attempt) -> Step:
+    """What to ask for, by what is known. Pure.
+
+    A capture is asked for once; if its outcome is unknown, or may be (another worker was at it), the provider is first
+    asked what became of it.
+    """
+    if attempt.state is PaymentState.CREATED:
+        return Step.CREATE
+    if attempt.state is PaymentState.CANCELLED:
+        return Step.CANCEL if attempt.order.reference is not None else Step.CREATE
+    if attempt.state in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        if attempt.order.reference is None:
+            return Step.CREATE
+        return Step.CAPTURE if attempt.number == 1 else Step.FIND
+    return Step.NOTHING
+
+
+def wait_before(number: int, first: timedelta) -> timedelta:
+    """How long to wait after the ``number``-th attempt without an answer: ``first``, doubled each time, to 5 min."""
+    return min(first * (1 << min(max(number - 1, 0), 20)), _LONGEST_WAIT)
+
+
+def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Attempt]:
+    """Take up payments that are due; nobody else does for the length of ``lease``."""
+    due = session.execute(
+        select(Payment.performance_id, Payment.id)
+        .where(Payment.next_attempt_time <= func.clock_timestamp())
+        .order_by(Payment.next_attempt_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    if not due:
+        return ()
+    taken = session.scalars(
+        update(Payment)
+        .where(tuple_(Payment.performance_id, Payment.id).in_([tuple(key) for key in due]))
+        .values(
+            next_attempt_time=func.clock_timestamp() + lease,
+            attempt_count=Payment.attempt_count + 1,
+            update_time=Payment.update_time,
+        )
+        .returning(Payment),
+        execution_options={"synchronize_session": False, "populate_existing": True},
+    )
+    return [_attempt(payment) for payment in taken]
+
+
+def created(session: Session, attempt: Attempt, answer: Created) -> Attempt:
+    """The provider knows the payment: what comes next is the customer's move, or the capture that they asked for."""
+    payment = _locked(session, attempt)[1]
+    now = database_now(session)
+    payment.provider_reference = answer.reference
+    payment.approval_uri = answer.approval_uri
+    payment.update_time = now
+    if payment.state is PaymentState.CREATED:
+        payment.state = PaymentState.REQUIRES_ACTION
+        payment.next_attempt_time = None
+        payment.attempt_count = 0
+    session.flush()
+    return _attempt(payment)
+
+
+def declined(session: Session, attempt: Attempt, reason: str) -> None:
+    """No money was taken and none will be: the booking's own clock runs again, and the customer may try again."""
+    booking, payment = _locked(session, attempt)
+    now = database_now(session)
+    if payment.state in OPEN_STATES:
+        payment.state = PaymentState.FAILED
+        payment.error_reason = reason[:200]
+        payment.complete_time = now
+        detach(booking, payment.id, now)
+    payment.next_attempt_time = None
+    payment.update_time = now
+
+
+def cancelled(session: Session, attempt: Attempt) -> None:
+    """The provider takes nothing any more."""
+    booking, payment = _locked(session, attempt)
+    now = database_now(session)
+    if payment.state in OPEN_STATES:
+        payment.state = PaymentState.CANCELLED
+        payment.complete_time = now
+        detach(booking, payment.id, now)
+    if payment.state not in _SETTLED:
+        payment.next_attempt_time = None
+        payment.update_time = now
+
+
+def unknown(session: Session, attempt: Attempt, *, first_wait: timedelta, longest_hold: timedelta) -> None:
+    """The provider did not say: ask again later, and let the booking wait no longer than ``longest_hold``."""
+    booking, payment = _locked(session, attempt)
+    if payment.attempt_count != attempt.number or payment.state in _SETTLED:
+        return  # another worker is at it, or knows by now
+    now = database_now(session)
+    if payment.state is PaymentState.PROCESSING:
+        payment.state = PaymentState.UNKNOWN
+    if payment.capture_time is not None and now >= payment.capture_time + longest_hold:
+        detach(booking, payment.id, now)
+    payment.next_attempt_time = now + wait_before(attempt.number, first_wait)
+    payment.update_time = now
+
+
+def is_waited_for(session: Session, attempt: Attempt) -> bool:
+    """Whether the booking still waits for this payment."""
+    booking = session.get(Booking, (attempt.performance_id, attempt.booking_id))
+    return booking is not None and booking.payment_id == attempt.order.payment_id
+
+
+def hold_again(session: Session, attempt: Attempt) -> bool:
+    """Have a booking that was left to its own clock, and is still held, wait for the payment that has come in.
+
+    Returns:
+        Whether the ledger may be asked again to confirm it.
+    """
+    booking, _ = _locked(session, attempt)
+    now = database_now(session)
+    if booking is None or booking.payment_id is not None or booking_of(booking).has_run_out(now):
+        return False
+    if booking.state is not BookingState.HELD:
+        return False
+    attach(booking, attempt.order.payment_id, now)
+    return True
+
+
+def came_in_vain(session: Session, attempt: Attempt, answer: Captured, refusal: str) -> None:
+    """The money was taken and the booking cannot be confirmed: it goes back, asked for in this transaction (M1)."""
+    booking, payment = _locked(session, attempt)
+    if payment.state is PaymentState.SUCCEEDED:
+        return  # it bought the booking, or goes back already
+    now = database_now(session)
+    payment.state = PaymentState.SUCCEEDED
+    payment.provider_reference = answer.reference
+    payment.error_reason = refusal
+    payment.next_attempt_time = None
+    payment.update_time = payment.complete_time = now
+    detach(booking, payment.id, now)
+    session.flush()
+    request_rest(session, payment, reason=f"paid too late: {refusal}")
+
+
+def mismatched(session: Session, attempt: Attempt, answer: Captured) -> None:
+    """The provider took another amount than was asked for: nothing is confirmed, and staff have to look (M4)."""
+    booking, payment = _locked(session, attempt)
+    if payment.state in _SETTLED:
+        return
+    now = database_now(session)
+    payment.state = PaymentState.UNKNOWN
+    payment.provider_reference = answer.reference
+    payment.error_reason = f"AMOUNT_MISMATCH: the provider took {answer.amount} {answer.currency}"
+    payment.next_attempt_time = None
+    payment.update_time = now
+    detach(booking, payment.id, now)
+
+
+def put_off(session: Session, attempt: Attempt, wait: timedelta) -> None:
+    """Something of ours failed: try again soon, sooner than after the lease."""
+    session.execute(
+        update(Payment)
+        .where(
+            Payment.performance_id == attempt.performance_id,
+            Payment.id == attempt.order.payment_id,
+            Payment.attempt_count == attempt.number,
+            Payment.next_attempt_time.is_not(None),
+        )
+        .values(next_attempt_time=func.clock_timestamp() + wait, update_time=Payment.update_time),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _attempt(payment: Payment) -> Attempt:
+    return Attempt(
+        performance_id=payment.performance_id,
+        booking_id=payment.booking_id,
+        provider=payment.provider,
+        state=payment.state,
+        order=PaymentOrder(
+            payment_id=payment.id,
+            amount=payment.amount,
+            currency=payment.currency,
+            reference=payment.provider_reference,
+            return_uri=payment.return_uri,
+            cancel_uri=payment.cancel_uri,
+        ),
+        number=payment.attempt_count,
+        capture_time=payment.capture_time,
+    )
+
+
+def _locked(session: Session, attempt: Attempt) -> tuple[Booking | None, Payment]:
+    booking = lock_booking(session, attempt.performance_id, attempt.booking_id)
+    payment = lock_payment(session, attempt.performance_id, attempt.order.payment_id)
+    assert payment is not None, "payments are never deleted"  # noqa: S101
+    return booking, payment

@@ -1,0 +1,349 @@
+"""Payments as customers drive them: begin, capture, give up, read.
+
+Nothing here speaks to a provider. What has to be said to one is written into the row (`next_attempt_time`), and a
+worker does it after the commit; see ``payment_attempts``.
+
+When a hold waits for its payment: while the customer has the next move (CREATED, REQUIRES_ACTION) the hold's own clock
+runs on, and if it runs out the payment is given up. From the moment that the customer asks for the capture until the
+outcome is known (PROCESSING, UNKNOWN) the booking names the payment, and then neither runs out nor changes; so what is
+paid is what was priced.
+
+Order of locks, here and in the ledger: the booking, then its payments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
+
+from server import resources
+from server.db.clock import database_now
+from server.db.ids import new_id
+from server.db.models.catalogue import Performance
+from server.db.models.inventory import Booking
+from server.db.models.payments import Payment, Refund
+from server.domain.bookings import booking_of, lock_booking, touch_booking
+from server.domain.rows import count
+from server.errors import FailedPrecondition, NotFound, Unavailable
+from server.states import OPEN_STATES, BookingState, PaymentState, PerformanceState, Provider, RefundState
+
+CUSTOMERS_MOVE: Final = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_ACTION})
+"""The states in which nothing was charged, and nothing will be unless the customer asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where the provider sends the customer after approving, and after giving up."""
+
+    return_uri: str | None = None
+    cancel_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPayment:
+    """A payment, and how many minor units of it were given back or are on their way."""
+
+    payment: Payment
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """Payments, newest first, and how many there are on all pages."""
+
+    payments: Sequence[ShownPayment]
+    total: int
+
+
+def begin(
+    session: Session,
+    performance_id: int,
+    booking_id: UUID,
+    owner: UUID | None,
+    *,
+    provider: Provider,
+    back: Return,
+) -> Payment:
+    """Begin to pay a booking: what it costs is the booking's own total.
+
+    A booking that costs nothing is captured at once, by nobody.
+
+    Raises:
+        NotFound: the booking is absent, or not the owner's.
+        FailedPrecondition: HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PERFORMANCE_CANCELLED or PAYMENT_IN_FLIGHT.
+    """
+    booking = _locked_booking(session, performance_id, booking_id, owner)
+    now = database_now(session)
+    _require_payable(booking, now)
+    state = session.scalar(select(Performance.state).where(Performance.id == performance_id))
+    if state is PerformanceState.CANCELLED:
+        raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
+    open_payment = session.scalar(
+        select(Payment.id).where(
+            Payment.performance_id == performance_id,
+            Payment.booking_id == booking_id,
+            Payment.state.in_(OPEN_STATES),
+        )
+    )
+    if open_payment is not None:
+        raise _in_flight(performance_id, booking_id, open_payment)
+    payment = Payment(
+        performance_id=performance_id,
+        id=new_id(),
+        booking_id=booking_id,
+        customer_id=booking.customer_id,
+        provider=provider,
+        state=PaymentState.CREATED,
+        amount=sum(booking.prices),
+        currency=booking.currency,
+        return_uri=back.return_uri,
+        cancel_uri=back.cancel_uri,
+        next_attempt_time=now,
+        create_time=now,
+        update_time=now,
+    )
+    session.add(payment)
+    if payment.amount == 0:
+        _begin_capture(booking, payment, now)
+    session.flush()
+    return payment
+
+
+def capture(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:
+    """Have the money taken; one that is being taken or was taken is returned as it is.
+
+    Raises:
+        NotFound: the payment is absent, or not the owner's.
+        FailedPrecondition: PAYMENT_FAILED, PAYMENT_STATE (given up, or the booking was changed since), HOLD_EXPIRED,
+            BOOKING_STATE or BOOKING_EMPTY.
+        Unavailable: PROVIDER_UNREACHABLE, the provider has not said yet what became of it.
+    """
+    booking, payment = _locked(session, performance_id, booking_id, payment_id, owner)
+    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
+        return payment
+    _require_customers_move(payment)
+    now = database_now(session)
+    _require_payable(booking, now)
+    if (sum(booking.prices), booking.currency) != (payment.amount, payment.currency):
+        raise FailedPrecondition(
+            "PAYMENT_STATE",
+            "the booking was changed since this payment was made: cancel it and make another",
+            state=payment.state.name,
+        )
+    _begin_capture(booking, payment, now)
+    session.flush()
+    return payment
+
+
+def give_up(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:
+    """End a payment before money was taken; one that was given up already is returned as it is.
+
+    Raises:
+        NotFound: the payment is absent, or not the owner's.
+        FailedPrecondition: PAYMENT_FAILED or PAYMENT_STATE.
+        Unavailable: PROVIDER_UNREACHABLE.
+    """
+    _, payment = _locked(session, performance_id, booking_id, payment_id, owner)
+    if payment.state is PaymentState.CANCELLED:
+        return payment
+    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
+        raise _wrong_state(payment)
+    _require_customers_move(payment)
+    _give_up(payment, database_now(session))
+    session.flush()
+    return payment
+
+
+def give_up_abandoned(session: Session, limit: int) -> int:
+    """End payments that wait for the customer of a booking that is over; return how many."""
+    abandoned = session.scalars(
+        select(Payment)
+        .join(Booking, (Booking.performance_id == Payment.performance_id) & (Booking.id == Payment.booking_id))
+        .where(Payment.state.in_(CUSTOMERS_MOVE), Booking.state != BookingState.HELD)
+        .limit(limit)
+        .with_for_update(of=Payment, skip_locked=True)
+    ).all()
+    now = database_now(session)
+    for payment in abandoned:
+        payment.error_reason = "BOOKING_ENDED"
+        _give_up(payment, now)
+    return len(abandoned)
+
+
+def get(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> ShownPayment:
+    """A payment.
+
+    Raises:
+        NotFound: absent, or not the owner's.
+    """
+    payment = session.get(Payment, (performance_id, payment_id))
+    return as_shown(session, _seen(payment, performance_id, booking_id, payment_id, owner))
+
+
+def list_payments(
+    session: Session,
+    *,
+    performance_id: int | None,
+    booking_id: UUID | None,
+    owner: UUID | None,
+    state: PaymentState | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> PaymentPage:
+    """Payments that meet every condition which is not None, newest first.
+
+    Args:
+        session: a transaction.
+        performance_id: of this performance.
+        booking_id: of this booking.
+        owner: of this customer.
+        state: in this state.
+        after: (create_time, id) of the last payment of the page before.
+        limit: how many at most.
+    """
+    query = select(Payment)
+    if performance_id is not None:
+        query = query.where(Payment.performance_id == performance_id)
+    if booking_id is not None:
+        query = query.where(Payment.booking_id == booking_id)
+    if owner is not None:
+        query = query.where(Payment.customer_id == owner)
+    if state is not None:
+        query = query.where(Payment.state == state)
+    total = count(session, query)
+    if after is not None:
+        query = query.where(tuple_(Payment.create_time, Payment.id) < after)
+    rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()
+    refunded = _refunded(session, rows)
+    return PaymentPage([ShownPayment(row, refunded.get(row.id, 0)) for row in rows], total)
+
+
+def as_shown(session: Session, payment: Payment) -> ShownPayment:
+    """A payment with what was refunded of it."""
+    return ShownPayment(payment, _refunded(session, [payment]).get(payment.id, 0))
+
+
+def detach(booking: Booking | None, payment_id: UUID, now: datetime) -> None:
+    """Let a locked booking that waits for this payment go its own way again: its clock runs."""
+    if booking is not None and booking.state is BookingState.HELD and booking.payment_id == payment_id:
+        booking.payment_id = None
+        touch_booking(booking, now)
+
+
+def attach(booking: Booking, payment_id: UUID, now: datetime) -> None:
+    """Have a locked booking wait for this payment: it neither runs out nor changes until the outcome is known."""
+    booking.payment_id = payment_id
+    touch_booking(booking, now)
+
+
+def lock_payment(session: Session, performance_id: int, payment_id: UUID) -> Payment | None:
+    """A payment's row, locked; lock its booking first."""
+    return session.get(Payment, (performance_id, payment_id), with_for_update={"key_share": True})
+
+
+def _begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:
+    payment.state = PaymentState.PROCESSING
+    payment.capture_time = payment.next_attempt_time = payment.update_time = now
+    attach(booking, payment.id, now)
+
+
+def _give_up(payment: Payment, now: datetime) -> None:
+    payment.state = PaymentState.CANCELLED
+    # The provider is told, lest somebody approves there what is over here; unless it never heard of the payment.
+    was_heard_of = payment.attempt_count or payment.provider_reference
+    payment.next_attempt_time = now if was_heard_of else None
+    payment.update_time = payment.complete_time = now
+
+
+def _require_payable(booking: Booking, now: datetime) -> None:
+    if booking.state is BookingState.EXPIRED or booking_of(booking).has_run_out(now):
+        raise FailedPrecondition(
+            "HOLD_EXPIRED", "the hold of this booking has run out", expire_time=booking.hold_expire_time.isoformat()
+        )
+    if booking.state is not BookingState.HELD:
+        raise FailedPrecondition("BOOKING_STATE", f"the booking is {booking.state.name}", state=booking.state.name)
+    if booking.payment_id is not None:
+        raise _in_flight(booking.performance_id, booking.id, booking.payment_id)
+    if not booking.places:
+        raise FailedPrecondition("BOOKING_EMPTY", "the booking has no places")
+
+
+def _require_customers_move(payment: Payment) -> None:
+    if payment.state in CUSTOMERS_MOVE:
+        return
+    if payment.state is PaymentState.UNKNOWN:
+        raise Unavailable(
+            "PROVIDER_UNREACHABLE", "the provider has not said yet what became of this payment", retry_after=5
+        )
+    if payment.state is PaymentState.FAILED:
+        raise payment_failed(payment)
+    raise _wrong_state(payment)
+
+
+def payment_failed(payment: Payment) -> FailedPrecondition:
+    """The answer about a payment that the provider declined."""
+    return FailedPrecondition(
+        "PAYMENT_FAILED",
+        "the provider declined the payment; the booking is held until its time runs out: try again, or another way",
+        payment=_name(payment),
+        cause=payment.error_reason or "",
+    )
+
+
+def _wrong_state(payment: Payment) -> FailedPrecondition:
+    return FailedPrecondition("PAYMENT_STATE", f"the payment is {payment.state.name}", state=payment.state.name)
+
+
+def _in_flight(performance_id: int, booking_id: UUID, payment_id: UUID) -> FailedPrecondition:
+    return FailedPrecondition(
+        "PAYMENT_IN_FLIGHT",
+        "a payment of this booking is under way: wait for it, or cancel it",
+        payment=resources.payment(performance_id, booking_id, payment_id),
+    )
+
+
+def _name(payment: Payment) -> str:
+    return resources.payment(payment.performance_id, payment.booking_id, payment.id)
+
+
+def _locked_booking(session: Session, performance_id: int, booking_id: UUID, owner: UUID | None) -> Booking:
+    booking = lock_booking(session, performance_id, booking_id)
+    if booking is None or owner not in (None, booking.customer_id):
+        raise NotFound.of(resources.booking(performance_id, booking_id))
+    return booking
+
+
+def _locked(
+    session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
+) -> tuple[Booking, Payment]:
+    booking = lock_booking(session, performance_id, booking_id)
+    payment = _seen(lock_payment(session, performance_id, payment_id), performance_id, booking_id, payment_id, owner)
+    assert booking is not None, "a payment names its booking, and neither is ever deleted"  # noqa: S101
+    return booking, payment
+
+
+def _seen(
+    payment: Payment | None, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
+) -> Payment:
+    if payment is None or payment.booking_id != booking_id or owner not in (None, payment.customer_id):
+        raise NotFound.of(resources.payment(performance_id, booking_id, payment_id))
+    return payment
+
+
+def _refunded(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
+    """How much of each was given back or is on its way; what failed is neither."""
+    if not payments:
+        return {}
+    rows = session.execute(
+        select(Refund.payment_id, func.sum(Refund.amount))
+        .where(
+            tuple_(Refund.performance_id, Refund.payment_id).in_([(p.performance_id, p.id) for p in payments]),
+            Refund.state != RefundState.FAILED,
+        )
+        .group_by(Refund.payment_id)
+    )
+    return {payment_id: int(amount) for payment_id, amount in rows}

@@ -1,0 +1,276 @@
+"""Refunds: asked for in a transaction of ours, done by a worker, and never forgotten.
+
+A refund is asked for by a cancellation (the ledger writes the row), by money that came in too late, or by staff. Under
+the lock of the booking it is counted what was given back before, so no more goes back than came in (M3). What a
+provider refuses for good stays as FAILED with its reason, for staff to see; what it does not answer is asked again,
+with the refund's id as the key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from server import resources
+from server.db.clock import database_now
+from server.db.ids import new_id
+from server.db.models.payments import Payment, Refund
+from server.domain.bookings import lock_booking
+from server.domain.rows import count
+from server.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.payments.port import PaymentOrder
+from server.states import PaymentState, Provider, RefundState
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Minor units of a currency."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAttempt:
+    """A refund as one worker has taken it up, and the payment that it is of."""
+
+    performance_id: int
+    refund_id: UUID
+    provider: Provider
+    order: PaymentOrder
+    amount: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPage:
+    """Refunds, newest first, and how many there are on all pages."""
+
+    refunds: Sequence[Refund]
+    total: int
+
+
+def request(
+    session: Session,
+    performance_id: int,
+    booking_id: UUID,
+    payment_id: UUID,
+    *,
+    amount: Amount | None,
+    reason: str,
+    actor_id: UUID,
+) -> Refund:
+    """Ask for a refund as staff do; ``amount`` None: all that is left.
+
+    Raises:
+        NotFound: no such payment.
+        FailedPrecondition: PAYMENT_STATE (no money was taken) or REFUND_EXCEEDS_PAYMENT.
+        InvalidArgument: CURRENCY_MISMATCH, or an amount of zero.
+    """
+    lock_booking(session, performance_id, booking_id)
+    payment = session.get(Payment, (performance_id, payment_id), with_for_update={"key_share": True})
+    if payment is None or payment.booking_id != booking_id:
+        raise NotFound.of(resources.payment(performance_id, booking_id, payment_id))
+    if payment.state is not PaymentState.SUCCEEDED:
+        raise FailedPrecondition("PAYMENT_STATE", f"the payment is {payment.state.name}", state=payment.state.name)
+    if amount is not None and amount.currency != payment.currency:
+        raise InvalidArgument("CURRENCY_MISMATCH", f"the payment was in {payment.currency}", currency=payment.currency)
+    if amount is not None and amount.amount == 0:
+        raise InvalidArgument.of("amount", "must be more than nothing")
+    rest = _rest(session, payment)
+    wanted = rest if amount is None else amount.amount
+    if wanted > rest or rest == 0:
+        raise FailedPrecondition(
+            "REFUND_EXCEEDS_PAYMENT", f"{rest} minor units of it are left to be refunded", refundable=str(rest)
+        )
+    return _add(session, payment, wanted, reason or "by staff", actor_id)
+
+
+def request_rest(session: Session, payment: Payment, *, reason: str) -> None:
+    """Ask for all that was not refunded of a payment that succeeded; its booking and it are locked."""
+    rest = _rest(session, payment)
+    if rest:
+        _add(session, payment, rest, reason, None)
+
+
+def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundAttempt]:
+    """Take up refunds that are due; nobody else does for the length of ``lease``."""
+    due = session.execute(
+        select(Refund.performance_id, Refund.id)
+        .where(Refund.next_attempt_time <= func.clock_timestamp())
+        .order_by(Refund.next_attempt_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    if not due:
+        return ()
+    session.execute(
+        update(Refund)
+        .where(tuple_(Refund.performance_id, Refund.id).in_([tuple(key) for key in due]))
+        .values(
+            state=RefundState.PROCESSING,
+            next_attempt_time=func.clock_timestamp() + lease,
+            attempt_count=Refund.attempt_count + 1,
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    rows = session.execute(
+        select(Refund, Payment)
+        .join(Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id))
+        .where(tuple_(Refund.performance_id, Refund.id).in_([tuple(key) for key in due]))
+    )
+    return [_attempt(refund, payment) for refund, payment in rows]
+
+
+def done(session: Session, attempt: RefundAttempt, reference: str) -> None:
+    """The money went back."""
+    refund = _locked(session, attempt)
+    if refund.state is not RefundState.SUCCEEDED:
+        refund.state = RefundState.SUCCEEDED
+        refund.provider_reference = reference
+        refund.error_reason = None
+        refund.next_attempt_time = None
+        refund.update_time = refund.complete_time = database_now(session)
+
+
+def failed(session: Session, attempt: RefundAttempt, reason: str) -> None:
+    """The provider refused for good: staff have to act."""
+    refund = _locked(session, attempt)
+    if refund.state is not RefundState.SUCCEEDED:
+        refund.state = RefundState.FAILED
+        refund.error_reason = reason[:200]
+        refund.next_attempt_time = None
+        refund.update_time = refund.complete_time = database_now(session)
+
+
+def not_yet(session: Session, attempt: RefundAttempt, reason: str, wait: timedelta) -> None:
+    """Nobody knows whether the money went back: ask again after ``wait``."""
+    refund = _locked(session, attempt)
+    if refund.attempt_count == attempt.number and refund.next_attempt_time is not None:
+        now = database_now(session)
+        refund.error_reason = reason[:200]
+        refund.next_attempt_time = now + wait
+        refund.update_time = now
+
+
+def get(
+    session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: UUID, *, owner: UUID | None
+) -> Refund:
+    """A refund.
+
+    Raises:
+        NotFound: absent, or of another customer's payment.
+    """
+    row = session.execute(
+        select(Refund, Payment.customer_id)
+        .join(Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id))
+        .where(
+            Refund.performance_id == performance_id,
+            Refund.id == refund_id,
+            Refund.payment_id == payment_id,
+            Refund.booking_id == booking_id,
+        )
+    ).one_or_none()
+    if row is None or owner not in (None, row[1]):
+        raise NotFound.of(resources.refund(performance_id, booking_id, payment_id, refund_id))
+    return row[0]
+
+
+def list_refunds(
+    session: Session,
+    *,
+    performance_id: int | None,
+    booking_id: UUID | None,
+    payment_id: UUID | None,
+    owner: UUID | None,
+    state: RefundState | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> RefundPage:
+    """Refunds that meet every condition which is not None, newest first.
+
+    Args:
+        session: a transaction.
+        performance_id: of this performance.
+        booking_id: of this booking.
+        payment_id: of this payment.
+        owner: of this customer's payments.
+        state: in this state.
+        after: (create_time, id) of the last refund of the page before.
+        limit: how many at most.
+    """
+    query = select(Refund)
+    conditions = {Refund.performance_id: performance_id, Refund.booking_id: booking_id, Refund.payment_id: payment_id}
+    for column, value in conditions.items():
+        if value is not None:
+            query = query.where(column == value)
+    if owner is not None:
+        query = query.join(
+            Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id)
+        ).where(Payment.customer_id == owner)
+    if state is not None:
+        query = query.where(Refund.state == state)
+    total = count(session, query)
+    if after is not None:
+        query = query.where(tuple_(Refund.create_time, Refund.id) < after)
+    rows = session.scalars(query.order_by(Refund.create_time.desc(), Refund.id.desc()).limit(limit)).all()
+    return RefundPage(rows, total)
+
+
+def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id: UUID | None) -> Refund:
+    now = database_now(session)
+    refund = Refund(
+        performance_id=payment.performance_id,
+        id=new_id(),
+        booking_id=payment.booking_id,
+        payment_id=payment.id,
+        state=RefundState.REQUESTED,
+        amount=amount,
+        currency=payment.currency,
+        reason=reason,
+        actor_id=actor_id,
+        next_attempt_time=now,
+        create_time=now,
+        update_time=now,
+    )
+    session.add(refund)
+    session.flush()
+    return refund
+
+
+def _rest(session: Session, payment: Payment) -> int:
+    """What was not given back, nor is on its way; what failed counts as left."""
+    given = session.scalar(
+        select(func.coalesce(func.sum(Refund.amount), 0)).where(
+            Refund.performance_id == payment.performance_id,
+            Refund.payment_id == payment.id,
+            Refund.state != RefundState.FAILED,
+        )
+    )
+    return payment.amount - int(given or 0)
+
+
+def _locked(session: Session, attempt: RefundAttempt) -> Refund:
+    refund = session.get(Refund, (attempt.performance_id, attempt.refund_id), with_for_update={"key_share": True})
+    assert refund is not None, "refunds are never deleted"  # noqa: S101
+    return refund
+
+
+def _attempt(refund: Refund, payment: Payment) -> RefundAttempt:
+    return RefundAttempt(
+        performance_id=refund.performance_id,
+        refund_id=refund.id,
+        provider=payment.provider,
+        order=PaymentOrder(
+            payment_id=payment.id,
+            amount=payment.amount,
+            currency=payment.currency,
+            reference=payment.provider_reference,
+        ),
+        amount=refund.amount,
+        number=refund.attempt_count,
+    )
