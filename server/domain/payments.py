@@ -29,7 +29,16 @@ from server.db.models.payments import Payment, Refund
 from server.domain.bookings import booking_of, lock_booking, touch_booking
 from server.domain.rows import count
 from server.errors import FailedPrecondition, NotFound, Unavailable
-from server.states import OPEN_STATES, BookingState, PaymentState, PerformanceState, Provider, RefundState
+from server.payments.simulator import CAPTURE, script
+from server.states import (
+    OPEN_STATES,
+    BookingState,
+    PaymentState,
+    PerformanceState,
+    Provider,
+    RefundState,
+    SimulatedOutcome,
+)
 
 CUSTOMERS_MOVE: Final = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_ACTION})
 """The states in which nothing was charged, and nothing will be unless the customer asks for it."""
@@ -137,6 +146,32 @@ def capture(session: Session, performance_id: int, booking_id: UUID, payment_id:
     _begin_capture(booking, payment, now)
     session.flush()
     return payment
+
+
+def simulate(
+    session: Session,
+    performance_id: int,
+    booking_id: UUID,
+    payment_id: UUID,
+    *,
+    owner: UUID | None,
+    outcome: SimulatedOutcome,
+) -> Payment:
+    """Write the simulator its part, and have the money taken.
+
+    Raises:
+        NotFound: the payment is absent, or not the owner's.
+        FailedPrecondition: PROVIDER_NOT_CONFIGURED (it is not with the simulator), PAYMENT_STATE (it is being taken or
+            was taken), or what ``capture`` raises.
+        Unavailable: PROVIDER_UNREACHABLE.
+    """
+    _, payment = _locked(session, performance_id, booking_id, payment_id, owner)
+    if payment.provider is not Provider.SIMULATOR:
+        raise not_configured(payment.provider)
+    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
+        raise _wrong_state(payment)
+    script(session, payment_id, CAPTURE, outcome)
+    return capture(session, performance_id, booking_id, payment_id, owner)
 
 
 def give_up(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:
@@ -282,6 +317,13 @@ def _require_customers_move(payment: Payment) -> None:
     if payment.state is PaymentState.FAILED:
         raise payment_failed(payment)
     raise _wrong_state(payment)
+
+
+def not_configured(provider: Provider) -> FailedPrecondition:
+    """The answer where this installation does not have the provider."""
+    return FailedPrecondition(
+        "PROVIDER_NOT_CONFIGURED", f"this server is not set up for {provider.name}", provider=provider.name
+    )
 
 
 def payment_failed(payment: Payment) -> FailedPrecondition:

@@ -6,7 +6,7 @@ _UNSERVED: Final = {
     "AuthService": "VerifyEmail ResendVerification RequestPasswordReset ConfirmPasswordReset",
     "EventService": "CancelEvent CancelPerformance",
     "BookingService": "GetTicketDocument CheckInTicket",
-    "PaymentService": "RefundPayment GetRefund ListRefunds HandleProviderWebhook",
+    "PaymentService": "HandleProviderWebhook",
     "WaitingRoomService": """JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom""",
 }
 

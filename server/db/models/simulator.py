@@ -1,6 +1,7 @@
 """The books of the simulated payment provider: another company's tables, as it were.
 
-Nothing but ``server.payments.simulator`` and the tests read or write them, and never in a transaction of ours.
+Nothing but ``server.payments.simulator`` and the tests read or write them, in transactions that are not ours; but for
+the script, which is how somebody who tries Rowlock tells the other company what to do.
 """
 
 from datetime import datetime

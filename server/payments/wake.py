@@ -1,0 +1,82 @@
+"""Wakes a worker at once when there is something to pay, instead of at the next sweep.
+
+What is to be done stands in the database; a message only says "look now". So it carries nothing, many calls share one,
+it is sent beside the call that caused it, and if Redis is away it is simply not sent.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from server.config import Settings
+
+QUEUE: Final = "payments"
+ACTOR: Final = "carry_payments_on"
+
+_ENOUGH: Final = 20
+_PAUSE_AFTER_FAILURE: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+def redis_broker(settings: Settings, middleware: list[object] | None = None) -> RedisBroker:
+    """The broker of this installation: messages are kept in Redis, where losing them costs a moment."""
+    timeout = settings.redis_timeout.total_seconds()
+    client = Redis.from_url(
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 1),
+        client_name="rowlock",
+    )
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client,
+        middleware=middleware or [],
+        namespace=f"{settings.redis_key_prefix}:work",
+        # A message that nobody could process says nothing that the next one does not say again.
+        dead_message_ttl=60_000,
+    )
+
+
+def enqueue(broker: RedisBroker, queue: str, actor: str) -> None:
+    """Send one message, unless enough of them wait already: workers that were away need no backlog.
+
+    Raises:
+        RedisError: Redis is away.
+    """
+    if broker.do_qsize(queue) < _ENOUGH:
+        broker.enqueue(Message(queue_name=queue, actor_name=actor, args=(), kwargs={}, options={}))
+
+
+class Waker:
+    """Sends the messages of one server process. Belongs to one event loop.
+
+    Args:
+        broker: where workers listen.
+    """
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self._broker = broker
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """Have a worker look for payments now. Neither waits nor raises."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Send what is wanted, for ever; calls that come while a message is being sent share the next one."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(enqueue, self._broker, QUEUE, ACTOR)
+            except (RedisError, OSError) as error:
+                _log.warning("payments.wake_failed", error=repr(error), effect="the next sweep finds the payment")
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE)

@@ -1,0 +1,278 @@
+"""PaymentService: customers pay for their bookings, staff give money back.
+
+No call here speaks to a provider: it writes down what is to be said, and wakes a worker. Webhooks of providers are not
+served yet; the simulator sends none.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import grpc.aio
+from sqlalchemy.orm import Session
+
+from rowlock.v1 import payment_pb2 as pb
+from rowlock.v1 import payment_pb2_grpc
+from server import resources
+from server.db.engine import Database, deadline
+from server.db.models.payments import Payment
+from server.domain import bookings, payments, refunds
+from server.domain.payments import Return, as_shown
+from server.domain.refunds import Amount
+from server.errors import RowlockError, Unavailable
+from server.interceptors.access import require_scope
+from server.interceptors.authentication import Caller, caller
+from server.payments.wake import Waker
+from server.seats.commands import Confirm
+from server.seats.ledger import Ledger
+from server.services.booking import owner_of
+from server.services.mutation import once
+from server.services.paging import page_of
+from server.services.payment_messages import payment_message, refund_message
+from server.services.wire import minor_units
+from server.states import ConfirmedBy, PaymentState, Provider, RefundState, SimulatedOutcome
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Work: TypeAlias = Callable[[Session], Payment]
+
+_ANY: Final = "-"
+_LONGEST_WAIT: Final = 5.0
+_LOOK_INTERVAL: Final = 0.05
+_FOR_THE_ANSWER: Final = 0.2
+"""Seconds of the caller's deadline that are left for the way back."""
+
+
+class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
+    """The servicer.
+
+    Args:
+        database: where payments are.
+        ledger: confirms bookings that cost nothing.
+        waker: wakes workers.
+        providers: those that this installation is set up for.
+    """
+
+    def __init__(self, database: Database, ledger: Ledger, waker: Waker, providers: Collection[Provider]) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._waker = waker
+        self._providers = frozenset(providers)
+
+    async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Context) -> pb.Payment:
+        """Begin to pay a booking."""
+        who = caller()
+        performance_id, booking_id = resources.parse_booking(request.parent, "parent")
+        provider = Provider(request.payment.provider)
+        if provider not in self._providers:
+            raise payments.not_configured(provider)
+        back = Return(request.return_uri or None, request.cancel_uri or None)
+        answer = await self._change(
+            request,
+            who,
+            performance_id,
+            lambda session: payments.begin(
+                session, performance_id, booking_id, owner_of(who), provider=provider, back=back
+            ),
+        )
+        if answer.state == pb.Payment.PROCESSING:
+            return await self._confirm_free(who, answer)
+        return answer
+
+    async def CapturePayment(self, request: pb.CapturePaymentRequest, context: Context) -> pb.Payment:
+        """Have the money taken."""
+        who = caller()
+        name = resources.parse_payment(request.name)
+        return await self._change(
+            request, who, name[0], lambda session: payments.capture(session, *name, owner_of(who))
+        )
+
+    async def CancelPayment(self, request: pb.CancelPaymentRequest, context: Context) -> pb.Payment:
+        """Give a payment up."""
+        who = caller()
+        name = resources.parse_payment(request.name)
+        return await self._change(
+            request, who, name[0], lambda session: payments.give_up(session, *name, owner_of(who))
+        )
+
+    async def SimulatePayment(self, request: pb.SimulatePaymentRequest, context: Context) -> pb.Payment:
+        """Play the customer's and the provider's part, and wait a little for what comes of it."""
+        who = caller()
+        name = resources.parse_payment(request.name)
+        if Provider.SIMULATOR not in self._providers:
+            raise payments.not_configured(Provider.SIMULATOR)
+        outcome = SimulatedOutcome(request.outcome or SimulatedOutcome.RANDOM)
+        await self._change(
+            request,
+            who,
+            name[0],
+            lambda session: payments.simulate(session, *name, owner=owner_of(who), outcome=outcome),
+        )
+        return await self._outcome(who, name)
+
+    async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:
+        """Read a payment."""
+        who = caller()
+        name = resources.parse_payment(request.name)
+        await self._require_scope(who, name[0])
+        return payment_message(await self._read(who, name))
+
+    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
+        """List payments, newest first."""
+        who = caller()
+        performance_id, booking_id = await self._listed(who, request.parent)
+        page = page_of(request, datetime, UUID, scope=str(owner_of(who)))
+        found = await self._database.read(
+            lambda session: payments.list_payments(
+                session,
+                performance_id=performance_id,
+                booking_id=booking_id,
+                owner=owner_of(who),
+                state=PaymentState(request.state) if request.state else None,
+                after=page.after,
+                limit=page.limit,
+            )
+        )
+        rows, token = page.cut(found.payments, lambda shown: (shown.payment.create_time, shown.payment.id))
+        return pb.ListPaymentsResponse(
+            payments=map(payment_message, rows), next_page_token=token, total_size=found.total
+        )
+
+    async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Context) -> pb.Refund:
+        """Give money back."""
+        who = caller()
+        performance_id, booking_id, payment_id = resources.parse_payment(request.name)
+        amount = None
+        if request.HasField("amount"):
+            amount = Amount(minor_units(request.amount, "amount"), request.amount.currency_code)
+
+        def work(session: Session) -> pb.Refund:
+            return refund_message(
+                refunds.request(
+                    session,
+                    performance_id,
+                    booking_id,
+                    payment_id,
+                    amount=amount,
+                    reason=request.reason,
+                    actor_id=who.user_id,
+                )
+            )
+
+        answer = await once(self._database, request, pb.Refund, work, scope=who.scope)
+        self._waker.wake()
+        return answer
+
+    async def GetRefund(self, request: pb.GetRefundRequest, context: Context) -> pb.Refund:
+        """Read a refund."""
+        who = caller()
+        name = resources.parse_refund(request.name)
+        await self._require_scope(who, name[0])
+        return refund_message(
+            await self._database.read(lambda session: refunds.get(session, *name, owner=owner_of(who)))
+        )
+
+    async def ListRefunds(self, request: pb.ListRefundsRequest, context: Context) -> pb.ListRefundsResponse:
+        """List refunds, newest first."""
+        who = caller()
+        parent, _, payment = request.parent.rpartition("/payments/")
+        performance_id, booking_id = await self._listed(who, parent)
+        page = page_of(request, datetime, UUID, scope=str(owner_of(who)))
+        found = await self._database.read(
+            lambda session: refunds.list_refunds(
+                session,
+                performance_id=performance_id,
+                booking_id=booking_id,
+                payment_id=None if payment == _ANY else UUID(payment),
+                owner=owner_of(who),
+                state=RefundState(request.state) if request.state else None,
+                after=page.after,
+                limit=page.limit,
+            )
+        )
+        rows, token = page.cut(found.refunds, lambda refund: (refund.create_time, refund.id))
+        return pb.ListRefundsResponse(refunds=map(refund_message, rows), next_page_token=token, total_size=found.total)
+
+    async def _change(self, request: Any, who: Caller, performance_id: int, work: Work) -> pb.Payment:
+        """Change a payment once, however often the request comes, and wake a worker."""
+        await self._require_scope(who, performance_id)
+        answer = await once(
+            self._database,
+            request,
+            pb.Payment,
+            lambda session: payment_message(as_shown(session, work(session))),
+            scope=who.scope,
+        )
+        self._waker.wake()
+        return answer
+
+    async def _confirm_free(self, who: Caller, answer: pb.Payment) -> pb.Payment:
+        """Confirm a booking that costs nothing; if that fails here, a worker does it."""
+        name = resources.parse_payment(answer.name)
+        performance_id, booking_id, payment_id = name
+        try:
+            await self._ledger.execute(
+                Confirm(
+                    performance_id=performance_id,
+                    booking_id=booking_id,
+                    actor_id=None,
+                    staff=True,
+                    confirmed_by=ConfirmedBy.PROVIDER,
+                    payment_id=payment_id,
+                )
+            )
+        except RowlockError:
+            self._waker.wake()
+        return payment_message(await self._read(who, name))
+
+    async def _outcome(self, who: Caller, name: tuple[int, UUID, UUID]) -> pb.Payment:
+        """The payment when its outcome is known, or when the caller should not wait any longer.
+
+        Raises:
+            FailedPrecondition: PAYMENT_FAILED.
+            Unavailable: PROVIDER_UNREACHABLE, the provider went silent.
+        """
+        end = min(deadline.get() or float("inf"), time.monotonic() + _LONGEST_WAIT) - _FOR_THE_ANSWER
+        while True:
+            shown = await self._read(who, name)
+            if shown.payment.state is PaymentState.FAILED:
+                raise payments.payment_failed(shown.payment)
+            if shown.payment.state is PaymentState.UNKNOWN:
+                raise Unavailable(
+                    "PROVIDER_UNREACHABLE",
+                    "the provider did not answer; it is being asked what became of the payment",
+                    retry_after=5,
+                )
+            if shown.payment.state is not PaymentState.PROCESSING or time.monotonic() >= end:
+                return payment_message(shown)
+            await asyncio.sleep(_LOOK_INTERVAL)
+
+    async def _read(self, who: Caller, name: tuple[int, UUID, UUID]) -> payments.ShownPayment:
+        return await self._database.read(lambda session: payments.get(session, *name, owner_of(who)))
+
+    async def _listed(self, who: Caller, parent: str) -> tuple[int | None, UUID | None]:
+        """The performance and the booking that a list is narrowed to; None: all.
+
+        Raises:
+            NotFound: the booking is named and is absent, or another customer's.
+        """
+        performance, _, booking = parent.rpartition("/bookings/")
+        booking_id = None if booking == _ANY else UUID(booking)
+        if performance == resources.ANY_PERFORMANCE:
+            require_scope(who, (performance,))
+            return None, booking_id
+        performance_id = resources.parse_performance(performance, "parent")
+        await self._require_scope(who, performance_id)
+        if booking_id is not None:
+            named = booking_id
+            await self._database.read(
+                lambda session: bookings.get_booking(session, performance_id, named, owner_of(who))
+            )
+        return performance_id, booking_id
+
+    async def _require_scope(self, who: Caller, performance_id: int) -> None:
+        if who.scopes:
+            names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
+            require_scope(who, names)
