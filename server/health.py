@@ -133,6 +133,7 @@ class Checker:
         self._health = health
         self._redis = redis
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._asking: asyncio.Future[bool] | None = None
         self._engine = create_engine(
             database_url,
             pool_size=1,
@@ -174,22 +175,23 @@ class Checker:
             await asyncio.sleep(max(0.1, _INTERVAL - (time.monotonic() - began)))
 
     async def _database_answers(self) -> bool:
-        asking = asyncio.get_running_loop().run_in_executor(self._thread, self._ask_database)
-        with contextlib.suppress(SQLAlchemyError, TimeoutError):
-            await asyncio.wait_for(asyncio.shield(asking), _CHECK_TIMEOUT + 1)
-            return True
-        # A thread that hangs on a dead link is let finish: another question would only queue behind it.
-        with contextlib.suppress(SQLAlchemyError):
-            await asking
-        return False
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().run_in_executor(self._thread, self._ask_database)
+        await asyncio.wait([self._asking], timeout=_CHECK_TIMEOUT)
+        if not self._asking.done():
+            # The thread hangs on a dead link. Another question would only queue behind it, so this one stays.
+            return False
+        answer, self._asking = self._asking.result(), None
+        return answer
 
-    def _ask_database(self) -> None:
+    def _ask_database(self) -> bool:
         try:
             with self._engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
         except SQLAlchemyError:
             self._engine.dispose()
-            raise
+            return False
+        return True
 
     async def _redis_answers(self) -> bool:
         with contextlib.suppress(RedisError, OSError, TimeoutError):

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 
 from server.access_log import AccessLog
 from server.background import Background
-from server.config import Settings
+from server.config import LedgerScope, Settings, StartError
 from server.db.engine import Database
 from server.domain.passwords import PasswordHasher
 from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
@@ -28,9 +28,16 @@ from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop
 from server.registration import service_names
+from server.seats.feed_publication import Publisher
+from server.seats.feed_subscription import Subscription
+from server.seats.hub import FeedLimits, Hub
+from server.seats.ledger import Ledger
 from server.services.auth import AuthService, Lifetimes
+from server.services.booking import BookingPolicy, BookingService
+from server.services.booking_watch import BookingWatch
 from server.services.password_hashing import PasswordHashing
-from server.start_checks import StartError
+from server.services.stream_end import StreamEnd
+from server.services.watch_seats import SeatFeedService
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     async with AsyncExitStack() as stack:
         draining = asyncio.Event()
         background = Background()
+        health = Health(tuple(service_names()))
 
         database = Database(
             settings.database_url,
@@ -77,51 +85,61 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         redis = connect_redis(settings)
         stack.push_async_callback(redis.aclose)
 
-        async def read_keys() -> Keys:
-            return await _signing_keys(settings, database)
-
-        tokens = Tokens(
-            await read_keys(),
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            ttl=settings.access_token_ttl,
-        )
-        revocations = Revocations(
-            database, interval=settings.revocation_poll_interval, token_ttl=settings.access_token_ttl
-        )
-        await revocations.start()
-        stack.push_async_callback(revocations.stop)
-        authenticator = Authenticator(tokens, revocations, cache_size=settings.token_cache_size, reload_keys=read_keys)
-
+        tokens, revocations, authenticator = await _identity(settings, database, stack)
         passwords = PasswordHashing(
             PasswordHasher(memory_kib=settings.password_memory // 1024, passes=settings.password_passes),
             threads=settings.password_threads,
         )
         stack.callback(passwords.close)
 
+        hub = _hub(settings, database, draining)
+        publisher = Publisher(redis, prefix=settings.redis_key_prefix, deliver=hub.deliver)
+        stack.push_async_callback(publisher.close)
+        ledger = _ledger(settings, database, publisher)
+        stack.callback(ledger.close)
+
         streams = OpenStreams(
             most=settings.max_streams,
             most_per_account=settings.max_streams_per_account,
             write_timeout=settings.stream_write_timeout.total_seconds(),
         )
-        health = Health(tuple(service_names()))
+        stream_end = StreamEnd(
+            authenticator,
+            draining,
+            max_age=settings.stream_max_age.total_seconds(),
+            jitter=settings.stream_age_jitter,
+        )
 
+        background.start(hub.run(), "seat feed")
         background.start(streams.watch(), "streams")
         background.start(watch_event_loop(), "event loop lag")
         background.start(Checker(health, database.url, redis).run(), "health")
         stack.push_async_callback(background.stop)
 
-        yield Runtime(
-            settings=settings,
-            servicers=(
-                AuthService(  # type: ignore[abstract]  # what is missing is listed in services/unserved.py
-                    database,
-                    tokens,
-                    revocations,
-                    passwords,
-                    Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
+        # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
+        servicers = (
+            AuthService(  # type: ignore[abstract]
+                database,
+                tokens,
+                revocations,
+                passwords,
+                Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
+            ),
+            BookingService(  # type: ignore[abstract]
+                database,
+                ledger,
+                BookingWatch(database),
+                stream_end,
+                BookingPolicy(
+                    require_verified_email=settings.require_verified_email,
+                    heartbeat=settings.stream_heartbeat.total_seconds(),
                 ),
             ),
+            SeatFeedService(hub, authenticator),  # type: ignore[abstract]
+        )
+        yield Runtime(
+            settings=settings,
+            servicers=servicers,
             chain=_chain(settings, authenticator, streams, redis),
             health=health,
             draining=draining,
@@ -139,6 +157,55 @@ def connect_redis(settings: Settings) -> Redis:
         # One more try, because a kept connection may have died since it was last used.
         retry=Retry(NoBackoff(), 1),
         client_name="rowlock",
+    )
+
+
+async def _identity(
+    settings: Settings, database: Database, stack: AsyncExitStack
+) -> tuple[Tokens, Revocations, Authenticator]:
+    """What makes tokens, what ends them early, and what knows callers by them."""
+
+    async def read_keys() -> Keys:
+        return await _signing_keys(settings, database)
+
+    tokens = Tokens(
+        await read_keys(),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        ttl=settings.access_token_ttl,
+    )
+    revocations = Revocations(database, interval=settings.revocation_poll_interval, token_ttl=settings.access_token_ttl)
+    await revocations.start()
+    stack.push_async_callback(revocations.stop)
+    authenticator = Authenticator(tokens, revocations, cache_size=settings.token_cache_size, reload_keys=read_keys)
+    return tokens, revocations, authenticator
+
+
+def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub:
+    limits = FeedLimits(
+        ring_frames=settings.stream_ring_frames,
+        pending_frames=settings.stream_pending_frames,
+        poll_interval=settings.stream_poll_interval.total_seconds(),
+        heartbeat=settings.stream_heartbeat.total_seconds(),
+        max_age=settings.stream_max_age.total_seconds(),
+        age_jitter=settings.stream_age_jitter,
+        token_check=settings.stream_token_check_interval.total_seconds(),
+    )
+    subscription = Subscription(
+        settings.redis_url, prefix=settings.redis_key_prefix, timeout=settings.redis_timeout.total_seconds()
+    )
+    return Hub(database, limits, subscription=subscription, draining=draining)
+
+
+def _ledger(settings: Settings, database: Database, publisher: Publisher) -> Ledger:
+    return Ledger(
+        database,
+        publisher.publish,
+        batch_size=settings.ledger_batch_size,
+        batches_in_flight=settings.ledger_batches_in_flight,
+        by_performance=settings.ledger_scope is LedgerScope.PERFORMANCE,
+        queue_limit=settings.ledger_queue_limit,
+        max_hold_time=settings.max_hold_time,
     )
 
 
