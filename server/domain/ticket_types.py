@@ -92,6 +92,13 @@ def page(
     return Listing(views, count(session, query.with_only_columns(TicketType.id)))
 
 
+def all_of(session: Session, performance_id: int) -> list[TicketTypeView]:
+    """All ticket types of a performance, by position."""
+    query = _views().where(TicketType.performance_id == performance_id)
+    rows = session.execute(query.order_by(TicketType.position, TicketType.id))
+    return [TicketTypeView(*row) for row in rows]
+
+
 def lock(session: Session, performance_id: int, ticket_type_id: int, etag: str, *, delete: bool = False) -> TicketType:
     """Lock a ticket type and its performance for a change.
 

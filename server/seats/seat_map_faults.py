@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 MAX_FAULTS = 1_000
-MAX_DEPTH = 16
+MAX_DEPTH = 20
 MAX_TEXT = 200
 # Coordinates beyond this are a mistake, and would lose their tenths in a 32-bit float on the wire.
 MAX_COORDINATE = 1_000_000.0

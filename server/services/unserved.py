@@ -4,7 +4,6 @@ from typing import Final
 
 _UNSERVED: Final = {
     "AuthService": "VerifyEmail ResendVerification RequestPasswordReset ConfirmPasswordReset",
-    "EventService": "CancelEvent CancelPerformance",
     "BookingService": "GetTicketDocument CheckInTicket",
     "PaymentService": "HandleProviderWebhook",
     "WaitingRoomService": """JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom""",

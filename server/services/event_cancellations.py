@@ -1,0 +1,51 @@
+"""EventService: cancelling performances, and beginning at once to wind them up."""
+
+import asyncio
+from collections.abc import Iterable
+from contextvars import Context as VariableContext
+
+import structlog
+from sqlalchemy.orm import Session
+
+from rowlock.v1 import performance_pb2 as pb
+from server import resources
+from server.domain import cancellation, performances
+from server.errors import RowlockError
+from server.services.catalogue_messages import performance_message
+from server.services.event_parts import Context, EventServiceParts
+
+_log = structlog.get_logger(__name__)
+
+
+class CancellationMethods(EventServiceParts):
+    """CancelPerformance, and what it has in common with CancelEvent."""
+
+    async def CancelPerformance(self, request: pb.CancelPerformanceRequest, context: Context) -> pb.Performance:
+        """Cancel a performance; its bookings are wound up afterwards."""
+        performance_id = resources.parse_performance(request.name)
+        cancelled: list[int] = []
+
+        def work(session: Session) -> pb.Performance:
+            done = cancellation.cancel(session, performance_id, request.etag, request.reason)
+            cancelled[:] = [performance_id] if done else []
+            return performance_message(performances.get(session, performance_id, staff=True))
+
+        answer = await self._once(request, pb.Performance, work)
+        self._wind_up(cancelled)
+        return answer
+
+    def _wind_up(self, performance_ids: Iterable[int]) -> None:
+        """Wind performances up beside the calls; if this process ends before, a worker goes on."""
+        for performance_id in performance_ids:
+            # A context of its own: the deadline of the call that began it says nothing here.
+            task = asyncio.create_task(self._wound_up(performance_id), context=VariableContext())
+            self._winding_up.add(task)
+            task.add_done_callback(self._winding_up.discard)
+
+    async def _wound_up(self, performance_id: int) -> None:
+        try:
+            finished = await cancellation.wind_up(self._ledger, self._database, performance_id)
+        except RowlockError as error:
+            _log.warning("winding_up_left_to_workers", performance=performance_id, reason=error.reason)
+        else:
+            _log.info("wound_up", performance=performance_id, finished=finished)
