@@ -6,12 +6,29 @@ parts, so ``frame`` only has to put the revision field in front.
 """
 
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from rowlock.v1 import seat_feed_pb2 as pb
+from rowlock.v1 import stream_pb2
 
 _REVISION_FIELD: Final = b"\x08"
 """Tag of ``WatchSeatsResponse.revision``: field 1, a varint."""
+
+_REVISION_BYTES: Final = 8
+"""A published frame: so many bytes of revision, the most significant first, then the body."""
+
+
+class Farewell(IntEnum):
+    """Why a stream ends; the numbers are those of ``Reconnect.Reason``."""
+
+    AGE = 1
+    DRAIN = 2
+    TOKEN = 3
+    SLOW = 4
+    FINISHED = 5
 
 
 def encode_changes(changes: Iterable[tuple[int, int]]) -> bytes:
@@ -21,6 +38,21 @@ def encode_changes(changes: Iterable[tuple[int, int]]) -> bytes:
     for index, state in changes:
         add(index=index, state=state)
     return message.SerializeToString()
+
+
+def decode_changes(body: bytes) -> list[tuple[int, int]]:
+    """Read a stored change back: (index, number of the state).
+
+    Raises:
+        ValueError: these bytes are not a change.
+    """
+    try:
+        message = pb.WatchSeatsResponse.FromString(body)
+    except DecodeError as error:
+        raise ValueError("not a message of the seat feed") from error
+    if message.WhichOneof("event") != "changes" or message.revision:
+        raise ValueError("a message of the seat feed, but not a change")
+    return [(change.index, change.state) for change in message.changes.changes]
 
 
 def frame(revision: int, body: bytes) -> bytes:
@@ -33,9 +65,30 @@ def snapshot_body(states: bytes, *, reset: bool) -> bytes:
     return pb.WatchSeatsResponse(snapshot=pb.SeatSnapshot(states=states, reset=reset)).SerializeToString()
 
 
-def decode_changes(body: bytes) -> list[tuple[int, int]]:
-    """Read a stored change back: (index, number of the state)."""
-    return [(change.index, change.state) for change in pb.WatchSeatsResponse.FromString(body).changes.changes]
+def heartbeat(revision: int) -> bytes:
+    """The message that says: nothing more up to ``revision``."""
+    return frame(revision, _HEARTBEAT)
+
+
+def reconnect(revision: int, reason: Farewell) -> bytes:
+    """The last message of a stream."""
+    return frame(revision, _RECONNECT[reason])
+
+
+def to_payload(revision: int, body: bytes) -> bytes:
+    """What is published for the hubs of other processes."""
+    return revision.to_bytes(_REVISION_BYTES, "big") + body
+
+
+def from_payload(payload: bytes) -> tuple[int, bytes]:
+    """Read a published frame: revision, body.
+
+    Raises:
+        ValueError: too short to be one.
+    """
+    if len(payload) <= _REVISION_BYTES:
+        raise ValueError("a published frame has a revision and a body")
+    return int.from_bytes(payload[:_REVISION_BYTES], "big"), payload[_REVISION_BYTES:]
 
 
 def _varint(value: int) -> bytes:
@@ -45,3 +98,12 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+_HEARTBEAT: Final = pb.WatchSeatsResponse(heartbeat=stream_pb2.Heartbeat()).SerializeToString()
+_RECONNECT: Final = {
+    reason: pb.WatchSeatsResponse(
+        reconnect=stream_pb2.Reconnect(reason=stream_pb2.Reconnect.Reason.ValueType(reason))
+    ).SerializeToString()
+    for reason in Farewell
+}
