@@ -105,6 +105,21 @@ def changed_bookings(session: Session, seen: Sequence[Booking]) -> list[Booking]
     return [booking for booking in current if booking != keys[booking.performance_id, booking.id]]
 
 
+def run_out_holds(session: Session, limit: int) -> Sequence[tuple[int, UUID]]:
+    """(performance, booking) of holds whose time is over, the longest overdue first."""
+    rows = session.execute(
+        select(BookingRow.performance_id, BookingRow.id)
+        .where(
+            BookingRow.state == BookingState.HELD,
+            BookingRow.payment_id.is_(None),
+            BookingRow.hold_expire_time <= func.clock_timestamp(),
+        )
+        .order_by(BookingRow.hold_expire_time)
+        .limit(limit)
+    )
+    return [(performance_id, booking_id) for performance_id, booking_id in rows]
+
+
 def set_note(
     session: Session, performance_id: int, booking_id: UUID, owner: UUID | None, *, note: str, etag: str
 ) -> Booking:

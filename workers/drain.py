@@ -1,0 +1,88 @@
+"""Works off rows that are due: many at once, none waiting for a slow one, and only as many as allowed.
+
+A provider that takes ten seconds for an answer holds up neither the other payments nor the thread on which messages
+are processed: while one call of ``run`` is at work, further calls only make it look once more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+Row = TypeVar("Row")
+
+_MOST: Final = 64
+_STOP_LIMIT: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Drain(Generic[Row]):
+    """Takes rows up and works on each in a task of its own.
+
+    Args:
+        take: takes up at most as many due rows as it is told.
+        work: brings one row as far as it can be brought now.
+        most: rows in work at once.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[int], Awaitable[Sequence[Row]]],
+        work: Callable[[Row], Awaitable[None]],
+        *,
+        most: int = _MOST,
+    ) -> None:
+        self._take = take
+        self._work = work
+        self._most = most
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = False
+        self._again = False
+
+    async def run(self) -> None:
+        """Take up everything that is due; return when all of it is at least being worked on."""
+        self._again = True
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._again:
+                self._again = False
+                await self._take_all()
+        finally:
+            self._running = False
+
+    async def finish(self) -> None:
+        """Wait until nothing is in work."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Give what is in work a few seconds. What does not end in time is taken up by another worker."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_LIMIT)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _take_all(self) -> None:
+        while True:
+            room = self._most - len(self._tasks)
+            if room == 0:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            rows = await self._take(room)
+            for row in rows:
+                task = asyncio.create_task(self._work_on(row))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if len(rows) < room:
+                return
+
+    async def _work_on(self, row: Row) -> None:
+        try:
+            await self._work(row)
+        except Exception:  # noqa: BLE001 - the other rows have nothing to do with it
+            # Its lease runs out, and then it is due again.
+            _log.exception("work.failed", kind=type(row).__name__)
