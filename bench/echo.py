@@ -30,10 +30,12 @@ def main() -> None:
     """`python bench/echo.py ADDRESS BYTES`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
-    parser.add_argument("size", type=int, help="bytes of the answer")
+    parser.add_argument("size", type=int, help="bytes of the answer, 131 to 16386")
     given = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(given.address, b"\x2a" * given.size))
+        # A message with one string, field 1, so that a client may also parse it.
+        text = given.size - 3
+        runner.run(serve(given.address, bytes([0x0A, text & 0x7F | 0x80, text >> 7]) + b"x" * text))
 
 
 if __name__ == "__main__":
