@@ -14,6 +14,7 @@ from server.background import Background
 from server.config import LedgerScope, Settings, StartError
 from server.db.engine import Database
 from server.domain.passwords import PasswordHasher
+from server.domain.performances import SaleDefaults
 from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
 from server.domain.tokens import Tokens
 from server.health import Checker, Health
@@ -27,6 +28,7 @@ from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop
+from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
 from server.seats.feed_subscription import Subscription
@@ -35,9 +37,12 @@ from server.seats.ledger import Ledger
 from server.services.auth import AuthService, Lifetimes
 from server.services.booking import BookingPolicy, BookingService
 from server.services.booking_watch import BookingWatch
+from server.services.event import EventService
 from server.services.password_hashing import PasswordHashing
+from server.services.payment import PaymentService
 from server.services.stream_end import StreamEnd
 from server.services.watch_seats import SeatFeedService
+from server.states import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         publisher = Publisher(redis, prefix=settings.redis_key_prefix, deliver=hub.deliver)
         stack.push_async_callback(publisher.close)
         ledger = _ledger(settings, database, publisher)
-        stack.callback(ledger.close)
+        stack.push_async_callback(ledger.close)
 
         streams = OpenStreams(
             most=settings.max_streams,
@@ -110,10 +115,16 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
             jitter=settings.stream_age_jitter,
         )
 
+        waker = Waker(redis_broker(settings))
+
         background.start(hub.run(), "seat feed")
+        background.start(waker.run(), "wake-ups of workers")
         background.start(streams.watch(), "streams")
         background.start(watch_event_loop(), "event loop lag")
-        background.start(Checker(health, database.url, redis).run(), "health")
+        checker = Checker(health, database.url, redis)
+        stack.callback(checker.close)
+        background.start(checker.watch_database(), "health of the database")
+        background.start(checker.watch_redis(), "health of Redis")
         stack.push_async_callback(background.stop)
 
         # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
@@ -135,6 +146,12 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                     heartbeat=settings.stream_heartbeat.total_seconds(),
                 ),
             ),
+            EventService(  # type: ignore[abstract]
+                database,
+                ledger,
+                SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
+            ),
+            PaymentService(database, ledger, waker, {Provider.SIMULATOR}),  # type: ignore[abstract]
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
         )
         yield Runtime(

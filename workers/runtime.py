@@ -93,7 +93,7 @@ class WorkerRuntime:
     async def close(self) -> None:
         """Let what is under way end, within limits, and close everything."""
         await asyncio.gather(self.payments.close(), self.refunds.close())
-        await asyncio.to_thread(self.ledger.close)
+        await self.ledger.close()
         await self.publisher.close()
         await self.redis.aclose()
         await asyncio.to_thread(self.database.close)

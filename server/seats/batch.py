@@ -1,8 +1,8 @@
 """One transaction of the seat ledger: lock, read, decide, write, commit, for all commands of a batch at once.
 
 The order of locks is the same in every process: seats by (performance, place), bookings by (performance, id),
-quotas by (performance, key), inventories by performance. Four round trips, whatever the number of commands; a
-fifth where bookings are named.
+quotas by (performance, key), inventories by performance. Four round trips, whatever the number of commands; two
+more where bookings are named.
 
 The set of seats to lock is not always known beforehand: a claimed place may be held by a booking that has run out
 and that has other places, too. Then the transaction starts again with the larger set. Before anybody is refused
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg2
-from psycopg2 import extensions as pg
 
 from server import clock
 from server.errors import RowlockError, Unavailable
@@ -23,6 +22,7 @@ from server.seats import statements as sql
 from server.seats.board import Board, Boards
 from server.seats.booking import Booking
 from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Remove, Unblock
+from server.seats.connection import LedgerConnection
 from server.seats.decide import decide
 from server.seats.locking import BookingKey, lock_bookings, lock_seats, read_limits
 from server.seats.picking import pick, sold_out
@@ -87,7 +87,7 @@ class Batch:
                     states[place] = SeatState.AVAILABLE
         return states
 
-    def attempt(self, connection: pg.connection) -> tuple[list[Outcome], list[Published]]:
+    async def attempt(self, connection: LedgerConnection) -> tuple[list[Outcome], list[Published]]:
         """Try once. Whatever is raised, nothing was committed, but for a connection lost during the commit.
 
         Raises:
@@ -95,17 +95,17 @@ class Batch:
             psycopg2.Error: the database refused or went away.
             Unavailable: the connection was lost during the commit, so nobody knows.
         """
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            try:
-                state = self._lock_and_read(cursor)
-                outcomes, decisions = self._decide(cursor, state)
-                published = write(cursor, state, decisions)
-            except BaseException:
-                if not connection.closed:
-                    cursor.execute("ROLLBACK")
-                raise
-            _commit(cursor)
+        try:
+            state = await self._lock_and_read(connection)
+            outcomes, decisions = await self._decide(connection, state)
+            published = await write(connection, state, decisions)
+        except BaseException:
+            await connection.rollback()
+            raise
+        if decisions:
+            await _commit(connection)
+        else:
+            await connection.rollback()
         for one in published:
             self.boards.advance(one.performance_id, one.revision, one.changes)
         return outcomes, published
@@ -120,21 +120,21 @@ class Batch:
         }
         return sorted(named.union(self.run_out))
 
-    def _lock_and_read(self, cursor: pg.cursor) -> State:
+    async def _lock_and_read(self, connection: LedgerConnection) -> State:
         named = self._named_bookings()
-        self._collect_places(cursor, named)
-        seats = lock_seats(cursor, sorted(self.places))
+        await self._collect_places(connection, named)
+        seats = await lock_seats(connection, sorted(self.places))
         holders = {(place[0], row.booking_id) for place, row in seats.items() if row.booking_id is not None}
-        bookings = lock_bookings(cursor, sorted(holders.union(named)))
+        bookings = await lock_bookings(connection, sorted(holders.union(named)))
         state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
-        read_limits(cursor, state, self._quota_keys(bookings), self._requests())
+        await read_limits(connection, state, self._quota_keys(bookings), self._requests())
         self._include_run_out(state, holders)
         return state
 
-    def _collect_places(self, cursor: pg.cursor, named: Sequence[BookingKey]) -> None:
+    async def _collect_places(self, connection: LedgerConnection, named: Sequence[BookingKey]) -> None:
         if named:
-            cursor.execute(sql.PLACES_OF_BOOKINGS, sql.booking_columns(named))
-            for performance_id, places in cursor.fetchall():
+            rows = await connection.fetch(sql.PLACES_OF_BOOKINGS, sql.booking_columns(named))
+            for performance_id, places in rows:
                 self.places.update((performance_id, place) for place in places)
         for number, command in enumerate(self.commands):
             performance_id = command.performance_id
@@ -193,7 +193,7 @@ class Batch:
 
     # --- deciding -----------------------------------------------------------------------------------------------
 
-    def _decide(self, cursor: pg.cursor, state: State) -> tuple[list[Outcome], list[Decision]]:
+    async def _decide(self, connection: LedgerConnection, state: State) -> tuple[list[Outcome], list[Decision]]:
         decisions: list[Decision] = []
         for performance_id, booking_id in self.run_out:
             if (performance_id, booking_id) in state.bookings:
@@ -210,7 +210,7 @@ class Batch:
                 outcomes.append(_take(state, decisions, decide(state, command, chosen)))
             except RowlockError as refusal:
                 outcomes.append(refusal)
-        self._expire_before_refusing(cursor, state, outcomes)
+        await self._expire_before_refusing(connection, state, outcomes)
         return outcomes, decisions
 
     def _picked_places_are_free(self, state: State, number: int) -> bool:
@@ -219,7 +219,9 @@ class Batch:
             state.seats[performance_id, claim.place].state is SeatState.AVAILABLE for claim in self.picks[number] or ()
         )
 
-    def _expire_before_refusing(self, cursor: pg.cursor, state: State, outcomes: Sequence[Outcome]) -> None:
+    async def _expire_before_refusing(
+        self, connection: LedgerConnection, state: State, outcomes: Sequence[Outcome]
+    ) -> None:
         """Nobody is refused for lack of room while a hold that has run out still takes it, or by an old board."""
         short = {
             command.performance_id
@@ -228,20 +230,18 @@ class Batch:
         }
         if not short:
             return
-        cursor.execute(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now))
-        found = {
-            (performance_id, UUID(booking)): tuple(places) for performance_id, booking, places in cursor.fetchall()
-        }
+        rows = await connection.fetch(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now))
+        found = {(performance_id, UUID(booking)): tuple(places) for performance_id, booking, places in rows}
         if not found.keys() <= self.run_out.keys():
             self.run_out.update(found)
             raise RestartError
         doubtful = {self.commands[number].performance_id for number, picked in self.picks.items() if picked is None}
         if doubtful:
-            cursor.execute(
+            rows = await connection.fetch(
                 "SELECT performance_id, revision FROM inventories WHERE performance_id = ANY(%s::bigint[])",
                 (sql.numbers(sorted(doubtful)),),
             )
-            for performance_id, revision in cursor.fetchall():
+            for performance_id, revision in rows:
                 board = self.boards.get(performance_id)
                 if board is None or board.revision != revision:
                     self.boards.drop(performance_id)
@@ -256,9 +256,9 @@ def _take(state: State, decisions: list[Decision], decision: Decision | Replay) 
     return decision.after
 
 
-def _commit(cursor: pg.cursor) -> None:
+async def _commit(connection: LedgerConnection) -> None:
     try:
-        cursor.execute("COMMIT")
+        await connection.execute("COMMIT")
     except psycopg2.OperationalError as error:
         raise Unavailable(
             "OUTCOME_UNKNOWN", "the database went away during the commit; ask again with the same request_id"

@@ -1,13 +1,14 @@
-"""The ledger's own connections: one for each of its threads, replaced when lost.
+"""The ledger's own connections: psycopg2 in its asynchronous mode, driven by the event loop.
 
-They are not taken from the shared pool, so that a flood of other requests cannot keep a batch waiting, and they
-run in autocommit mode, because a batch says BEGIN and COMMIT itself.
+A thread would have to win the interpreter's lock back after each statement, from a loop that is busy with calls; that
+was a quarter of the cost of a hold. They are not taken from the shared pool, so that a flood of other requests
+cannot keep a batch waiting. A batch says BEGIN and COMMIT itself.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Final
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 import psycopg2
 from psycopg2 import extensions as pg
@@ -19,59 +20,102 @@ _OPTIONS: Final = (
     # A batch joins a few hundred keys with tables of millions: always by their indexes.
     " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 )
+_PATIENCE: Final = 12.0
+"""Seconds for one statement; PostgreSQL gives up before, so whoever waits longer has lost the connection."""
+
+_CONNECT_PATIENCE: Final = 5.0
 
 
-class LedgerConnections:
-    """Hands each thread its connection, opening it when needed.
+class LedgerConnection:
+    """One connection. Only one batch uses it at a time.
 
     Args:
         engine: whose address and credentials to use.
     """
 
     def __init__(self, engine: Engine) -> None:
-        _, arguments = engine.dialect.create_connect_args(engine.url)
-        self._arguments = arguments
-        self._mine = threading.local()
-        self._open: set[pg.connection] = set()
-        self._lock = threading.Lock()
+        _, self._arguments = engine.dialect.create_connect_args(engine.url)
+        self._raw: pg.connection | None = None
+        self._cursor: pg.cursor | None = None
 
-    @contextmanager
-    def use(self) -> Iterator[pg.connection]:
-        """The calling thread's connection. It is closed after a failure that left it in doubt.
+    async def execute(self, statements: str, values: Sequence[object] = ()) -> None:
+        """Run statements, separated by semicolons, in one round trip.
 
         Raises:
-            psycopg2.OperationalError: PostgreSQL cannot be reached.
+            psycopg2.Error: PostgreSQL refused them, or the connection was lost.
         """
-        connection: pg.connection | None = getattr(self._mine, "connection", None)
-        if connection is None or connection.closed:
-            connection = self._connect()
+        if self._raw is None or self._raw.closed:
+            await self._open()
+        assert self._raw is not None  # noqa: S101 - just opened
+        assert self._cursor is not None  # noqa: S101 - same
         try:
-            yield connection
-        finally:
-            if connection.closed or connection.info.transaction_status != pg.TRANSACTION_STATUS_IDLE:
-                self._discard(connection)
+            self._cursor.execute(statements, values)
+            async with asyncio.timeout(_PATIENCE):
+                await _finished(self._raw)
+        except TimeoutError:
+            self.close()
+            raise psycopg2.OperationalError("the database did not answer") from None
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+    async def fetch(self, statements: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Like ``execute``; returns the rows of the last statement."""
+        await self.execute(statements, values)
+        assert self._cursor is not None  # noqa: S101 - just used
+        return self._cursor.fetchall()
+
+    async def rollback(self) -> None:
+        """End the transaction without effect; a connection that cannot do that is closed, which is the same."""
+        if self._raw is None or self._raw.closed:
+            return
+        try:
+            await self.execute("ROLLBACK")
+        except psycopg2.Error:
+            self.close()
 
     def close(self) -> None:
-        """Close all connections; no thread may be using one."""
-        for connection in list(self._open):
-            self._discard(connection)
+        """Close the connection; PostgreSQL rolls back what was not committed."""
+        if self._raw is not None:
+            with suppress(psycopg2.Error):
+                self._raw.close()
+        self._raw = self._cursor = None
 
-    def _connect(self) -> pg.connection:
-        connection: pg.connection = psycopg2.connect(
+    async def _open(self) -> None:
+        raw: pg.connection = psycopg2.connect(
             **self._arguments,
+            async_=1,
             application_name="rowlock-ledger",
-            connect_timeout=5,
             tcp_user_timeout=10_000,
             options=_OPTIONS,
         )
-        connection.autocommit = True
-        self._mine.connection = connection
-        with self._lock:
-            self._open.add(connection)
-        return connection
+        try:
+            async with asyncio.timeout(_CONNECT_PATIENCE):
+                await _finished(raw)
+        except TimeoutError:
+            raw.close()
+            raise psycopg2.OperationalError("the database did not answer") from None
+        self._raw, self._cursor = raw, raw.cursor()
 
-    def _discard(self, connection: pg.connection) -> None:
-        with self._lock:
-            self._open.discard(connection)
-        with suppress(psycopg2.Error):
-            connection.close()
+
+async def _finished(connection: pg.connection) -> None:
+    """Wait until the connection has sent what it had to send and read the answer."""
+    loop = asyncio.get_running_loop()
+    while (state := connection.poll()) != pg.POLL_OK:
+        descriptor = connection.fileno()
+        ready: asyncio.Future[None] = loop.create_future()
+        if state == pg.POLL_READ:
+            loop.add_reader(descriptor, _resolve, ready)
+            forget: Callable[[int], object] = loop.remove_reader
+        else:
+            loop.add_writer(descriptor, _resolve, ready)
+            forget = loop.remove_writer
+        try:
+            await ready
+        finally:
+            forget(descriptor)
+
+
+def _resolve(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)

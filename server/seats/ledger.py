@@ -2,7 +2,7 @@
 
 Callers are combined (group commit): while one transaction runs, new commands gather, and the next transaction
 takes all that wait. The transaction itself is in ``batch``; what commands mean is in ``decide``; here are the
-queue, the threads, the retries and the delivery of outcomes.
+queue, the retries and the delivery of outcomes.
 
 A batch that fails for an unexpected reason is taken apart and its commands are run one by one, so that one poison
 command fails alone.
@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, overload
@@ -26,7 +25,7 @@ from server.seats.batch import Batch, BoardOutdatedError, Outcome, RestartError
 from server.seats.board import Boards, read_board
 from server.seats.booking import Booking
 from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
-from server.seats.connection import LedgerConnections
+from server.seats.connection import LedgerConnection
 from server.seats.hall import Hall
 from server.seats.rules import SaleRules, load_rules
 from server.seats.write import Published, RulesOutdatedError
@@ -65,12 +64,12 @@ class Ledger:
     ) -> None:
         self._publish = publish
         self._batch_size = batch_size
-        self._free = batches_in_flight
         self._by_performance = by_performance
         self._queue_limit = queue_limit
         self._waiting: deque[_Waiting] = deque()
-        self._threads = ThreadPoolExecutor(batches_in_flight, thread_name_prefix="ledger")
-        self._worker = _Worker(database, max_hold_time)
+        self._attempts = _Attempts(database, max_hold_time)
+        self._connections = [LedgerConnection(database.engine) for _ in range(batches_in_flight)]
+        self._running: set[asyncio.Task[None]] = set()
         self.batches = 0
         self.commands = 0
 
@@ -104,30 +103,48 @@ class Ledger:
 
     async def rules(self, performance_id: int) -> SaleRules | None:
         """The sale rules of a performance as this process last used them; for names and ids, never to decide."""
-        known = self._worker.rules.get(performance_id)
-        if known is not None:
-            return known
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._worker.load, performance_id)
+        return await self._attempts.rules_of(performance_id)
 
-    def close(self) -> None:
-        """Finish what runs and close the connections. Commands still waiting are refused as UNAVAILABLE."""
+    async def close(self) -> None:
+        """Finish the batches that run and close the connections. Commands still waiting are refused."""
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done.done():
                 waiting.done.set_exception(Unavailable("DRAINING", "this server is stopping", retry_after=1))
-        self._threads.shutdown(wait=True)
-        self._worker.close()
+        await asyncio.gather(*self._running)
+        for connection in self._connections:
+            connection.close()
 
     def _start_batches(self) -> None:
-        while self._free and self._waiting:
+        while self._connections and self._waiting:
             batch = self._take()
             if not batch:
                 return
-            self._free -= 1
-            loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(self._threads, self._worker.run, [one.command for one in batch])
-            running.add_done_callback(lambda done, batch=batch: self._deliver(batch, done))  # type: ignore[misc]
+            running = asyncio.get_running_loop().create_task(self._run(batch, self._connections.pop()))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
+    async def _run(self, batch: Sequence["_Waiting"], connection: LedgerConnection) -> None:
+        self.batches += 1
+        self.commands += len(batch)
+        published: list[Published] = []
+        try:
+            outcomes: Sequence[Outcome | BaseException]
+            outcomes, published = await self._attempts.carry_out([one.command for one in batch], connection)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            connection.close()
+            outcomes = [error] * len(batch)
+        self._connections.append(connection)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if isinstance(outcome, BaseException):
+                waiting.done.set_exception(outcome)
+            else:
+                waiting.done.set_result(outcome)
+        self._start_batches()
+        if published:
+            self._publish(published)
 
     def _take(self) -> list["_Waiting"]:
         """The next batch: in order of arrival, without those whose caller has gone."""
@@ -147,29 +164,6 @@ class Ledger:
         self._waiting.extendleft(reversed(kept))
         return batch
 
-    def _deliver(
-        self, batch: Sequence["_Waiting"], done: "asyncio.Future[tuple[list[Outcome], list[Published]]]"
-    ) -> None:
-        self._free += 1
-        self.batches += 1
-        self.commands += len(batch)
-        if done.cancelled() or done.exception() is not None:
-            failure = None if done.cancelled() else done.exception()
-            outcomes: Sequence[Outcome | BaseException] = [failure or asyncio.CancelledError()] * len(batch)
-            published: list[Published] = []
-        else:
-            outcomes, published = done.result()
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.done.done():
-                continue
-            if isinstance(outcome, BaseException):
-                waiting.done.set_exception(outcome)
-            else:
-                waiting.done.set_result(outcome)
-        self._start_batches()
-        if published:
-            self._publish(published)
-
 
 @dataclass(slots=True)
 class _Waiting:
@@ -178,21 +172,22 @@ class _Waiting:
     deadline: float | None
 
 
-class _Worker:
-    """What runs on the ledger's threads: attempts, retries, and the caches of rules, halls and boards."""
+class _Attempts:
+    """Carries batches out, again where that helps; keeps rules, halls and boards in memory between them."""
 
     def __init__(self, database: Database, max_hold_time: timedelta) -> None:
-        self.rules: dict[int, SaleRules] = {}
+        self._rules: dict[int, SaleRules] = {}
         self._halls: dict[tuple[int, int], Hall] = {}
         self._boards = Boards()
         self._database = database
         self._max_hold_time = max_hold_time
-        self._connections = LedgerConnections(database.engine)
 
-    def run(self, commands: Sequence[Command]) -> tuple[list[Outcome], list[Published]]:
+    async def carry_out(
+        self, commands: Sequence[Command], connection: LedgerConnection
+    ) -> tuple[list[Outcome], list[Published]]:
         """Carry out a batch; outcomes stand in the order of the commands."""
         try:
-            return self._run_together(commands)
+            return await self._together(commands, connection)
         except (psycopg2.Error, Aborted) as error:
             if len(commands) == 1:
                 return [_refusal(error)], []
@@ -202,54 +197,61 @@ class _Worker:
         outcomes: list[Outcome] = []
         published: list[Published] = []
         for command in commands:
-            outcome, changes = self.run([command])
+            outcome, changes = await self.carry_out([command], connection)
             outcomes += outcome
             published += changes
         return outcomes, published
 
-    def _run_together(self, commands: Sequence[Command]) -> tuple[list[Outcome], list[Published]]:
+    async def rules_of(self, performance_id: int) -> SaleRules | None:
+        """The rules of a performance, read where they are not known."""
+        known = self._rules.get(performance_id)
+        if known is not None:
+            return known
+        rules = await self._database.transaction(
+            lambda session: load_rules(session, performance_id, self._halls, self._max_hold_time)
+        )
+        if rules is not None:
+            self._rules[performance_id] = rules
+        return rules
+
+    async def _together(
+        self, commands: Sequence[Command], connection: LedgerConnection
+    ) -> tuple[list[Outcome], list[Published]]:
         batch = Batch(commands, {}, self._boards)
         for attempt in range(_ATTEMPTS):
             try:
-                self._prepare(batch)
-                batch.pick_places()
-                with self._connections.use() as connection:
-                    return batch.attempt(connection)
+                await self._prepare(batch)
+                return await batch.attempt(connection)
             except RestartError:
                 continue
             except RulesOutdatedError:
                 for performance_id in batch.rules:
-                    self.rules.pop(performance_id, None)
+                    self._rules.pop(performance_id, None)
             except BoardOutdatedError:
                 batch.run_out.clear()
                 for performance_id in _picking(commands):
                     self._boards.drop(performance_id)
             except psycopg2.Error as error:
-                _before_next_attempt(error, attempt)
+                await _before_next_attempt(error, attempt)
         raise Aborted("CONTENDED", "too many others reached for the same seats at the same moment; start again")
 
-    def _prepare(self, batch: Batch) -> None:
+    async def _prepare(self, batch: Batch) -> None:
         for performance_id in {command.performance_id for command in batch.commands}:
-            rules = self.rules.get(performance_id) or self.load(performance_id)
+            rules = self._rules.get(performance_id) or await self.rules_of(performance_id)
             if rules is not None:
                 batch.rules[performance_id] = rules
-        for performance_id in _picking(batch.commands):
+        picking = _picking(batch.commands)
+        for performance_id in picking:
             if self._boards.get(performance_id) is None and performance_id in batch.rules:
-                board = self._database.run_transaction(lambda session, p=performance_id: read_board(session, p))  # type: ignore[misc]
-                if board is not None:
-                    self._boards.put(performance_id, board)
+                await self._read_board(performance_id)
+        if picking:
+            # Choosing among 20,000 places may take milliseconds, which the loop would spend on nobody else.
+            await asyncio.to_thread(batch.pick_places)
 
-    def load(self, performance_id: int) -> SaleRules | None:
-        """Read a performance's rules and keep them until a batch finds them outdated."""
-        rules = self._database.run_transaction(
-            lambda session: load_rules(session, performance_id, self._halls, self._max_hold_time)
-        )
-        if rules is not None:
-            self.rules[performance_id] = rules
-        return rules
-
-    def close(self) -> None:
-        self._connections.close()
+    async def _read_board(self, performance_id: int) -> None:
+        board = await self._database.transaction(lambda session: read_board(session, performance_id))
+        if board is not None:
+            self._boards.put(performance_id, board)
 
 
 def _picking(commands: Sequence[Command]) -> set[int]:
@@ -257,10 +259,10 @@ def _picking(commands: Sequence[Command]) -> set[int]:
     return {command.performance_id for command in commands if isinstance(command, Hold) and command.wants}
 
 
-def _before_next_attempt(error: psycopg2.Error, attempt: int) -> None:
+async def _before_next_attempt(error: psycopg2.Error, attempt: int) -> None:
     """Wait a little after a lost race; raise what another attempt would not mend."""
     if error.pgcode in _LOST_RACE:
-        time.sleep(0.002 * attempt)
+        await asyncio.sleep(0.002 * attempt)
     elif not _lost_connection(error):
         raise error
     elif attempt >= _RECONNECTS:
@@ -270,7 +272,7 @@ def _before_next_attempt(error: psycopg2.Error, attempt: int) -> None:
 def _lost_connection(error: psycopg2.Error) -> bool:
     """Whether the connection failed, rather than the statement: no code at all, or the server is going away."""
     return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and (
-        error.pgcode is None or error.pgcode.startswith(("08", "57P"))
+        error.pgcode is None or error.pgcode.startswith(("08", "25P03", "57P"))
     )
 
 

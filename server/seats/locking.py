@@ -3,41 +3,46 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from psycopg2 import extensions as pg
-
 from server.seats import statements as sql
 from server.seats.booking import Booking
-from server.seats.state import Answered, Place, SeatRow, State
+from server.seats.connection import LedgerConnection
+from server.seats.state import BLOCKED, FREE, Answered, Place, SeatRow, State
 from server.states import SeatState
 
 BookingKey = tuple[int, UUID]
 
+_ROWS = {int(row.state): row for row in (FREE, BLOCKED)}
 
-def lock_seats(cursor: pg.cursor, places: Sequence[Place]) -> dict[Place, SeatRow]:
-    """Lock rows of ``seats`` in the given order, which is the order of (performance, place)."""
+
+async def lock_seats(connection: LedgerConnection, places: Sequence[Place]) -> dict[Place, SeatRow]:
+    """Begin, and lock rows of ``seats`` in the given order, which is the order of (performance, place)."""
     if not places:
+        await connection.execute("BEGIN")
         return {}
-    cursor.execute(sql.LOCK_SEATS, sql.place_columns(places))
+    rows = await connection.fetch("BEGIN;" + sql.LOCK_SEATS, sql.place_columns(places))
     return {
-        (performance_id, place): SeatRow(SeatState(state), None if booking is None else UUID(booking))
-        for performance_id, place, state, booking in cursor.fetchall()
+        (performance_id, place): _ROWS.get(state) or SeatRow(SeatState(state), UUID(booking))
+        for performance_id, place, state, booking in rows
     }
 
 
-def lock_bookings(cursor: pg.cursor, keys: Sequence[BookingKey]) -> dict[BookingKey, Booking]:
+async def lock_bookings(connection: LedgerConnection, keys: Sequence[BookingKey]) -> dict[BookingKey, Booking]:
     """Lock bookings in the given order, which is the order of (performance, id); absent ones are left out."""
     if not keys:
         return {}
-    cursor.execute(sql.LOCK_BOOKINGS, sql.booking_columns(keys))
-    found = [Booking.from_json({**row, "checked_in": checked_in}) for row, checked_in in cursor.fetchall()]
+    rows = await connection.fetch(sql.LOCK_BOOKINGS, sql.booking_columns(keys))
+    found = [Booking.from_json({**row, "checked_in": checked_in}) for row, checked_in in rows]
     return {(booking.performance_id, booking.id): booking for booking in found}
 
 
-def read_limits(
-    cursor: pg.cursor, state: State, quota_keys: set[tuple[int, str]], requests: Sequence[tuple[int, UUID, str]]
+async def read_limits(
+    connection: LedgerConnection,
+    state: State,
+    quota_keys: set[tuple[int, str]],
+    requests: Sequence[tuple[int, UUID, str]],
 ) -> None:
     """Read the time that decides, the limits used so far, and earlier answers; the locks are held already."""
-    cursor.execute(
+    ((state.now, quotas, answers),) = await connection.fetch(
         sql.READ,
         (
             sql.numbers(performance_id for performance_id, _ in quota_keys),
@@ -47,9 +52,6 @@ def read_limits(
             [request_id for _, _, request_id in requests],
         ),
     )
-    row = cursor.fetchone()
-    assert row is not None, "an aggregate has one row"  # noqa: S101
-    state.now, quotas, answers = row
     state.quotas = {(performance_id, key): used for performance_id, key, used in quotas or ()}
     for performance_id, actor_id, request_id, fingerprint, answer in answers or ():
         state.answers[performance_id, UUID(actor_id), request_id] = Answered(

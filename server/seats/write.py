@@ -1,4 +1,4 @@
-"""The writing half of a batch: all decisions in two round trips, the revisions last."""
+"""The writing half of a batch: all decisions in one round trip, the revisions last."""
 
 import secrets
 from collections import Counter
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg2 import Binary
-from psycopg2 import extensions as pg
 
 from server.db.ids import new_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.commands import Block, Cancel, Confirm, Unblock
+from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
 from server.seats.state import Decision, Place, SeatRow, State
 from server.states import BookingState, SeatState
@@ -44,7 +44,7 @@ class _Script:
         self.values.extend(columns)
 
 
-def write(cursor: pg.cursor, state: State, decisions: Sequence[Decision]) -> list[Published]:
+async def write(connection: LedgerConnection, state: State, decisions: Sequence[Decision]) -> list[Published]:
     """Write what was decided; the caller commits.
 
     Raises:
@@ -62,8 +62,11 @@ def write(cursor: pg.cursor, state: State, decisions: Sequence[Decision]) -> lis
     _add_sales(script, state, decisions)
     _add_returns(script, decisions)
     _add_log(script, state, decisions)
-    cursor.execute(";".join(script.statements), script.values)
-    return _bump_revisions(cursor, state, decisions, seats)
+    changes = _bump_revisions(script, state, decisions, seats)
+    revisions = dict(await connection.fetch(";".join(script.statements), script.values))
+    if len(revisions) < len({decision.command.performance_id for decision in decisions}):
+        raise RulesOutdatedError
+    return [Published(p, revisions[p], body, tuple(changed)) for p, (body, changed) in changes.items()]
 
 
 def _net_seats(state: State, decisions: Sequence[Decision]) -> list[tuple[Place, SeatRow]]:
@@ -188,8 +191,9 @@ def _subject(decision: Decision) -> UUID:
 
 
 def _bump_revisions(
-    cursor: pg.cursor, state: State, decisions: Sequence[Decision], seats: Sequence[tuple[Place, SeatRow]]
-) -> list[Published]:
+    script: _Script, state: State, decisions: Sequence[Decision], seats: Sequence[tuple[Place, SeatRow]]
+) -> dict[int, tuple[bytes, list[tuple[int, int]]]]:
+    """Add the last statement; returns what it publishes: each performance's message body and its changes."""
     changes: dict[int, list[tuple[int, int]]] = {}
     moves: dict[int, Counter[SeatState]] = {d.command.performance_id: Counter() for d in decisions}
     for (performance_id, place), row in seats:
@@ -198,19 +202,14 @@ def _bump_revisions(
         moves[performance_id][state.locked[performance_id, place].state] -= 1
     bodies = {performance_id: encode_changes(changed) for performance_id, changed in changes.items()}
     performances = sorted(moves)
-    cursor.execute(
+    script.add(
         sql.BUMP_REVISIONS,
-        (
-            sql.numbers(performances),
-            sql.numbers(state.rules[p].version for p in performances),
-            sql.numbers(moves[p][SeatState.AVAILABLE] for p in performances),
-            sql.numbers(moves[p][SeatState.HELD] for p in performances),
-            sql.numbers(moves[p][SeatState.SOLD] for p in performances),
-            sql.numbers(moves[p][SeatState.BLOCKED] for p in performances),
-            [Binary(bodies[p]) if p in bodies else None for p in performances],
-        ),
+        sql.numbers(performances),
+        sql.numbers(state.rules[p].version for p in performances),
+        sql.numbers(moves[p][SeatState.AVAILABLE] for p in performances),
+        sql.numbers(moves[p][SeatState.HELD] for p in performances),
+        sql.numbers(moves[p][SeatState.SOLD] for p in performances),
+        sql.numbers(moves[p][SeatState.BLOCKED] for p in performances),
+        [Binary(bodies[p]) if p in bodies else None for p in performances],
     )
-    revisions = dict(cursor.fetchall())
-    if len(revisions) < len(performances):
-        raise RulesOutdatedError
-    return [Published(p, revisions[p], bodies[p], tuple(changes[p])) for p in performances if p in bodies]
+    return {p: (bodies[p], changed) for p, changed in changes.items()}

@@ -6,8 +6,7 @@ batch wait for the other's commit, the meeting times out and both go on.
 """
 
 import asyncio
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +20,7 @@ from server.seats import statements
 from server.seats.batch import Batch
 from server.seats.booking import Booking
 from server.seats.commands import BestAvailable, Claim, Hold, RequestKey
+from server.seats.connection import LedgerConnection
 from server.seats.ledger import Ledger
 from server.seats.state import State
 from tests.invariants import assert_sound, faults
@@ -35,11 +35,11 @@ def database(fresh_database: Database) -> Database:
 
 
 @pytest.fixture
-def ledgers(database: Database) -> Iterator[tuple[Ledger, Ledger]]:
+async def ledgers(database: Database) -> AsyncIterator[tuple[Ledger, Ledger]]:
     pair = Ledger(database, lambda _: None), Ledger(database, lambda _: None)
     yield pair
     for ledger in pair:
-        ledger.close()
+        await ledger.close()
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def house(database: Database) -> Staged:
 
 @pytest.fixture
 def both_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    meeting = threading.Barrier(2)
+    meeting = asyncio.Barrier(2)
     decide = Batch._decide
 
-    def wait_then_decide(self: Batch, cursor: Any, state: State) -> Any:
-        with suppress(threading.BrokenBarrierError):
-            meeting.wait(timeout=0.3)
-        return decide(self, cursor, state)
+    async def wait_then_decide(self: Batch, connection: LedgerConnection, state: State) -> Any:
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+            await asyncio.wait_for(meeting.wait(), 0.3)
+        return await decide(self, connection, state)
 
     monkeypatch.setattr(Batch, "_decide", wait_then_decide)
 
@@ -186,18 +186,19 @@ async def test_control_without_the_unique_index_one_request_has_two_effects(
 def cancel_while_deciding(house: Staged, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the performance off sale between a batch's reading and its writing."""
     decide = Batch._decide
-    done = threading.Event()
+    done = False
 
-    def cancel_then_decide(self: Batch, cursor: Any, state: State) -> Any:
-        if not done.is_set():
-            done.set()
-            database.run_transaction(
+    async def cancel_then_decide(self: Batch, connection: LedgerConnection, state: State) -> Any:
+        nonlocal done
+        if not done:
+            done = True
+            await database.transaction(
                 lambda s: (
                     s.execute(text("UPDATE inventories SET rules_version = rules_version + 1")),
                     s.execute(text("UPDATE performances SET state = 2")),
                 )
             )
-        return decide(self, cursor, state)
+        return await decide(self, connection, state)
 
     monkeypatch.setattr(Batch, "_decide", cancel_then_decide)
 

@@ -45,7 +45,7 @@ async def published() -> list[Published]:
 async def ledger(database: Database, published: list[Published]) -> AsyncIterator[Ledger]:
     ledger = Ledger(database, published.extend)
     yield ledger
-    ledger.close()
+    await ledger.close()
     assert_sound(database)
 
 
@@ -184,7 +184,7 @@ async def test_a_hold_is_extended_at_most_to_its_longest_time(database: Database
     last = await ledger.execute(Extend(**on(booking))) if extended.hold_expire_time < run_out_at else extended
     assert last.hold_expire_time == run_out_at
     assert await refused(ledger, Extend(**on(booking))) == "HOLD_TIME_EXHAUSTED"
-    ledger.close()
+    await ledger.close()
 
 
 async def test_confirmed_places_are_sold_and_have_tickets(
@@ -283,7 +283,7 @@ async def test_best_available_takes_neighbours_until_nothing_is_left(database: D
     assert await refused(ledger, best(1)) == "SOLD_OUT"
     run_out(database, bookings[4])
     assert (await ledger.execute(best(2))).places == bookings[4].places
-    ledger.close()
+    await ledger.close()
     assert_sound(database)
 
 
@@ -304,7 +304,7 @@ async def test_standing_places_are_sold_up_to_the_capacity_and_no_further(databa
     assert sum(len(a.places) for a in answers if isinstance(a, Booking)) == 28
     assert {reason(a) for a in answers} - {None} == {"SOLD_OUT"}
     assert (await ledger.execute(floor(2))).total == 6000
-    ledger.close()
+    await ledger.close()
     assert_sound(database)
 
 
@@ -327,7 +327,7 @@ async def test_a_ticket_type_sells_no_more_than_its_quantity_and_limit(database:
     assert await refused(ledger, early_hold(uuid4(), 4, 5)) == "TICKET_TYPE_SOLD_OUT"
     await ledger.execute(Cancel(**on(first)))
     await ledger.execute(early_hold(ANNA, 4, 5))
-    ledger.close()
+    await ledger.close()
     assert_sound(database)
 
 
@@ -382,4 +382,4 @@ async def test_a_batch_can_be_limited_to_one_performance(database: Database) -> 
 
     assert all(len(batch) == 1 for batch in seen)
     assert len(seen) < 9
-    ledger.close()
+    await ledger.close()

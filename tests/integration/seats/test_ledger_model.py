@@ -56,7 +56,7 @@ def test_the_ledger_does_what_the_model_says(database: Database, monkeypatch: py
             return answer
 
         def teardown(self) -> None:
-            self.ledger.close()
+            loop.run_until_complete(self.ledger.close())
 
     run_state_machine_as_test(
         RealLedger,
