@@ -64,7 +64,20 @@ def document() -> str:
             default = shown(field.default)
             meaning = f"{field.description}{_choices(field)}"
             parts.append(f"| `{variable_name(name)}` | {f'`{default}`' if default else '–'} | {meaning} |\n")
-    return "".join(parts)
+    return "".join([*parts, _CLIENT])
+
+
+_CLIENT = """
+## The command line and the client library
+
+Commands that use a server, such as `rowlock book`, read nothing of the above but these:
+
+| variable | default | meaning |
+|---|---|---|
+| `ROWLOCK_SERVER` | `127.0.0.1:50051` | Where the server is, host:port; several by commas. |
+| `ROWLOCK_SERVER_CA_FILE` | – | PEM authorities of the server's certificate; turns TLS on. |
+| `ROWLOCK_TOKEN_FILE` | in your configuration folder | Where the tokens of `rowlock log-in` are kept. |
+"""
 
 
 def template() -> str:

@@ -127,9 +127,11 @@ def _networks(value: frozenset[str]) -> frozenset[str]:
     return value
 
 
+def _optional_address(value: str) -> str:
+    return "" if value in {"", "off"} else _address(value)
+
+
 def _address(value: str) -> str:
-    if not value:
-        return value
     host, separator, port = value.rpartition(":")
     if not separator or not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError("must be host:port, such as 127.0.0.1:50051, [::]:50051 or 127.0.0.1:0 (any free port)")
@@ -161,7 +163,7 @@ def _redis_url(value: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 Rate = Annotated[str, AfterValidator(_rate)]
-Address = Annotated[str, AfterValidator(_address)]
+OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
 
 
 def _setting(group: str, default: object, description: str, **constraints: Any) -> Any:
@@ -256,17 +258,17 @@ class Settings(BaseSettings):
         "Where gRPC is served, host:port. Use 0.0.0.0:50051 in a container.",
         min_length=1,
     )
-    admin_address: Address = _setting(
+    admin_address: OptionalAddress = _setting(
         "Server",
         "127.0.0.1:50052",
         "Where channelz, health and reflection are served for operators, host:port; process N adds N to "
         "the port. "
-        "Empty: nowhere. Keep it off public networks.",
+        "`off`: nowhere. Keep it off public networks.",
     )
-    metrics_address: Address = _setting(
+    metrics_address: OptionalAddress = _setting(
         "Server",
         "127.0.0.1:9464",
-        "Where Prometheus metrics are served over HTTP, host:port; process N adds N to the port. Empty: nowhere.",
+        "Where Prometheus metrics are served over HTTP, host:port; process N adds N to the port. `off`: nowhere.",
     )
     processes: int = _setting("Server", 1, "Server processes on this machine; they share the gRPC port.", ge=1, le=256)
     process_index: int = _setting(

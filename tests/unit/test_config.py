@@ -37,6 +37,8 @@ def test_durations_are_written_as_people_write_them(monkeypatch: pytest.MonkeyPa
         ("ROWLOCK_CUSTOMER_LIMIT", "0", "greater than or equal to 1"),
         ("ROWLOCK_GRPC_ADDRESS", "50051", "host:port"),
         ("ROWLOCK_GRPC_ADDRESS", "localhost:99999", "host:port"),
+        ("ROWLOCK_GRPC_ADDRESS", "off", "host:port"),
+        ("ROWLOCK_METRICS_ADDRESS", "nowhere", "host:port"),
         ("ROWLOCK_ROLES", "api,bar", "'api' or 'edge'"),
         ("ROWLOCK_LEDGER_SCOPE", "hall", "'database' or 'performance'"),
         ("ROWLOCK_RATE_LIMIT_ACCOUNT", "many", "10/second"),
@@ -109,6 +111,11 @@ def test_reflection_is_for_development_unless_asked_for() -> None:
     assert load_settings(env_file=None).reflection_enabled
     assert not load_settings(production, env_file=None).reflection_enabled
     assert load_settings({**production, "reflection": True}, env_file=None).reflection_enabled
+
+
+def test_operators_addresses_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWLOCK_METRICS_ADDRESS", "off")
+    assert not load_settings(env_file=None).metrics_address
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
