@@ -137,6 +137,8 @@ def configure_logging(level: LogLevel, form: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.INFO))
+    # It tells of every tick of the clock.
+    logging.getLogger("apscheduler").setLevel(max(number, logging.WARNING))
 
 
 def redact_url(url: str) -> str:
