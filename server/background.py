@@ -7,11 +7,15 @@ again.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 _log = structlog.get_logger()
+
+_TURN: Final = 0.2
+_PATIENCE: Final = 5.0
+"""Seconds after which a task that does not end is left behind: the process is ending anyway."""
 
 
 class Background:
@@ -32,10 +36,19 @@ class Background:
         task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """End every task."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End every task.
+
+        Each is cancelled until it ends: ``asyncio.wait_for`` of Python 3.11, through which redis-py writes, loses a
+        cancellation that comes in the turn in which the write is done.
+        """
+        patience = _PATIENCE
+        while (running := [task for task in self._tasks if not task.done()]) and patience > 0:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=_TURN)
+            patience -= _TURN
+        for task in running:
+            _log.error("background_task_does_not_end", task=task.get_name())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled():

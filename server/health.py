@@ -147,15 +147,18 @@ class Checker:
             },
         )
 
-    async def run(self) -> None:
-        """Check for ever."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(DATABASE, self._database_answers))
-                group.create_task(self._watch(REDIS, self._redis_answers))
-        finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
-            self._engine.dispose()
+    async def watch_database(self) -> None:
+        """Check PostgreSQL for ever."""
+        await self._watch(DATABASE, self._database_answers)
+
+    async def watch_redis(self) -> None:
+        """Check Redis for ever."""
+        await self._watch(REDIS, self._redis_answers)
+
+    def close(self) -> None:
+        """Close the connection, once nothing watches any more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._engine.dispose()
 
     async def _watch(self, name: str, answers: Callable[[], Any]) -> None:
         failures = 0

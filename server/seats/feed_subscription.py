@@ -75,7 +75,9 @@ class Subscription:
             # A retry inside the client would hide that messages were missed.
             redis = Redis.from_url(
                 self._url,
-                socket_timeout=self._timeout,
+                # With a time limit redis-py writes through asyncio.wait_for, which in Python 3.11 may lose a
+                # cancellation, and then this task could not be stopped. Pings find out a dead connection.
+                socket_timeout=None,
                 socket_connect_timeout=self._timeout,
                 retry=Retry(NoBackoff(), 0),
                 client_name="rowlock-feed",
@@ -83,7 +85,8 @@ class Subscription:
             try:
                 async with redis, redis.pubsub() as pubsub:
                     # Always subscribed to something, so that the answer to a ping is always a message like others.
-                    await pubsub.subscribe(f"{self._prefix}:seats")
+                    async with asyncio.timeout(self._timeout):
+                        await pubsub.subscribe(f"{self._prefix}:seats")
                     metrics.SUBSCRIBED.set(1)
                     async with asyncio.TaskGroup() as group:
                         group.create_task(self._keep(pubsub))

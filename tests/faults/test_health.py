@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 
 from rowlock.v1 import auth_pb2, auth_pb2_grpc
 from server.app import start
+from server.background import Background
 from server.config import Settings
 from server.embedded import PostgresServer, ValkeyServer
 from server.health import DATABASE, REDIS, Checker, Health
@@ -26,10 +27,13 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 async def checked(settings: Settings) -> AsyncIterator[Health]:
     health = Health(["rowlock.v1.BookingService"])
     redis = connect_redis(settings)
-    task = asyncio.create_task(Checker(health, settings.database_url, redis).run())
+    checker = Checker(health, settings.database_url, redis)
+    background = Background()
+    background.start(checker.watch_database(), "database")
+    background.start(checker.watch_redis(), "redis")
     yield health
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await background.stop()
+    checker.close()
     await redis.aclose()
 
 

@@ -17,6 +17,7 @@ from rowlock.v1 import auth_pb2, auth_pb2_grpc
 from server.app import serve
 from server.config import Settings, StartError
 from server.listening import bind, channel_options
+from server.runtime import runtime
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -95,6 +96,12 @@ async def test_a_second_signal_ends_it_at_once(settings: Settings) -> None:
         assert not task.done()
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, 3)
+
+
+async def test_it_can_be_stopped_at_any_moment_of_its_start(settings: Settings) -> None:
+    for moment in range(40):
+        async with asyncio.timeout(4), runtime(settings):
+            await asyncio.sleep(0.0005 * moment)
 
 
 async def test_several_processes_may_share_the_port(settings: Settings) -> None:
