@@ -1,0 +1,10 @@
+"""The commands of `rowlock` for those who book and watch; `app` has them all."""
+
+import typer
+
+from rowlock_client.cli import accounts, bookings, catalogue, payments, watch
+
+app = typer.Typer(no_args_is_help=True)
+
+for _module in (accounts, catalogue, bookings, payments, watch):
+    app.registered_commands += _module.app.registered_commands

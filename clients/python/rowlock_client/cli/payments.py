@@ -1,0 +1,125 @@
+"""`rowlock pay`, `tickets`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated
+
+import segno
+import typer
+
+from rowlock.v1.booking_pb2 import Booking
+from rowlock.v1.payment_pb2 import Payment, SimulatePaymentRequest
+from rowlock.v1.ticket_pb2 import Ticket
+from rowlock_client import calls
+from rowlock_client.cli.bookings import BookingName
+from rowlock_client.cli.naming import booking_name
+from rowlock_client.cli.options import CaFile, Failure, Json, Server, connect, told
+from rowlock_client.cli.output import local_time, money, print_json
+from rowlock_client.client import Client
+from rowlock_client.connecting import DEFAULT_TARGET
+from rowlock_client.errors import FailedPrecondition
+
+app = typer.Typer()
+
+
+class Outcome(StrEnum):
+    """What the simulator can be asked for."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    RANDOM = "random"
+    TIMEOUT_BEFORE = "timeout-before"
+    TIMEOUT_AFTER = "timeout-after"
+
+
+@app.command()
+@told
+def pay(
+    booking: BookingName = "",
+    *,
+    outcome: Annotated[Outcome, typer.Option(help="What the payment simulator is to do.")] = Outcome.APPROVE,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the outcome.")] = 30.0,
+    server: Server = DEFAULT_TARGET,
+    ca: CaFile = None,
+    as_json: Json = False,
+) -> None:
+    """Pay a held booking with the payment simulator: no money moves. Then: rowlock tickets."""
+    with connect(server, ca) as client:
+        name = booking_name(client, booking, Booking.HELD)
+        payment = _begin(client, name)
+        if payment.state in {Payment.CREATED, Payment.REQUIRES_ACTION}:
+            client.simulate(payment.name, SimulatePaymentRequest.Outcome.Value(outcome.name))
+        payment = client.wait_for_payment(payment.name, timeout=timeout)
+    if as_json:
+        print_json(payment)
+    if payment.state == Payment.FAILED:
+        raise Failure(
+            f"the payment failed: {payment.error_reason}. The booking is still held: try again (PAYMENT_FAILED)"
+        )
+    if not as_json:
+        paid = "paid" if payment.state == Payment.SUCCEEDED else Payment.State.Name(payment.state).lower()
+        typer.echo(f"{money(payment.amount)} {paid}. Next: rowlock tickets {name.rpartition('/')[2]}")
+
+
+def _begin(client: Client, booking: str) -> Payment:
+    """A payment of the booking: a new one, or the one that is under way."""
+    try:
+        return client.pay(booking)
+    except FailedPrecondition as error:
+        under_way = error.metadata.get("payment", "")
+        if error.reason != "PAYMENT_IN_FLIGHT" or not under_way:
+            raise
+        return client.payment(under_way)
+
+
+@app.command()
+@told
+def tickets(
+    booking: Annotated[
+        str, typer.Argument(metavar="[BOOKING]", help="Its name, or a part of its id; without: all your tickets.")
+    ] = "",
+    *,
+    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw each ticket's code for the door to scan.")] = True,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    server: Server = DEFAULT_TARGET,
+    ca: CaFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show your tickets, each with its QR code. Whoever shows the code gets in: keep it to yourself."""
+    with connect(server, ca) as client:
+        parent = booking_name(client, booking, Booking.CONFIRMED) if booking else "performances/-/bookings/-"
+        rpc = calls.tickets(parent, page_size=min(limit, 200))
+        found = list(islice((one for page in client.pages(rpc) for one in page.tickets), limit))
+        if as_json:
+            print_json(found)
+            return
+        titles = {name: _title(client, name) for name in {_performance(ticket) for ticket in found}}
+    if not found:
+        typer.echo("You have no tickets yet. Tickets come with a paid booking: rowlock book, rowlock pay")
+    for ticket in found:
+        state = "" if ticket.state == Ticket.VALID else f" — {Ticket.State.Name(ticket.state).lower()}"
+        typer.echo(f"{ticket.seat}{state}\n{titles[_performance(ticket)]}\n{ticket.name}")
+        if qr and ticket.state == Ticket.VALID:
+            typer.echo(_qr(ticket.code))
+
+
+def _performance(ticket: Ticket) -> str:
+    return ticket.name.partition("/bookings/")[0]
+
+
+def _title(client: Client, performance: str) -> str:
+    one = client.performance(performance)
+    return f"{one.event_title}, {local_time(one.start_time, one.time_zone)}, {one.venue_display_name}"
+
+
+def _qr(code: str) -> str:
+    drawn = io.StringIO()
+    segno.make(code, micro=False).terminal(out=drawn, compact=True)
+    if not sys.stdout.isatty():
+        return drawn.getvalue()
+    # White on black, whatever the colours of the terminal: scanners want dark modules on a light ground.
+    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawn.getvalue().splitlines())
