@@ -6,7 +6,11 @@ _UNSERVED: Final = {
     "AuthService": "VerifyEmail ResendVerification RequestPasswordReset ConfirmPasswordReset",
     "BookingService": "GetTicketDocument CheckInTicket",
     "PaymentService": "HandleProviderWebhook",
-    "WaitingRoomService": """JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom""",
+    "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
+    "NotificationService": "SendNotification ListNotifications MarkRead",
+    "ContactService": """SubmitInquiry ListInquiries GetInquiry AnswerInquiry GetContactInfo UpdateContactInfo
+                         CreateSocialLink GetSocialLink ListSocialLinks UpdateSocialLink DeleteSocialLink""",
+    "ReportService": "GetSalesReport ExportSalesReport ListTopEvents",
 }
 
 UNSERVED: Final = frozenset(
