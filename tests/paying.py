@@ -1,0 +1,168 @@
+"""Paying in tests: everything that carries payments on, in one hand, driven step by step."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from server.db.engine import Database
+from server.db.models.payments import Payment, Refund
+from server.db.models.simulator import SimulatorOrder
+from server.domain import payments
+from server.domain.bookings import get_booking
+from server.domain.payments import Return
+from server.payments.collecting import Collector, Patience
+from server.payments.port import PaymentProvider
+from server.payments.refunding import Refunder
+from server.payments.simulator import CAPTURE, Simulator, script
+from server.seats.booking import Booking
+from server.seats.commands import Cancel, Claim, Expire, Hold
+from server.seats.ledger import Ledger
+from server.states import Provider, SimulatedOutcome
+from tests.staging import Staged
+
+QUICK = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=20), longest_hold=timedelta(minutes=10))
+
+
+class Desk:
+    """One process that takes bookings and works payments off. Nothing happens by itself."""
+
+    def __init__(
+        self, database: Database, *, patience: Patience = QUICK, provider: PaymentProvider | None = None
+    ) -> None:
+        self.database = database
+        self.ledger = Ledger(database, lambda _: None)
+        self.simulator = Simulator(database, success_rate=1.0, delay=timedelta(0))
+        providers = {Provider.SIMULATOR: provider or self.simulator}
+        self.collector = Collector(database, self.ledger, providers, patience)
+        self.refunder = Refunder(database, providers, patience)
+
+    async def hold(self, house: Staged, *places: int, customer: UUID | None = None) -> Booking:
+        """A new customer's hold."""
+        customer = customer or uuid4()
+        booking = await self.ledger.execute(
+            Hold(
+                performance_id=house.performance_id,
+                customer_id=customer,
+                actor_id=customer,
+                claims=tuple(Claim(place) for place in places),
+            )
+        )
+        assert booking is not None
+        return booking
+
+    async def pay(self, booking: Booking) -> Payment:
+        """Begin to pay."""
+        return await self.database.transaction(
+            lambda s: payments.begin(
+                s,
+                booking.performance_id,
+                booking.id,
+                booking.customer_id,
+                provider=Provider.SIMULATOR,
+                back=Return(),
+            )
+        )
+
+    async def capture(self, payment: Payment) -> Payment:
+        """Ask for the money to be taken."""
+        return await self.database.transaction(
+            lambda s: payments.capture(s, payment.performance_id, payment.booking_id, payment.id, payment.customer_id)
+        )
+
+    async def give_up(self, payment: Payment) -> Payment:
+        """Change one's mind."""
+        return await self.database.transaction(
+            lambda s: payments.give_up(s, payment.performance_id, payment.booking_id, payment.id, payment.customer_id)
+        )
+
+    async def captured(self, booking: Booking, outcome: SimulatedOutcome = SimulatedOutcome.APPROVE) -> Payment:
+        """A payment whose money is asked for, and that will end as told."""
+        payment = await self.pay(booking)
+        self.script(payment, outcome)
+        return await self.capture(payment)
+
+    def script(self, payment: Payment, outcome: SimulatedOutcome, call: str = CAPTURE) -> None:
+        """Tell the simulator how to answer."""
+        self.database.run_transaction(lambda s: script(s, payment.id, call, outcome))
+
+    async def carry_on(self) -> int:
+        """Work off what is due now; returns how much it was."""
+        due = await self.collector.take(100)
+        await asyncio.gather(*(self.collector.carry_on(attempt) for attempt in due))
+        back = await self.refunder.take(100)
+        await asyncio.gather(*(self.refunder.carry_on(attempt) for attempt in back))
+        return len(due) + len(back)
+
+    async def settle(self, seconds: float = 10) -> None:
+        """Work off everything, until nothing is or will be due."""
+        async with asyncio.timeout(seconds):
+            while self.is_due_some_time():
+                if not await self.carry_on():
+                    await asyncio.sleep(0.01)
+
+    def is_due_some_time(self) -> bool:
+        """Whether anything waits for its time."""
+        return bool(
+            self.one(
+                "SELECT EXISTS (SELECT FROM payments WHERE next_attempt_time IS NOT NULL)"
+                " OR EXISTS (SELECT FROM refunds WHERE next_attempt_time IS NOT NULL)"
+            )
+        )
+
+    async def cancel(self, booking: Booking) -> Booking | None:
+        """Give a booking up, as its customer."""
+        return await self.ledger.execute(
+            Cancel(performance_id=booking.performance_id, booking_id=booking.id, actor_id=booking.customer_id)
+        )
+
+    async def expire(self, booking: Booking) -> Booking | None:
+        """Do what the sweeper does."""
+        return await self.ledger.execute(
+            Expire(performance_id=booking.performance_id, booking_id=booking.id, actor_id=None, staff=True)
+        )
+
+    def let_time_pass(self, booking: Booking) -> None:
+        """Let the hold's own clock run out."""
+        self.one(
+            "UPDATE bookings SET hold_expire_time = clock_timestamp() - interval '1s' WHERE id = :id RETURNING 1",
+            id=booking.id,
+        )
+
+    def booking(self, booking: Booking) -> Booking:
+        """The booking as it is now."""
+        return self.database.run_transaction(lambda s: get_booking(s, booking.performance_id, booking.id, None))
+
+    def payment(self, payment: Payment) -> Payment:
+        """The payment as it is now."""
+        found = self.database.run_transaction(lambda s: s.get(Payment, (payment.performance_id, payment.id)))
+        assert found is not None
+        return found
+
+    def order(self, payment: Payment) -> SimulatorOrder | None:
+        """What the simulator's books say of the payment."""
+        return self.database.run_transaction(lambda s: s.get(SimulatorOrder, payment.id))
+
+    def refunds(self, payment: Payment) -> list[Refund]:
+        """The payment's refunds."""
+        return self.database.run_transaction(
+            lambda s: list(s.query(Refund).filter_by(payment_id=payment.id).order_by(Refund.create_time))
+        )
+
+    def one(self, sql: str, **values: Any) -> Any:
+        """The one value of a query."""
+        return self.database.run_transaction(lambda s: s.execute(text(sql), values).scalar())
+
+
+@asynccontextmanager
+async def desk_on(database: Database, **options: Any) -> AsyncIterator[Desk]:
+    """A desk for the length of the block."""
+    desk = Desk(database, **options)
+    try:
+        yield desk
+    finally:
+        await desk.ledger.close()
