@@ -1,10 +1,11 @@
-"""Connects a worker process to its messages, and messages to what they ask for.
+"""Connects workers to their messages, and messages to what they ask for.
 
 Actors are coroutines on one event loop, so that the worker's seat ledger combines what they ask of it. They never fail:
 what goes wrong is logged, and the next look at the schedule finds what was not done.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 
 import structlog
 from dramatiq import Worker, actor
@@ -15,12 +16,14 @@ from dramatiq.middleware import AsyncIO
 
 from server.config import Settings
 from server.errors import RowlockError
-from server.logs import configure_logging
 from server.payments.wake import redis_broker
 from workers.lookout import Lookout
 from workers.runtime import WorkerRuntime
 from workers.work import Work
 from workers.works import WORKS
+
+_LOOK_INTERVAL_MS: Final = 50
+"""How often an idle worker asks Redis for messages: what a customer who pays may have to wait."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +67,18 @@ class Runtimes(AsyncIO):
             _log.exception("work.failed", work=work.actor)
 
 
+def worker(settings: Settings, queues: Collection[str] = ()) -> Worker:
+    """A worker that is not yet started; ``queues`` empty: for all of them. At most one per process."""
+    return Worker(
+        connect(settings),
+        queues=set(queues) or None,
+        worker_threads=settings.worker_threads,
+        worker_timeout=_LOOK_INTERVAL_MS,
+    )
+
+
 def connect(settings: Settings) -> RedisBroker:
     """The broker of a worker process, with an actor for each kind of work."""
-    configure_logging(settings.log_level, settings.log_format)
     runtimes = Runtimes(settings)
     broker = redis_broker(settings, [runtimes])
     for work in WORKS:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from server.config import load_settings
+from server.logs import configure_logging
 from server.start_checks import ready_settings
 
 app = typer.Typer()
@@ -28,17 +29,15 @@ def worker(
     the database and done again.
     """
     settings = ready_settings(load_settings())
+    configure_logging(settings.log_level, settings.log_format)
 
-    from dramatiq import Worker
+    from workers.broker import worker as make_worker
 
-    from workers.broker import connect
-
-    broker = connect(settings)
-    running = Worker(broker, queues=set(queues) if queues else None, worker_threads=settings.worker_threads)
+    running = make_worker(settings, queues or ())
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     running.start()
     stop.wait()
     running.stop(timeout=_STOP_LIMIT_MS)
-    broker.close()
+    running.broker.close()
