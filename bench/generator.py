@@ -19,6 +19,9 @@ CONNECTIONS = 4
 Chain = tuple[int, Sequence[bytes]]
 """The number of a token, and an encoded request for each step."""
 
+Arrival = tuple[int, int]
+"""A message's revision, and when it came in microseconds since 1970."""
+
 
 def build() -> Path:
     """Compile the generator, which takes a moment the first time.
@@ -51,7 +54,10 @@ class Calls:
     seconds: float
     answers: dict[str, int]
     p50_ms: float
+    """Of a chain that counts."""
     p99_ms: float
+    answer_p99_ms: float
+    """Of single calls, refused ones too."""
     retries: int
     steps: list[dict[str, float]]
     bytes_sent: float
@@ -92,6 +98,7 @@ def calls(
     callers: int = CALLERS,
     connections: int = CONNECTIONS,
     seconds: float = 0,
+    rate: float = 0,
     retries: int = 0,
     pids: Mapping[str, int] | None = None,
 ) -> Calls:
@@ -105,6 +112,7 @@ def calls(
         callers: chains under way at once.
         connections: which they share.
         seconds: begin chains for so long, over and over; 0: each once.
+        rate: chains begun per second; 0: as many as the callers manage.
         retries: tries more where the server asks to come back.
         pids: processes whose processor time is told, by name.
     """
@@ -116,6 +124,7 @@ def calls(
         f"-callers={callers}",
         f"-connections={connections}",
         f"-for={seconds}s",
+        f"-rate={rate}",
         f"-retries={retries}",
     ]
     time = ProcessorTime(pids or {})
@@ -131,6 +140,7 @@ def calls(
         answers=found["answers"],
         p50_ms=found["chain"]["p50_ms"],
         p99_ms=found["chain"]["p99_ms"],
+        answer_p99_ms=found["calls"]["p99_ms"],
         retries=found["retries"],
         steps=found["steps"],
         bytes_sent=round(found["bytes_sent"] / answered, 1),
@@ -183,6 +193,7 @@ class Watchers:
         opening: int = 200,
     ) -> None:
         self._arrivals = folder / "arrivals"
+        self._arrivals.unlink(missing_ok=True)
         encoded = folder / "request"
         encoded.write_bytes(request)
         self._arguments = [
@@ -222,11 +233,17 @@ class Watchers:
         self._process.stdin.flush()
         return self._line()
 
-    def quit(self) -> list[tuple[int, int]]:
-        """End; returns the arrivals recorded: (revision, microseconds since 1970)."""
+    def quit(self) -> list[list[Arrival]]:
+        """End; returns what was recorded, stream by stream."""
         self._process.communicate("quit\n", timeout=60)
         raw = memoryview(self._arrivals.read_bytes()).cast("Q") if self._arrivals.exists() else []
-        return list(zip(raw[::2], raw[1::2], strict=True))
+        streams: list[list[Arrival]] = [[]]
+        for arrival in zip(raw[::2], raw[1::2], strict=True):
+            if arrival == (0, 0):
+                streams.append([])
+            else:
+                streams[-1].append(arrival)
+        return streams[:-1]
 
     def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 (a pipe was asked for)

@@ -19,18 +19,26 @@ _START_LIMIT: Final = 60.0
 
 
 class Program:
-    """A server process that listens on one port of this machine.
+    """A process that listens on one port of this machine, or only works.
 
     Args:
         name: also the name of its log.
         folder: where its log goes.
         arguments: of the Python interpreter; ``{address}`` in one stands for the address to listen on.
         environment: added to ours.
+        listens: whether it can be connected to.
     """
 
     def __init__(
-        self, name: str, folder: Path, arguments: list[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        folder: Path,
+        arguments: list[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        listens: bool = True,
     ) -> None:
+        self._listens = listens
         self.address = f"127.0.0.1:{free_port()}"
         self._name = name
         self._log = folder / f"{name}.log"
@@ -49,12 +57,14 @@ class Program:
         return self._child.pid
 
     def start(self) -> None:
-        """Start it, and return when its port is open.
+        """Start it; if it listens, return when it does.
 
         Raises:
             RuntimeError: it ended, or did not listen in time; the text holds the end of its log.
         """
         self._child.start()
+        if not self._listens:
+            return
         deadline = time.monotonic() + _START_LIMIT
         host, _, port = self.address.rpartition(":")
         while time.monotonic() < deadline and self._child.running():

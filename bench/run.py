@@ -5,6 +5,7 @@ The last line of each scenario is `RESULT {json}`; everything that was measured 
 
 import argparse
 import importlib
+import resource
 
 from bench import generator, machine, results
 from bench.progress import Progress
@@ -26,6 +27,9 @@ def main() -> None:
     if given.table:
         print(results.table())
         return
+    # A stream is a connection, and a connection a file; servers and generators inherit this.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     generator.build()
     for name in given.scenario or SCENARIOS:
         carry_out(name, given.rounds, given.seconds)

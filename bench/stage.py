@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from bench.generator import Chain, write_tokens
 from bench.machine import ROOT, describe_postgres
-from bench.programs import Program, running
+from bench.programs import Program, free_port, running
 from rowlock.v1 import booking_pb2
 from server import clock, resources
 from server.config import variable_name
@@ -31,6 +31,7 @@ from server.seats.hall import FORMAT, VERSION, Hall
 from server.states import Role
 
 CREATE_BOOKING: Final = "/rowlock.v1.BookingService/CreateBooking"
+WATCH_SEATS: Final = "/rowlock.v1.EventService/WatchSeats"
 NO_LIMIT: Final = 1_000_000
 _DEFAULTS: Final = performances.SaleDefaults(timedelta(minutes=15), NO_LIMIT, timedelta(hours=3))
 
@@ -80,12 +81,12 @@ class Stage:
         return describe_postgres(self.postgres)
 
     @contextmanager
-    def rowlock(self, command: str = "serve", name: str = "server", **settings: object) -> Iterator[Program]:
+    def rowlock(self, command: str = "serve", name: str = "", **settings: object) -> Iterator[Program]:
         """One process of Rowlock with the settings of production, but no limit on the rate of calls that is met.
 
         Args:
             command: `serve` or `worker`, …
-            name: also of its log.
+            name: also of its log; the command's if empty.
             settings: fields of `Settings` that differ.
         """
         chosen = {
@@ -93,8 +94,8 @@ class Stage:
             "redis_url": self.valkey.url(),
             "data_dir": self.folder / "data",
             "grpc_address": "{address}",
-            "admin_address": "",
-            "metrics_address": "",
+            "admin_address": f"127.0.0.1:{free_port()}",
+            "metrics_address": f"127.0.0.1:{free_port()}",
             "log_format": "json",
             # Both limits are looked at for each call, and never reached.
             "rate_limit_account": f"{NO_LIMIT}/second",
@@ -102,7 +103,10 @@ class Stage:
             **settings,
         }
         environment = {variable_name(key): str(value) for key, value in chosen.items()}
-        with running(Program(name, self.folder, ["-m", "server.cli", command], environment)) as program:
+        program = Program(
+            name or command, self.folder, ["-m", "server.cli", command], environment, listens=command == "serve"
+        )
+        with running(program):
             yield program
 
     def performance(self, document: Mapping[str, Any], **changed: Any) -> Staged:
@@ -230,20 +234,15 @@ def hall_document(places: int, *, row: int = 50, rows_per_section: int = 20) -> 
     }
 
 
-def random_holds(
-    performance: Staged, customers: int, *, seats: int = 2, random_from: Callable[[], random.Random] = random.Random
-) -> list[Chain]:
-    """A hold for each `seats` places of the hall, at random, so that each finds them free; customers take turns."""
+def random_holds(performance: Staged, customers: int) -> list[Chain]:
+    """A hold for each two places of the hall, at random, so that each finds them free; customers take turns."""
     parent = resources.performance(performance.id)
     ids = [place.id for place in performance.hall.places]
-    random_from().shuffle(ids)
+    random.shuffle(ids)
     holds: list[Chain] = []
-    for number, first in enumerate(range(0, len(ids) - seats + 1, seats)):
-        request = booking_pb2.CreateBookingRequest(
-            parent=parent,
-            seats=[booking_pb2.SeatClaim(seat=one) for one in ids[first : first + seats]],
-            request_id=str(uuid4()),
-        )
+    for number, seats in enumerate(zip(ids[::2], ids[1::2], strict=True)):
+        claims = [booking_pb2.SeatClaim(seat=one) for one in seats]
+        request = booking_pb2.CreateBookingRequest(parent=parent, seats=claims, request_id=str(uuid4()))
         holds.append((number % customers, [request.SerializeToString()]))
     return holds
 

@@ -19,9 +19,11 @@ type callFlags struct {
 	callers, connections          int
 	seconds, timeout, pause       time.Duration
 	retries                       int
+	rate                          float64
 }
 
-// callReport is what is printed at the end. Times are milliseconds; a chain counts if its last call was answered OK.
+// callReport is what is printed at the end. A chain counts if its last call was answered OK; Calls are all calls,
+// refused ones too.
 type callReport struct {
 	Chains   int            `json:"chains"`
 	Seconds  float64        `json:"seconds"`
@@ -29,6 +31,7 @@ type callReport struct {
 	Retries  int            `json:"retries"`
 	Sent     int            `json:"bytes_sent"`
 	Received int            `json:"bytes_received"`
+	Calls    latencies      `json:"calls"`
 	Chain    latencies      `json:"chain"`
 	Steps    []latencies    `json:"steps"`
 }
@@ -45,6 +48,7 @@ func runCalls(arguments []string) error {
 	flags.DurationVar(&given.seconds, "for", 0, "begin chains for so long, over and over; 0: each chain once")
 	flags.DurationVar(&given.timeout, "timeout", 30*time.Second, "deadline of each call")
 	flags.DurationVar(&given.pause, "pause", 20*time.Millisecond, "between two calls of a step that is repeated")
+	flags.Float64Var(&given.rate, "rate", 0, "chains begun per second; 0: as many as the callers manage")
 	flags.IntVar(&given.retries, "retries", 0, "tries more after UNAVAILABLE, RESOURCE_EXHAUSTED or ABORTED")
 	_ = flags.Parse(arguments)
 
@@ -65,6 +69,9 @@ func runCalls(arguments []string) error {
 		return err
 	}
 	run := &callRun{flags: given, steps: steps, chains: chains, contexts: contexts(tokens)}
+	if err := waitUntilReady(connections); err != nil {
+		return err
+	}
 	return say(run.carryOut(connections))
 }
 
@@ -87,38 +94,28 @@ type callRun struct {
 	chains   []chain
 	contexts []context.Context
 	next     atomic.Int64
-	until    time.Time
+	begin    time.Time
 }
 
 // caller is what one goroutine saw.
 type caller struct {
 	done, sent, received, retries int
 	answers                       map[codes.Code]int
-	chain                         []time.Duration
+	calls, chain                  []time.Duration
 	steps                         [][]time.Duration
 }
 
 func (run *callRun) carryOut(connections []*grpc.ClientConn) callReport {
-	// Connections are made before the clock starts; a caller finds its own ready.
-	for _, connection := range connections {
-		connection.Connect()
-		for state := connection.GetState(); state.String() != "READY"; state = connection.GetState() {
-			if !connection.WaitForStateChange(context.Background(), state) {
-				break
-			}
-		}
-	}
 	callers := make([]*caller, run.flags.callers)
 	var group sync.WaitGroup
-	begin := time.Now()
-	run.until = begin.Add(run.flags.seconds)
+	run.begin = time.Now()
 	for index := range callers {
 		one := &caller{answers: map[codes.Code]int{}, steps: make([][]time.Duration, len(run.steps))}
 		callers[index] = one
 		group.Go(func() { run.call(one, connections[index%len(connections)]) })
 	}
 	group.Wait()
-	return run.report(callers, time.Since(begin))
+	return run.report(callers, time.Since(run.begin))
 }
 
 // call carries out chains until there are none or the time is up.
@@ -126,13 +123,20 @@ func (run *callRun) call(one *caller, connection *grpc.ClientConn) {
 	for {
 		number := int(run.next.Add(1) - 1)
 		if run.flags.seconds > 0 {
-			if !time.Now().Before(run.until) {
+			if time.Since(run.begin) >= run.flags.seconds {
 				return
 			}
-			number %= len(run.chains)
 		} else if number >= len(run.chains) {
 			return
 		}
+		if run.flags.rate > 0 {
+			due := time.Duration(float64(number) / run.flags.rate * float64(time.Second))
+			if run.flags.seconds > 0 && due >= run.flags.seconds {
+				return
+			}
+			time.Sleep(due - time.Since(run.begin))
+		}
+		number %= len(run.chains)
 		run.carryOutChain(one, connection, &run.chains[number])
 	}
 }
@@ -140,7 +144,8 @@ func (run *callRun) call(one *caller, connection *grpc.ClientConn) {
 func (run *callRun) carryOutChain(one *caller, connection *grpc.ClientConn, chain *chain) {
 	begin := time.Now()
 	answers := make([][]byte, len(run.steps))
-	for index, step := range run.steps {
+	for index := 0; index < len(run.steps); index++ {
+		step := run.steps[index]
 		request := chain.requests[index]
 		if step.nameOf >= 0 {
 			request = named(stringField(answers[step.nameOf], 1), request)
@@ -148,6 +153,9 @@ func (run *callRun) carryOutChain(one *caller, connection *grpc.ClientConn, chai
 		stepBegin := time.Now()
 		for {
 			answer, code := run.answer(one, connection, step.method, chain.token, request)
+			if step.hasFallback && code == codes.FailedPrecondition {
+				break
+			}
 			if code != codes.OK {
 				return
 			}
@@ -162,6 +170,10 @@ func (run *callRun) carryOutChain(one *caller, connection *grpc.ClientConn, chai
 			time.Sleep(run.flags.pause)
 		}
 		one.steps[index] = append(one.steps[index], time.Since(stepBegin))
+		if step.hasFallback && answers[index] != nil {
+			answers[index+1] = answers[index]
+			index++
+		}
 	}
 	one.chain = append(one.chain, time.Since(begin))
 	one.done++
@@ -172,10 +184,12 @@ func (run *callRun) answer(
 	one *caller, connection *grpc.ClientConn, method string, token uint64, request []byte,
 ) ([]byte, codes.Code) {
 	for attempt := 0; ; attempt++ {
+		begin := time.Now()
 		ctx, cancel := context.WithTimeout(run.contexts[token%uint64(len(run.contexts))], run.flags.timeout)
 		var answer []byte
 		err := connection.Invoke(ctx, method, request, &answer)
 		cancel()
+		one.calls = append(one.calls, time.Since(begin))
 		code := status.Code(err)
 		one.answers[code]++
 		one.sent += len(request)
@@ -191,7 +205,7 @@ func (run *callRun) answer(
 
 func (run *callRun) report(callers []*caller, took time.Duration) callReport {
 	report := callReport{Seconds: took.Seconds(), Answers: map[string]int{}}
-	var whole []time.Duration
+	var calls, whole []time.Duration
 	steps := make([][]time.Duration, len(run.steps))
 	for _, one := range callers {
 		report.Chains += one.done
@@ -201,11 +215,13 @@ func (run *callRun) report(callers []*caller, took time.Duration) callReport {
 		for code, count := range one.answers {
 			report.Answers[code.String()] += count
 		}
+		calls = append(calls, one.calls...)
 		whole = append(whole, one.chain...)
 		for index := range steps {
 			steps[index] = append(steps[index], one.steps[index]...)
 		}
 	}
+	report.Calls = summarize(calls)
 	report.Chain = summarize(whole)
 	for _, one := range steps {
 		report.Steps = append(report.Steps, summarize(one))

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
 )
@@ -40,7 +44,6 @@ func connect(target string, count int) ([]*grpc.ClientConn, error) {
 			"passthrough:///"+target,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{})),
-			// Each connection by itself, although all have the same options.
 			grpc.WithUserAgent("rowlock-loadgen"),
 			// A watcher costs the machine as little memory as it can.
 			grpc.WithReadBufferSize(8<<10),
@@ -54,6 +57,23 @@ func connect(target string, count int) ([]*grpc.ClientConn, error) {
 		connections[index] = connection
 	}
 	return connections, nil
+}
+
+// waitUntilReady has every connection made, so that no call waits for its own.
+func waitUntilReady(connections []*grpc.ClientConn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, connection := range connections {
+		connection.Connect()
+	}
+	for _, connection := range connections {
+		for state := connection.GetState(); state != connectivity.Ready; state = connection.GetState() {
+			if !connection.WaitForStateChange(ctx, state) {
+				return fmt.Errorf("%s cannot be connected to", connection.Target())
+			}
+		}
+	}
+	return nil
 }
 
 // readTokens reads access tokens, one a line; no file: no tokens.

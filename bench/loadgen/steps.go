@@ -12,22 +12,25 @@ import (
 
 // step is one call of a chain, written as
 //
-//	/package.Service/Method[<N][?FIELD=VALUE]
+//	/package.Service/Method[<N][?FIELD=VALUE][!]
 //
 // "<N": field 1 of the answer to step N is put in front of the request as its field 1 (a resource name, which the
 // caller cannot know beforehand). "?FIELD=VALUE": the call is made again until that number field of the answer has
-// that value.
+// that value. "!": if it is refused (FAILED_PRECONDITION) the next step is tried in its stead, otherwise that is left
+// out and has the same answer.
 type step struct {
-	method     string
-	nameOf     int
-	untilField protowire.Number
-	untilValue uint64
+	method      string
+	nameOf      int
+	untilField  protowire.Number
+	untilValue  uint64
+	hasFallback bool
 }
 
 func parseSteps(text string) ([]step, error) {
 	var steps []step
 	for index, part := range strings.Fields(text) {
 		one := step{nameOf: -1}
+		part, one.hasFallback = strings.CutSuffix(part, "!")
 		part, condition, hasCondition := strings.Cut(part, "?")
 		if hasCondition {
 			field, value, _ := strings.Cut(condition, "=")
@@ -51,8 +54,8 @@ func parseSteps(text string) ([]step, error) {
 		one.method = method
 		steps = append(steps, one)
 	}
-	if len(steps) == 0 {
-		return nil, fmt.Errorf("no steps")
+	if len(steps) == 0 || steps[len(steps)-1].hasFallback {
+		return nil, fmt.Errorf("no steps, or no fallback after the last")
 	}
 	return steps, nil
 }

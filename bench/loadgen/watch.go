@@ -94,6 +94,12 @@ func runWatch(arguments []string) error {
 		return err
 	}
 	run := &watchRun{flags: given, request: request, contexts: contexts(tokens), ended: map[string]int{}}
+	// A few at a time: a queue of waiting connections is short.
+	for first := 0; first < len(connections); first += given.opening {
+		if err := waitUntilReady(connections[first:min(first+given.opening, len(connections))]); err != nil {
+			return err
+		}
+	}
 	begin := time.Now()
 	run.openAll(connections)
 	if err := say(run.report("ready", time.Since(begin))); err != nil {
@@ -195,7 +201,7 @@ func (run *watchRun) obey() error {
 	return nil
 }
 
-// saveArrivals writes pairs of 64-bit numbers, little endian.
+// saveArrivals writes pairs of 64-bit numbers, little endian, stream by stream; two zeros end each stream's.
 func (run *watchRun) saveArrivals() error {
 	if run.flags.arrivals == "" {
 		return nil
@@ -213,7 +219,7 @@ func (run *watchRun) saveArrivals() error {
 		record.mutex.Lock()
 		arrivals := record.arrivals
 		record.mutex.Unlock()
-		for _, one := range arrivals {
+		for _, one := range append(arrivals, arrival{}) {
 			binary.LittleEndian.PutUint64(pair[:8], one.revision)
 			binary.LittleEndian.PutUint64(pair[8:], uint64(one.time))
 			if _, err := out.Write(pair[:]); err != nil {
