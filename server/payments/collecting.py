@@ -55,8 +55,8 @@ class Patience:
 
     @property
     def lease(self) -> timedelta:
-        """After how long another worker takes over: one needs two answers as a rule, and has asked four at most."""
-        return self.call * 2 + timedelta(seconds=5)
+        """After how long another worker takes over: longer than the two answers that one needs as a rule."""
+        return self.call * 3
 
 
 class Collector:

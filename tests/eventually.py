@@ -1,0 +1,15 @@
+"""Waits in tests for what happens by itself, in another process or task."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Return as soon as ``condition`` is true.
+
+    Raises:
+        TimeoutError: it was not within ``seconds``.
+    """
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nobody could set an event: it happens in a database
+            await asyncio.sleep(0.05)
