@@ -9,6 +9,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Iterator
+from typing import Final
 
 import grpc.aio
 import structlog
@@ -24,6 +25,10 @@ from server.registration import register
 from server.runtime import Runtime, runtime
 
 _log = structlog.get_logger()
+
+
+_TURN_AWAY: Final = 0.3
+"""Seconds in which new calls are turned away before connections are closed; see ``interceptors/draining.py``."""
 
 
 class BackgroundFailure(Exception):
@@ -84,7 +89,8 @@ async def drain(server: grpc.aio.Server, running: Runtime, stop_now: asyncio.Eve
     _log.info("draining", seconds=grace, streams=len(running.chain.streams))
     running.health.drain()
     running.draining.set()
-    ended = asyncio.create_task(server.stop(grace))
+    running.turn_away.begin(min(_TURN_AWAY, grace))
+    ended = asyncio.create_task(_stop(server, grace))
     hurry = asyncio.create_task(stop_now.wait())
     await asyncio.wait({ended, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()
@@ -92,6 +98,12 @@ async def drain(server: grpc.aio.Server, running: Runtime, stop_now: asyncio.Eve
         await server.stop(None)
     await ended
     _log.info("stopped")
+
+
+async def _stop(server: grpc.aio.Server, grace: float) -> None:
+    turn_away = min(_TURN_AWAY, grace)
+    await asyncio.sleep(turn_away)
+    await server.stop(grace - turn_away)
 
 
 def _serves(settings: Settings, method: Method) -> bool:

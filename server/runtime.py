@@ -21,6 +21,7 @@ from server.health import Checker, Health
 from server.interceptors import Chain, make_chain
 from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator
+from server.interceptors.draining import Draining
 from server.interceptors.observe import Observer
 from server.interceptors.rate_limit import LocalBuckets, Rate, RateLimits, SharedBuckets
 from server.interceptors.revocations import Revocations
@@ -55,6 +56,7 @@ class Runtime:
         chain: what every call passes.
         health: what health checks are told.
         draining: set when the process begins to end; streams then say goodbye.
+        turn_away: makes new calls go elsewhere.
         background: the tasks beside the calls.
     """
 
@@ -63,6 +65,7 @@ class Runtime:
     chain: Chain
     health: Health
     draining: asyncio.Event
+    turn_away: Draining
     background: Background
 
 
@@ -78,6 +81,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """
     async with AsyncExitStack() as stack:
         draining = asyncio.Event()
+        turn_away = Draining()
         background = Background()
         health = Health(tuple(service_names()))
 
@@ -157,9 +161,10 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield Runtime(
             settings=settings,
             servicers=servicers,
-            chain=_chain(settings, authenticator, streams, redis),
+            chain=_chain(settings, authenticator, streams, turn_away, redis),
             health=health,
             draining=draining,
+            turn_away=turn_away,
             background=background,
         )
 
@@ -226,7 +231,9 @@ def _ledger(settings: Settings, database: Database, publisher: Publisher) -> Led
     )
 
 
-def _chain(settings: Settings, authenticator: Authenticator, streams: OpenStreams, redis: Redis) -> Chain:
+def _chain(
+    settings: Settings, authenticator: Authenticator, streams: OpenStreams, turn_away: Draining, redis: Redis
+) -> Chain:
     limits = RateLimits()
     if settings.rate_limits:
         limits = RateLimits(
@@ -245,6 +252,7 @@ def _chain(settings: Settings, authenticator: Authenticator, streams: OpenStream
         rate_limits=limits,
         validation=Validation(settings.max_receive_bytes),
         streams=streams,
+        draining=turn_away,
         default_deadline=settings.default_deadline.total_seconds(),
     )
 

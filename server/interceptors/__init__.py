@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from server.interceptors.access import access
 from server.interceptors.authentication import Authenticator
 from server.interceptors.deadline import deadline
+from server.interceptors.draining import Draining
 from server.interceptors.method import Admit, Around, Call, Guard, Method
 from server.interceptors.observe import Observer
 from server.interceptors.rate_limit import RateLimits
@@ -52,6 +53,7 @@ def make_chain(
     rate_limits: RateLimits,
     validation: Validation,
     streams: OpenStreams,
+    draining: Draining,
     default_deadline: float,
 ) -> Chain:
     """The one list of concerns.
@@ -62,6 +64,7 @@ def make_chain(
         rate_limits: knows how often they called.
         validation: reads requests.
         streams: the open streams.
+        draining: knows when the process is about to stop.
         default_deadline: seconds for unary calls that come without one.
     """
     return Chain(
@@ -70,7 +73,8 @@ def make_chain(
             observer.observe,  # sees what is refused below and why, before it becomes a status
         ),
         guards=(
-            deadline(default_deadline),  # first, as it is cheapest: an expired call is owed no work
+            draining.guard,  # first: what a stopping server takes up it may not finish
+            deadline(default_deadline),  # before anything that costs: an expired call is owed no work
             access(authenticator),  # who calls, and whether they may; before anything of the request is read
             rate_limits.guard,  # after it, to count by account; anonymous callers count by address
         ),

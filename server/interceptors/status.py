@@ -23,6 +23,7 @@ from server.errors import DOMAIN, RowlockError
 from server.interceptors.method import Call, Context, Method
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
+PUSHBACK_KEY: Final = "grpc-retry-pushback-ms"
 MAX_DETAILS: Final = 2048
 """Most bytes of a status with its details. Metadata above 8 kB is refused at random, and more than this is noise."""
 
@@ -57,7 +58,11 @@ def status(_method: Method, call_next: Call) -> Call:
 async def refuse(context: Context, error: RowlockError) -> None:
     """End the call with the status of ``error``. Always raises ``grpc.aio.AbortError``."""
     rich = rich_status(error, trace_id.get())
-    await context.abort(grpc.StatusCode[error.code], rich.message, ((DETAILS_KEY, rich.SerializeToString()),))
+    metadata: tuple[tuple[str, str | bytes], ...] = ((DETAILS_KEY, rich.SerializeToString()),)
+    if error.retry_after is not None:
+        # RetryInfo for programs, and the same for gRPC's own retries.
+        metadata += ((PUSHBACK_KEY, str(int(error.retry_after * 1000))),)
+    await context.abort(grpc.StatusCode[error.code], rich.message, metadata)
 
 
 def rich_status(error: RowlockError, request_id: str = "") -> status_pb2.Status:

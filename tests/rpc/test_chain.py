@@ -30,6 +30,7 @@ from server.errors import FailedPrecondition, FieldFault, InvalidArgument, Unava
 from server.interceptors import make_chain
 from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator, caller
+from server.interceptors.draining import Draining
 from server.interceptors.observe import Observer
 from server.interceptors.rate_limit import LocalBuckets, Rate, RateLimits
 from server.interceptors.revocations import Revocations
@@ -112,6 +113,7 @@ def staged(database: Database, settings: Settings) -> Staging:
             rate_limits=limits or RateLimits(),
             validation=Validation(settings.max_receive_bytes),
             streams=streams,
+            draining=Draining(),
             default_deadline=30,
         )
         accounts, events = Accounts(), Events()  # type: ignore[abstract]
