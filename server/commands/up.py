@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -87,7 +90,7 @@ def _look_after(supervisor: Supervisor, servers: EmbeddedServers, log: MergedLog
     """Say when the server answers, and keep everything alive. Ends by KeyboardInterrupt or a wrong setting."""
     settings = servers.settings
     announced = False
-    slow_after = time.monotonic() + _READY_LIMIT
+    slow_after: float | None = time.monotonic() + _READY_LIMIT
     while (status := supervisor.watch()) is None:
         for name in servers.revive():
             log("rowlock", f"{name} had ended and was started again")
@@ -97,28 +100,41 @@ def _look_after(supervisor: Supervisor, servers: EmbeddedServers, log: MergedLog
             announced = True
             for line in _what_to_try(settings):
                 log("rowlock", line)
-        elif time.monotonic() > slow_after:
-            announced = True
-            log("rowlock", f"the server still does not answer at {settings.grpc_address}; the log above may say why")
+        elif slow_after is not None and time.monotonic() > slow_after:
+            slow_after = None
+            log("rowlock", f"the server does not answer at {settings.grpc_address} yet; the log above may say why")
     return status
 
 
 def _what_to_try(settings: Settings) -> list[str]:
     address = settings.grpc_address
-    server = "" if address == "127.0.0.1:50051" else f" --server {address}"
+    program = _program()
     plaintext = "" if settings.tls_cert_file else "-plaintext "
+    steps = [
+        (f"{program} events", "what is on"),
+        (f"{program} watch", "a hall, live"),
+        (f"{program} sign-up", "an account"),
+        (f"{program} book --best 2", "hold the two best seats"),
+        (f"{program} pay", "make them yours"),
+        (f"grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances", ""),
+    ]
+    if address != "127.0.0.1:50051":
+        steps.insert(0, (f"export ROWLOCK_SERVER={address}", "where the commands find it"))
+    width = max(len(command) for command, meaning in steps if meaning) + 3
     return [
         "",
         f"Rowlock is up at {address}. In a second shell, try:",
-        f"  rowlock events{server}                    what is on",
-        f"  rowlock sign-up{server}                   make an account",
-        f"  rowlock book{server} --best 2             hold the two best seats",
-        f"  rowlock watch{server}                     the hall, live",
-        f"  grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances",
-        "(in this folder: .venv/bin/rowlock, unless the environment is active)",
+        *(f"  {command:<{width}}{meaning}".rstrip() for command, meaning in steps),
         "Ctrl-C here stops everything.",
         "",
     ]
+
+
+def _program() -> str:
+    """How to call this program from the same folder."""
+    if shutil.which("rowlock"):
+        return "rowlock"
+    return os.path.relpath(Path(sys.executable).with_name("rowlock"))
 
 
 def _require_free_ports(settings: Settings) -> None:

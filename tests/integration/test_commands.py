@@ -21,7 +21,7 @@ from server.states import Role
 
 
 def run(*arguments: str, given: str = "", **variables: str) -> Result:
-    return CliRunner(env=variables).invoke(build(), list(arguments), input=given, catch_exceptions=False)
+    return CliRunner(env=variables).invoke(build(arguments[0]), list(arguments), input=given, catch_exceptions=False)
 
 
 def shell(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
