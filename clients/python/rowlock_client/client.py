@@ -96,6 +96,10 @@ class Client:
     ) -> None:
         self.close()
 
+    def sharing_connection(self, store: TokenStore | None = None) -> Self:
+        """Another caller over this client's connection, with tokens of its own. Close this client, not that one."""
+        return type(self)(store=store, timeout=self.timeout, retry=self._retry, channel=self._channel)
+
     # -- Any call ----------------------------------------------------------------------------------------
 
     def call(self, rpc: Rpc[AnswerT], *, timeout: float | None = None, request_id: str = "") -> AnswerT:

@@ -67,6 +67,7 @@ class Attempts(Generic[AnswerT]):
         self._begin = clock()
         self._deadline = self._begin + timeout
         self._failed = 0
+        self._before: RowlockError | None = None
         self._renewed = False
 
     def _identify(self, wanted: str) -> str:
@@ -107,7 +108,9 @@ class Attempts(Generic[AnswerT]):
         now = self._clock()
         pause = self._policy.pause(error, self._failed, elapsed=now - self._begin, remaining=self._deadline - now)
         if pause is None or not self._harmless:
-            raise error
+            # A last attempt that only ran out of time would hide why there were so many.
+            raise error from self._before
+        self._before = error
         return pause
 
 

@@ -81,6 +81,10 @@ class Client:
     ) -> None:
         await self.close()
 
+    def sharing_connection(self, store: TokenStore | None = None) -> Self:
+        """Another caller over this client's connection, with tokens of its own. Close this client, not that one."""
+        return type(self)(store=store, timeout=self.timeout, retry=self._retry, channel=self._channel)
+
     # -- Any call ----------------------------------------------------------------------------------------
 
     async def call(self, rpc: Rpc[AnswerT], *, timeout: float | None = None, request_id: str = "") -> AnswerT:  # noqa: ASYNC109 - it is the RPC's deadline
