@@ -67,7 +67,7 @@ class BoxOffice:
     async def pay(self, booking: pb.Booking, who: Metadata, **fields: Any) -> payment_pb2.Payment:
         """Begin to pay."""
         request = payment_pb2.CreatePaymentRequest(
-            parent=booking.name, payment={"provider": payment_pb2.Payment.SIMULATOR}, **fields
+            parent=booking.name, payment=payment_pb2.Payment(provider=payment_pb2.Payment.SIMULATOR), **fields
         )
         return await self.payments.CreatePayment(request, metadata=who)
 

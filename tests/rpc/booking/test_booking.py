@@ -64,7 +64,7 @@ async def test_each_seat_may_have_its_own_ticket_type(office: BoxOffice, house: 
 async def test_the_server_finds_the_best_seats(office: BoxOffice, house: Staged) -> None:
     who = await office.customer()
     made = await office.bookings.CreateBooking(
-        pb.CreateBookingRequest(parent=parent(house), best_available={"quantity": 3}), metadata=who
+        pb.CreateBookingRequest(parent=parent(house), best_available=pb.BestAvailable(quantity=3)), metadata=who
     )
     indexes = sorted(seat.index for seat in made.seats)
     assert indexes == list(range(indexes[0], indexes[0] + 3))
@@ -76,7 +76,7 @@ async def test_standing_places_and_seats_in_one_booking(office: BoxOffice, house
         pb.CreateBookingRequest(
             parent=parent(house),
             seats=[pb.SeatClaim(seat="Stalls-A-1")],
-            general_admission=[{"ticket_type": kind(house, 2), "quantity": 3}],
+            general_admission=[pb.GeneralAdmissionClaim(ticket_type=kind(house, 2), quantity=3)],
         ),
         metadata=who,
     )
@@ -160,12 +160,12 @@ async def test_a_request_that_is_wrong_whatever_the_state_names_its_field(
 
 async def test_what_is_absent_is_not_found(office: BoxOffice, house: Staged) -> None:
     who = await office.customer()
-    nowhere = pb.CreateBookingRequest(parent="performances/999999", seats=[{"seat": "Stalls-A-1"}])
+    nowhere = pb.CreateBookingRequest(parent="performances/999999", seats=[pb.SeatClaim(seat="Stalls-A-1")])
     assert (await refusal(office.bookings.CreateBooking(nowhere, metadata=who))).code == "NOT_FOUND"
     absent = pb.Booking(name=f"{parent(house)}/bookings/{uuid4()}")
     assert (await refusal(office.get(absent, who))).code == "NOT_FOUND"
     strange_type = pb.CreateBookingRequest(
-        parent=parent(house), seats=[{"seat": "Stalls-A-1", "ticket_type": f"{parent(house)}/ticketTypes/999999"}]
+        parent=parent(house), seats=[pb.SeatClaim(seat="Stalls-A-1", ticket_type=f"{parent(house)}/ticketTypes/999999")]
     )
     assert (await refusal(office.bookings.CreateBooking(strange_type, metadata=who))).code == "NOT_FOUND"
 
@@ -181,10 +181,10 @@ async def test_strangers_see_nothing_and_change_nothing(office: BoxOffice, house
     booking = await office.book(house, anna, "Stalls-A-1")
     name = booking.name
     service = office.bookings
-    calls = [
+    calls: list[Any] = [
         service.GetBooking(pb.GetBookingRequest(name=name), metadata=bert),
-        service.UpdateBooking(pb.UpdateBookingRequest(booking={"name": name, "note": "mine"}), metadata=bert),
-        service.AddSeats(pb.AddSeatsRequest(name=name, seats=[{"seat": "Stalls-A-2"}]), metadata=bert),
+        service.UpdateBooking(pb.UpdateBookingRequest(booking=pb.Booking(name=name, note="mine")), metadata=bert),
+        service.AddSeats(pb.AddSeatsRequest(name=name, seats=[pb.SeatClaim(seat="Stalls-A-2")]), metadata=bert),
         service.RemoveSeats(pb.RemoveSeatsRequest(name=name, seats=["Stalls-A-1"]), metadata=bert),
         service.ExtendBooking(pb.ExtendBookingRequest(name=name), metadata=bert),
         service.CancelBooking(pb.CancelBookingRequest(name=name), metadata=bert),
@@ -219,7 +219,7 @@ async def test_select_and_unselect_seats_while_the_clock_goes_on(office: BoxOffi
     booking = await office.book(house, who, "Stalls-A-1")
 
     more = await office.bookings.AddSeats(
-        pb.AddSeatsRequest(name=booking.name, seats=[{"seat": "Stalls-A-2"}]), metadata=who
+        pb.AddSeatsRequest(name=booking.name, seats=[pb.SeatClaim(seat="Stalls-A-2")]), metadata=who
     )
     less = await office.bookings.RemoveSeats(
         pb.RemoveSeatsRequest(name=booking.name, seats=["Stalls-A-1"]), metadata=who
@@ -250,7 +250,7 @@ async def test_a_note_is_changed_and_an_outdated_etag_is_noticed(office: BoxOffi
     booking = await office.book(house, who, "Stalls-A-1")
 
     async def update(mask: FieldMask | None = None, **fields: Any) -> pb.Booking:
-        request = pb.UpdateBookingRequest(booking={"name": booking.name, **fields}, update_mask=mask)
+        request = pb.UpdateBookingRequest(booking=pb.Booking(name=booking.name, **fields), update_mask=mask)
         return await office.bookings.UpdateBooking(request, metadata=who)
 
     noted = await update(note="by the door", etag=booking.etag)
@@ -344,7 +344,7 @@ async def test_the_box_office_sells_for_cash_and_the_tickets_are_there(office: B
         page = await office.bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=where), metadata=anna)
         assert [ticket.seat for ticket in page.tickets] == ["Stalls-A-1", "Stalls-A-2"]
         assert all(len(ticket.code) >= 22 and ticket.state == ticket_pb2.Ticket.VALID for ticket in page.tickets)
-    ticket = page.tickets[0]
+        ticket = page.tickets[0]
     read = ticket_pb2.GetTicketRequest(name=ticket.name)
     assert await office.bookings.GetTicket(read, metadata=anna) == ticket
     stranger = await office.customer()
@@ -388,7 +388,7 @@ async def test_a_stream_shows_a_booking_at_once_and_after_each_change(office: Bo
     assert seen[-1].booking == booking
     await read_until("heartbeat")
     changed = await office.bookings.AddSeats(
-        pb.AddSeatsRequest(name=booking.name, seats=[{"seat": "Stalls-A-2"}]), metadata=who
+        pb.AddSeatsRequest(name=booking.name, seats=[pb.SeatClaim(seat="Stalls-A-2")]), metadata=who
     )
     await read_until("booking")
     assert seen[-1].booking == changed

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from google.type.money_pb2 import Money
 from sqlalchemy import text
 
 from rowlock.v1 import booking_pb2 as pb
@@ -182,7 +183,7 @@ async def test_a_wrong_request_names_its_field(
 async def test_a_provider_that_is_not_set_up_is_named(office: BoxOffice, house: Staged) -> None:
     anna = await office.customer()
     booking = await office.book(house, anna, "Stalls-A-1")
-    request = payment_pb2.CreatePaymentRequest(parent=booking.name, payment={"provider": Payment.PAYPAL})
+    request = payment_pb2.CreatePaymentRequest(parent=booking.name, payment=Payment(provider=Payment.PAYPAL))
     refused = await refusal(office.payments.CreatePayment(request, metadata=anna))
     assert (refused.reason, refused.facts["provider"]) == ("PROVIDER_NOT_CONFIGURED", "PAYPAL")
 
@@ -190,7 +191,7 @@ async def test_a_provider_that_is_not_set_up_is_named(office: BoxOffice, house: 
 async def test_the_amount_is_the_servers(office: BoxOffice, house: Staged) -> None:
     anna = await office.customer()
     booking = await office.book(house, anna, "Stalls-A-1")
-    cheap = {"provider": Payment.SIMULATOR, "amount": {"currency_code": "EUR", "units": 1}, "state": Payment.SUCCEEDED}
+    cheap = Payment(provider=Payment.SIMULATOR, amount=Money(currency_code="EUR", units=1), state=Payment.SUCCEEDED)
     payment = await office.payments.CreatePayment(
         payment_pb2.CreatePaymentRequest(parent=booking.name, payment=cheap), metadata=anna
     )
@@ -304,10 +305,9 @@ async def test_the_worker_sweeps_expired_holds_within_seconds(office: BoxOffice)
     await office.book(house, anna, "Stalls-A-1")
 
     def held() -> int:
-        return office.database.run_transaction(
-            lambda s: s.execute(
-                text("SELECT held FROM inventories WHERE performance_id = :id"), {"id": house.performance_id}
-            ).scalar_one()
+        counts = text("SELECT held FROM inventories WHERE performance_id = :id")
+        return int(
+            office.database.run_transaction(lambda s: s.execute(counts, {"id": house.performance_id}).scalar_one())
         )
 
     assert held() == 1
@@ -330,15 +330,9 @@ async def test_everything_agrees_with_the_providers_books_in_the_end(office: Box
 
     await asyncio.gather(*(buyer(number) for number in range(25)))
 
-    def due() -> bool:
-        return office.database.run_transaction(
-            lambda s: s.execute(
-                text(
-                    "SELECT EXISTS (SELECT FROM payments WHERE next_attempt_time IS NOT NULL)"
-                    " OR EXISTS (SELECT FROM refunds WHERE next_attempt_time IS NOT NULL)"
-                )
-            ).scalar_one()
-        )
-
-    await eventually(lambda: not due(), 20)
+    due = text(
+        "SELECT EXISTS (SELECT FROM payments WHERE next_attempt_time IS NOT NULL)"
+        " OR EXISTS (SELECT FROM refunds WHERE next_attempt_time IS NOT NULL)"
+    )
+    await eventually(lambda: not office.database.run_transaction(lambda s: s.execute(due).scalar_one()), 20)
     assert_sound(office.database, quiet=True)
