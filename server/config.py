@@ -479,9 +479,6 @@ class Settings(BaseSettings):
     )
 
     # -- Payments ------------------------------------------------------------------------------------------
-    payment_provider: str = _setting(
-        "Payments", "simulator", "Provider of new payments: `simulator`.", pattern=r"^simulator$"
-    )
     payment_call_timeout: PositiveDuration = _setting(
         "Payments",
         _seconds(10),

@@ -47,7 +47,7 @@ def up(
         try:
             with EmbeddedServers(settings, log) as servers:
                 try:
-                    _prepare(servers.settings, log, demo_venue=demo_venue)
+                    _prepare(servers, log, demo_venue=demo_venue)
                     _start_children(supervisor, servers.settings)
                     status = _look_after(supervisor, servers, log)
                 finally:
@@ -59,11 +59,13 @@ def up(
     sys.exit(status)
 
 
-def _prepare(settings: Settings, log: MergedLog, *, demo_venue: bool) -> None:
+def _prepare(servers: EmbeddedServers, log: MergedLog, *, demo_venue: bool) -> None:
+    settings = servers.settings
     wait_for_database(settings)
     wait_for_redis(settings)
-    log("rowlock", f"database {shown_database(settings.database_url)}")
-    log("rowlock", f"redis    {shown_redis(settings.redis_url)}")
+    embedded = servers.postgres and f"embedded PostgreSQL, data in {servers.postgres.folder}"
+    log("rowlock", f"database {embedded or shown_database(settings.database_url)}")
+    log("rowlock", f"redis    {'embedded Valkey' if servers.valkey else shown_redis(settings.redis_url)}")
     upgrade(settings.database_url)
     if demo_venue:
         from server.demo_venue import load

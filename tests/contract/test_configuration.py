@@ -54,3 +54,12 @@ def test_every_setting_says_what_it_does() -> None:
         assert field.description, name
         assert len(field.description) > 15, name
         assert field.description.endswith("."), name
+
+
+def test_every_setting_decides_something() -> None:
+    code = "".join(path.read_text() for folder in ("server", "workers") for path in (ROOT / folder).rglob("*.py"))
+    declared = (ROOT / "server/config.py").read_text()
+    for name in Settings.model_fields:
+        # By attribute, or by name where several are read alike; config.py itself reads some in properties.
+        read = re.search(rf'[.]{name}\b|"{name}"', code) or f"self.{name}" in declared
+        assert read, f"{variable_name(name)} is read by nobody"
