@@ -27,7 +27,16 @@ from server.seats.decide import decide
 from server.seats.locking import BookingKey, lock_bookings, lock_seats, read_limits
 from server.seats.picking import pick, sold_out
 from server.seats.rules import SaleRules
-from server.seats.state import Decision, Place, Replay, State, customer_key, customer_type_key, type_key
+from server.seats.state import (
+    Decision,
+    Place,
+    Replay,
+    RulesOutdatedError,
+    State,
+    customer_key,
+    customer_type_key,
+    type_key,
+)
 from server.seats.write import Published, write
 from server.states import SeatState
 
@@ -68,15 +77,20 @@ class Batch:
         for number, command in enumerate(self.commands):
             if not isinstance(command, Hold) or not command.wants or command.performance_id not in self.rules:
                 continue
+            rules = self.rules[command.performance_id]
+            if command.hall is not None and command.hall is not rules.hall:
+                continue  # it will be refused
             board = self.boards.get(command.performance_id)
             if board is None:
                 raise BoardOutdatedError
+            if len(board.states) != len(rules.hall):
+                raise RulesOutdatedError
             states = copies.get(command.performance_id)
             if states is None:
                 states = copies[command.performance_id] = self._free_states(command.performance_id, board)
             for claim in command.claims:
                 states[claim.place] = SeatState.HELD
-            self.picks[number] = pick(self.rules[command.performance_id], states, command, clock.now())
+            self.picks[number] = pick(rules, states, command, clock.now())
 
     def _free_states(self, performance_id: int, board: Board) -> bytearray:
         """A working copy of the board on which run-out holds are free."""

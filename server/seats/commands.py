@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from server.db.ids import new_id
+from server.seats.hall import Hall
 from server.states import CommandKind, ConfirmedBy
 
 
@@ -61,6 +62,8 @@ class Hold:
     wants: tuple[Want, ...] = ()
     unlimited: bool = False
     note: str = ""
+    hall: Hall | None = None
+    """The hall whose places are meant: if the performance has another one meanwhile, nothing is claimed."""
     request: RequestKey | None = None
     booking_id: UUID = field(default_factory=new_id)
 
@@ -83,6 +86,8 @@ class Add(_OnBooking):
 
     kind = CommandKind.ADD
     claims: tuple[Claim, ...]
+    hall: Hall | None = None
+    """As in ``Hold``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,8 @@ class Remove(_OnBooking):
 
     kind = CommandKind.REMOVE
     places: tuple[int, ...]
+    hall: Hall | None = None
+    """As in ``Hold``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +141,8 @@ class Block:
     places: tuple[int, ...]
     actor_id: UUID | None
     reason: str = ""
+    hall: Hall | None = None
+    """As in ``Hold``."""
     request: RequestKey | None = None
     action_id: UUID = field(default_factory=new_id)
 
@@ -147,6 +156,8 @@ class Unblock:
     places: tuple[int, ...]
     actor_id: UUID | None
     reason: str = ""
+    hall: Hall | None = None
+    """As in ``Hold``."""
     request: RequestKey | None = None
     action_id: UUID = field(default_factory=new_id)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from server import resources
 from server.domain.etags import require_current
-from server.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from server.seats.booking import Booking
 from server.seats.claiming import claimed_types, give_back_quotas, held_seats, open_sale, seat_taken, take_quotas
 from server.seats.commands import (
@@ -48,11 +48,20 @@ def decide(state: State, command: Command, chosen: tuple[Claim, ...] = ()) -> De
     replay = _replay(state, command)
     if replay is not None:
         return replay
+    if isinstance(command, Hold | Add | Remove | Block | Unblock):
+        _require_same_hall(state, command)
     if isinstance(command, Hold):
         return _hold(state, command, (*command.claims, *chosen))
     if isinstance(command, Block | Unblock):
         return _block(state, command)
     return _on_booking(state, command)
+
+
+def _require_same_hall(state: State, command: Hold | Add | Remove | Block | Unblock) -> None:
+    """The places of a command are numbers, and mean nothing in another hall."""
+    rules = state.rules.get(command.performance_id)
+    if rules is not None and command.hall is not None and command.hall is not rules.hall:
+        raise Aborted("CONTENDED", "the seat map of the performance was changed; choose again")
 
 
 def _on_booking(state: State, command: OnBooking) -> Decision | Replay:

@@ -18,6 +18,7 @@ from typing import Final, overload
 
 import psycopg2
 import structlog
+from sqlalchemy.orm import Session
 
 from server.db.engine import Database, deadline
 from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
@@ -27,10 +28,13 @@ from server.seats.booking import Booking
 from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.hall import Hall
-from server.seats.rules import SaleRules, load_rules
-from server.seats.write import Published, RulesOutdatedError
+from server.seats.rules import SaleRules, load_rules, rules_version
+from server.seats.state import RulesOutdatedError
+from server.seats.write import Published
 
 _ATTEMPTS: Final = 12
+_RULES_AGE: Final = 1.0
+"""Seconds for which names and ids are taken from rules without asking whether they are the newest."""
 _RECONNECTS: Final = 2
 # serialization failure, deadlock, lock not available, a limit or a request_id that another process used meanwhile
 _LOST_RACE: Final = frozenset({"40001", "40P01", "55P03", "23514", "23505"})
@@ -101,9 +105,14 @@ class Ledger:
         self._start_batches()
         return await waiting.done
 
-    async def rules(self, performance_id: int) -> SaleRules | None:
-        """The sale rules of a performance as this process last used them; for names and ids, never to decide."""
-        return await self._attempts.rules_of(performance_id)
+    async def rules(self, performance_id: int, *, fresh: bool = False) -> SaleRules | None:
+        """The sale rules of a performance; for names and ids, never to decide.
+
+        Args:
+            performance_id: the performance.
+            fresh: whether they must be the newest; otherwise they may be those of about a second ago.
+        """
+        return await self._attempts.rules_of(performance_id, fresh=fresh)
 
     async def close(self) -> None:
         """Finish the batches that run and close the connections. Commands still waiting are refused."""
@@ -177,6 +186,8 @@ class _Attempts:
 
     def __init__(self, database: Database, max_hold_time: timedelta) -> None:
         self._rules: dict[int, SaleRules] = {}
+        self._checked: dict[int, float] = {}
+        self._reading: dict[int, asyncio.Future[SaleRules | None]] = {}
         self._halls: dict[tuple[int, int], Hall] = {}
         self._boards = Boards()
         self._database = database
@@ -202,37 +213,64 @@ class _Attempts:
             published += changes
         return outcomes, published
 
-    async def rules_of(self, performance_id: int) -> SaleRules | None:
-        """The rules of a performance, read where they are not known."""
+    async def rules_of(self, performance_id: int, *, fresh: bool = False) -> SaleRules | None:
+        """The rules of a performance: those in memory, if their version was the newest a moment ago."""
         known = self._rules.get(performance_id)
-        if known is not None:
+        now = time.monotonic()
+        if known is not None and not fresh and now - self._checked.get(performance_id, 0.0) < _RULES_AGE:
             return known
-        rules = await self._database.transaction(
-            lambda session: load_rules(session, performance_id, self._halls, self._max_hold_time)
-        )
+        reading = self._reading.get(performance_id)
+        if reading is None:
+            # Thousands may ask for a performance in its first second; one of them reads.
+            reading = self._reading[performance_id] = asyncio.ensure_future(self._read_rules(performance_id, known))
+            reading.add_done_callback(lambda _: self._reading.pop(performance_id, None))
+        elif fresh:
+            await asyncio.wait({reading})  # it may have begun before the change that the caller must see
+            return await self.rules_of(performance_id, fresh=True)
+        return await asyncio.shield(reading)
+
+    async def _read_rules(self, performance_id: int, known: SaleRules | None) -> SaleRules | None:
+        self._checked[performance_id] = time.monotonic()
+        rules = await self._database.read(lambda session: self._newest(session, performance_id, known))
         if rules is not None:
             self._rules[performance_id] = rules
+        else:
+            self._rules.pop(performance_id, None)
+            self._checked.pop(performance_id, None)
         return rules
+
+    def _newest(self, session: Session, performance_id: int, known: SaleRules | None) -> SaleRules | None:
+        if known is not None and known.version == rules_version(session, performance_id):
+            return known
+        return load_rules(session, performance_id, self._halls, self._max_hold_time)
 
     async def _together(
         self, commands: Sequence[Command], connection: LedgerConnection
     ) -> tuple[list[Outcome], list[Published]]:
         batch = Batch(commands, {}, self._boards)
+        causes: list[str] = []
         for attempt in range(_ATTEMPTS):
             try:
                 await self._prepare(batch)
                 return await batch.attempt(connection)
             except RestartError:
-                continue
+                causes.append("more to lock")
             except RulesOutdatedError:
+                causes.append("rules changed")
                 for performance_id in batch.rules:
                     self._rules.pop(performance_id, None)
+                    # It may have another hall by now.
+                    self._boards.drop(performance_id)
+                batch.rules.clear()
             except BoardOutdatedError:
+                causes.append("board outdated")
                 batch.run_out.clear()
                 for performance_id in _picking(commands):
                     self._boards.drop(performance_id)
             except psycopg2.Error as error:
+                causes.append(error.pgcode or type(error).__name__)
                 await _before_next_attempt(error, attempt)
+        log.warning("ledger.contended", commands=len(commands), causes=causes)
         raise Aborted("CONTENDED", "too many others reached for the same seats at the same moment; start again")
 
     async def _prepare(self, batch: Batch) -> None:

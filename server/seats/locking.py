@@ -6,7 +6,7 @@ from uuid import UUID
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.connection import LedgerConnection
-from server.seats.state import BLOCKED, FREE, Answered, Place, SeatRow, State
+from server.seats.state import BLOCKED, FREE, Answered, Place, RulesOutdatedError, SeatRow, State
 from server.states import SeatState
 
 BookingKey = tuple[int, UUID]
@@ -41,8 +41,12 @@ async def read_limits(
     quota_keys: set[tuple[int, str]],
     requests: Sequence[tuple[int, UUID, str]],
 ) -> None:
-    """Read the time that decides, the limits used so far, and earlier answers; the locks are held already."""
-    ((state.now, quotas, answers),) = await connection.fetch(
+    """Read the time that decides, the limits used so far, and earlier answers; the locks are held already.
+
+    Raises:
+        RulesOutdatedError: the rules of ``state`` are not the newest, so nothing can be decided by them.
+    """
+    ((state.now, quotas, answers, versions),) = await connection.fetch(
         sql.READ,
         (
             sql.numbers(performance_id for performance_id, _ in quota_keys),
@@ -50,8 +54,12 @@ async def read_limits(
             sql.numbers(performance_id for performance_id, _, _ in requests),
             sql.uuids(actor_id for _, actor_id, _ in requests),
             [request_id for _, _, request_id in requests],
+            sql.numbers(state.rules),
         ),
     )
+    newest = dict(versions or ())
+    if any(newest.get(performance_id) != rules.version for performance_id, rules in state.rules.items()):
+        raise RulesOutdatedError
     state.quotas = {(performance_id, key): used for performance_id, key, used in quotas or ()}
     for performance_id, actor_id, request_id, fingerprint, answer in answers or ():
         state.answers[performance_id, UUID(actor_id), request_id] = Answered(

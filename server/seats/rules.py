@@ -77,7 +77,7 @@ def load_rules(
         halls: halls already parsed, by (seat map, version); gains the one that was missing.
         max_hold_time: the longest time that one booking may be held, extensions included.
     """
-    version = session.scalar(select(Inventory.rules_version).where(Inventory.performance_id == performance_id))
+    version = rules_version(session, performance_id)
     row = session.execute(
         select(Performance, Event.state)
         .join(Event, Event.id == Performance.event_id)
@@ -106,6 +106,11 @@ def load_rules(
     )
 
 
+def rules_version(session: Session, performance_id: int) -> int | None:
+    """The version of a performance's rules; None: there is no such performance."""
+    return session.scalar(select(Inventory.rules_version).where(Inventory.performance_id == performance_id))
+
+
 def load_hall(session: Session, seat_map_id: int, number: int, halls: dict[tuple[int, int], Hall]) -> Hall:
     """The hall of one seat map version; parsed once, because a version never changes."""
     key = (seat_map_id, number)
@@ -116,7 +121,8 @@ def load_hall(session: Session, seat_map_id: int, number: int, halls: dict[tuple
             )
         )
         assert document is not None, "performances reference an existing version"  # noqa: S101
-        halls[key] = Hall.from_document(document)
+        # Two threads may get here at once; both must end with the same hall, because halls are compared by identity.
+        halls.setdefault(key, Hall.from_document(document))
     return halls[key]
 
 

@@ -14,6 +14,10 @@ Place = tuple[int, int]
 """(performance, place): how the batch names a seat."""
 
 
+class RulesOutdatedError(Exception):
+    """The sale rules in memory are not the newest: nothing may be decided by them, neither granted nor refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeatRow:
     """One locked row of ``seats``."""

@@ -35,7 +35,8 @@ ORDER BY b.performance_id, b.id
 FOR NO KEY UPDATE OF b
 """
 
-# Read after the locks are held: the time that decides, the limits used, and what these requests were answered before.
+# Read after the locks are held: the time that decides, the limits used, what these requests were answered before, and
+# whether the rules in memory are the newest: nobody is refused by old ones.
 READ: Final = """
 SELECT clock_timestamp(),
        (SELECT json_agg(json_build_array(q.performance_id, q.key, q.used))
@@ -45,7 +46,10 @@ SELECT clock_timestamp(),
                                          encode(l.fingerprint, 'hex'), l.answer))
         FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS w(performance_id, actor_id, request_id)
         JOIN command_log l ON l.performance_id = w.performance_id AND l.actor_id = w.actor_id
-                          AND l.request_id = w.request_id)
+                          AND l.request_id = w.request_id),
+       (SELECT json_agg(json_build_array(i.performance_id, i.rules_version))
+        FROM unnest(%s::bigint[]) AS w(performance_id)
+        JOIN inventories i ON i.performance_id = w.performance_id)
 """
 
 RUN_OUT: Final = """

@@ -14,12 +14,8 @@ from server.seats.booking import Booking
 from server.seats.commands import Block, Cancel, Confirm, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
-from server.seats.state import Decision, Place, SeatRow, State
+from server.seats.state import Decision, Place, RulesOutdatedError, SeatRow, State
 from server.states import BookingState, SeatState
-
-
-class RulesOutdatedError(Exception):
-    """The sale rules changed while the batch was deciding; it must not commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ is done here is to turn names into places and back. Documents of tickets and the
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc.aio
@@ -22,7 +22,7 @@ from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
 from server import resources
 from server.db.engine import Database
 from server.domain import bookings
-from server.errors import FailedPrecondition, NotFound, PermissionDenied
+from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
@@ -40,6 +40,7 @@ from server.services.stream_end import StreamEnd
 from server.states import BookingState, ConfirmedBy, Role, TicketState
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Named = TypeVar("Named")
 
 FINAL: Final = frozenset({BookingState.CANCELLED, BookingState.EXPIRED})
 STAFF: Final = frozenset({Role.STAFF, Role.ADMIN})
@@ -84,9 +85,9 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         """Claim places, all or none."""
         who = caller()
         performance_id = resources.parse_performance(request.parent, "parent")
-        rules = await self._rules(performance_id)
+        await self._rules(performance_id)
         await self._require_scope(who, performance_id)
-        named, wants = requested(request, rules)
+        (named, wants), hall = await self._by_names(performance_id, lambda rules: requested(request, rules))
         customer_id = await self._customer(who, request.customer)
         booking = await self._ledger.execute(
             Hold(
@@ -97,6 +98,7 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
                 wants=wants,
                 unlimited=who.role in STAFF,
                 note=request.note,
+                hall=hall,
                 request=request_key(request, who),
             )
         )
@@ -105,12 +107,14 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
     async def AddSeats(self, request: pb.AddSeatsRequest, context: Context) -> pb.Booking:
         """Claim further seats for a held booking."""
         on, rules = await self._on_booking(request)
-        return await self._carry_out(Add(**on, claims=claims(request.seats, rules)))
+        named, hall = await self._by_names(rules.performance_id, lambda rules: claims(request.seats, rules))
+        return await self._carry_out(Add(**on, claims=named, hall=hall))
 
     async def RemoveSeats(self, request: pb.RemoveSeatsRequest, context: Context) -> pb.Booking:
         """Give places of a held booking back."""
         on, rules = await self._on_booking(request)
-        return await self._carry_out(Remove(**on, places=places_of(request.seats, rules)))
+        places, hall = await self._by_names(rules.performance_id, lambda rules: places_of(request.seats, rules))
+        return await self._carry_out(Remove(**on, places=places, hall=hall))
 
     async def ExtendBooking(self, request: pb.ExtendBookingRequest, context: Context) -> pb.Booking:
         """Start a hold's clock anew."""
@@ -283,8 +287,17 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         assert booking is not None, "only blocking has no booking to answer"  # noqa: S101
         return booking_message(booking, (await self._rules(booking.performance_id)).hall)
 
-    async def _rules(self, performance_id: int) -> SaleRules:
-        rules = await self._ledger.rules(performance_id)
+    async def _by_names(self, performance_id: int, read: Callable[[SaleRules], Named]) -> tuple[Named, Hall]:
+        """What ``read`` makes of a request's names, and in which hall; what is not known is looked for once more."""
+        rules = await self._rules(performance_id)
+        try:
+            return read(rules), rules.hall
+        except InvalidArgument:
+            rules = await self._rules(performance_id, fresh=True)
+            return read(rules), rules.hall
+
+    async def _rules(self, performance_id: int, *, fresh: bool = False) -> SaleRules:
+        rules = await self._ledger.rules(performance_id, fresh=fresh)
         if rules is None:
             raise NotFound.of(resources.performance(performance_id))
         return rules

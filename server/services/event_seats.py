@@ -13,6 +13,7 @@ from server.db.engine import Database
 from server.domain import availability, performances
 from server.domain.availability import Availability, SeatFilter, SeatPage, TypeAvailability, ZoneCounts
 from server.domain.performances import SaleDefaults
+from server.domain.rows import found
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument
 from server.interceptors.authentication import caller
 from server.seats.commands import Block, RequestKey, Unblock
@@ -75,7 +76,7 @@ class SeatMethods(EventServiceParts):
         staff = by_staff()
         page = page_of(request, int, scope=view_scope(staff=staff))
         chosen = SeatFilter(request.zone, request.section, SeatState(request.state) if request.state else None)
-        found = await self._database.read(
+        listed = await self._database.read(
             lambda session: availability.seats(
                 session,
                 performance_id,
@@ -86,12 +87,12 @@ class SeatMethods(EventServiceParts):
                 halls=self._halls,
             )
         )
-        shown, next_page_token = page.cut(found.seats, key=lambda seat: (seat[0],))
+        shown, next_page_token = page.cut(listed.seats, key=lambda seat: (seat[0],))
         return pb.ListSeatsResponse(
-            seats=_seats(performance_id, found, shown),
+            seats=_seats(performance_id, listed, shown),
             next_page_token=next_page_token,
-            total_size=found.total,
-            revision=found.revision,
+            total_size=listed.total,
+            revision=listed.revision,
         )
 
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.GetAvailabilityResponse:
@@ -108,12 +109,13 @@ class SeatMethods(EventServiceParts):
     async def BlockSeats(self, request: pb.BlockSeatsRequest, context: Context) -> pb.BlockSeatsResponse:
         """Take free places out of the sale, all or none."""
         performance_id = resources.parse_performance(request.performance, "performance")
-        places = await self._places(performance_id, request.seats)
+        places, hall = await self._places(performance_id, request.seats)
         command = Block(
             performance_id=performance_id,
             places=places,
             actor_id=caller().user_id,
             reason=request.reason,
+            hall=hall,
             request=_request_key(request),
         )
         revision, counts = await self._carry_out(command)
@@ -122,31 +124,31 @@ class SeatMethods(EventServiceParts):
     async def UnblockSeats(self, request: pb.UnblockSeatsRequest, context: Context) -> pb.UnblockSeatsResponse:
         """Put blocked places back on sale, all or none."""
         performance_id = resources.parse_performance(request.performance, "performance")
-        places = await self._places(performance_id, request.seats)
+        places, hall = await self._places(performance_id, request.seats)
         command = Unblock(
             performance_id=performance_id,
             places=places,
             actor_id=caller().user_id,
             reason=request.reason,
+            hall=hall,
             request=_request_key(request),
         )
         revision, counts = await self._carry_out(command)
         return pb.UnblockSeatsResponse(revision=revision, counts=counts)
 
-    async def _places(self, performance_id: int, seat_ids: Sequence[str]) -> tuple[int, ...]:
-        """The indexes of named places of a performance that is not cancelled."""
-
-        def work(session: Session) -> Hall:
-            performance = performances.require_readable(session, performance_id, staff=True)
-            if performance.state is PerformanceState.CANCELLED:
-                raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
-            return self._halls.get(session, performance.seat_map_id, performance.seat_map_version)
-
-        index_of = (await self._database.read(work)).index_of
-        unknown = [seat_id for seat_id in seat_ids if seat_id not in index_of]
+    async def _places(self, performance_id: int, seat_ids: Sequence[str]) -> tuple[tuple[int, ...], Hall]:
+        """The indexes of named places of a performance that is not cancelled, and the hall that they are of."""
+        performance = await self._database.read(
+            lambda session: performances.require_readable(session, performance_id, staff=True)
+        )
+        if performance.state is PerformanceState.CANCELLED:
+            raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
+        rules = await self._ledger.rules(performance_id, fresh=True)
+        hall = found(rules, resources.performance(performance_id)).hall
+        unknown = [seat_id for seat_id in seat_ids if seat_id not in hall.index_of]
         if unknown:
             raise _unknown_seats(seat_ids, unknown)
-        return tuple(index_of[seat_id] for seat_id in seat_ids)
+        return tuple(hall.index_of[seat_id] for seat_id in seat_ids), hall
 
     async def _carry_out(self, command: Block | Unblock) -> tuple[int, pb.SeatCounts]:
         try:
@@ -179,12 +181,12 @@ def _draw(name: str, version: int, hall: Hall, indexes: range) -> bytes:
     ).SerializeToString()
 
 
-def _seats(performance_id: int, found: SeatPage, shown: Sequence[tuple[int, SeatState]]) -> list[pb.PerformanceSeat]:
+def _seats(performance_id: int, listed: SeatPage, shown: Sequence[tuple[int, SeatState]]) -> list[pb.PerformanceSeat]:
     names = {
         zone: [resources.ticket_type(performance_id, kind) for kind in kinds]
-        for zone, kinds in found.ticket_type_ids.items()
+        for zone, kinds in listed.ticket_type_ids.items()
     }
-    places = found.hall.places
+    places = listed.hall.places
     return [
         pb.PerformanceSeat(
             seat=seat_message(places[index]),
