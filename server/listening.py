@@ -17,6 +17,9 @@ _log = structlog.get_logger()
 METADATA_BYTES: Final = 16 * 1024
 """Largest request metadata. Soft and hard limit are one, because between them gRPC refuses at random."""
 
+_MOST_PENDING: Final = 100_000
+"""Calls that may wait within gRPC until the event loop comes round to them."""
+
 
 def channel_options(settings: Settings) -> list[tuple[str, Any]]:
     """What gRPC is told about connections and sizes."""
@@ -30,6 +33,10 @@ def channel_options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # gRPC cancels calls at random, without a word, once a thousand wait to be taken up. We take them all up and
+        # turn away with a reason, and a time to come again, those that are too many.
+        ("grpc.server.max_pending_requests", _MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
         # The server pings a silent connection, to notice dead watchers …
         ("grpc.keepalive_time_ms", milliseconds("keepalive_time")),
         ("grpc.keepalive_timeout_ms", milliseconds("keepalive_timeout")),
