@@ -100,6 +100,8 @@ def calls(
     seconds: float = 0,
     rate: float = 0,
     retries: int = 0,
+    pause: float = 0.02,
+    timeout: float = 30,
     pids: Mapping[str, int] | None = None,
 ) -> Calls:
     """Let callers make chains of calls.
@@ -114,6 +116,8 @@ def calls(
         seconds: begin chains for so long, over and over; 0: each once.
         rate: chains begun per second; 0: as many as the callers manage.
         retries: tries more where the server asks to come back.
+        pause: seconds between two calls of a step that is repeated.
+        timeout: deadline of each call, in seconds.
         pids: processes whose processor time is told, by name.
     """
     arguments = [
@@ -126,6 +130,8 @@ def calls(
         f"-for={seconds}s",
         f"-rate={rate}",
         f"-retries={retries}",
+        f"-pause={pause}s",
+        f"-timeout={timeout}s",
     ]
     time = ProcessorTime(pids or {})
     done = subprocess.run([str(_program()), "calls", *arguments], check=False, capture_output=True, text=True)

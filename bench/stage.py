@@ -191,7 +191,7 @@ class Stage:
 
 @contextmanager
 def open_stage(name: str) -> Iterator[Stage]:
-    """A stage under `.rowlock/bench`, removed afterwards; its logs stay if the scenario fails."""
+    """A stage under `.rowlock/bench`, removed afterwards, but for its logs."""
     folder = ROOT / ".rowlock" / "bench" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -200,9 +200,8 @@ def open_stage(name: str) -> Iterator[Stage]:
     stage = Stage(folder)
     with stage.open():
         yield stage
-    shutil.rmtree(folder, ignore_errors=True)
-    if stage.postgres.folder != folder / "postgres":
-        shutil.rmtree(stage.postgres.folder, ignore_errors=True)
+    for one in {stage.postgres.folder, folder / "postgres", folder / "valkey"}:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 def hall_document(places: int, *, row: int = 50, rows_per_section: int = 20) -> dict[str, Any]:

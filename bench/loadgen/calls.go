@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -160,7 +161,7 @@ func (run *callRun) carryOutChain(one *caller, connection *grpc.ClientConn, chai
 				return
 			}
 			if step.untilField == 0 || numberField(answer, step.untilField) == step.untilValue {
-				answers[index] = answer
+				answers[index] = append([]byte{}, answer...)
 				break
 			}
 			if time.Since(stepBegin) > run.flags.timeout {
@@ -169,8 +170,11 @@ func (run *callRun) carryOutChain(one *caller, connection *grpc.ClientConn, chai
 			}
 			time.Sleep(run.flags.pause)
 		}
+		if answers[index] == nil {
+			continue
+		}
 		one.steps[index] = append(one.steps[index], time.Since(stepBegin))
-		if step.hasFallback && answers[index] != nil {
+		if step.hasFallback {
 			answers[index+1] = answers[index]
 			index++
 		}
@@ -199,8 +203,19 @@ func (run *callRun) answer(
 			return answer, code
 		}
 		one.retries++
-		time.Sleep(time.Duration(rand.Int64N(int64(50*time.Millisecond) << min(attempt, 5))))
+		time.Sleep(pauseBefore(attempt, err))
 	}
+}
+
+// pauseBefore is how long to wait before trying again: what the server asks for, or longer each time, with jitter.
+func pauseBefore(attempt int, err error) time.Duration {
+	pause := 25 * time.Millisecond << min(attempt, 6)
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			pause = max(pause, info.GetRetryDelay().AsDuration())
+		}
+	}
+	return pause/2 + rand.N(pause)
 }
 
 func (run *callRun) report(callers []*caller, took time.Duration) callReport {

@@ -53,6 +53,8 @@ def run(options: Options) -> Outcome:
                 callers=CUSTOMERS,
                 connections=CUSTOMERS // _PER_CONNECTION,
                 retries=_RETRIES,
+                pause=1,
+                timeout=60,
                 pids={"server": server.pid, "postgres": stage.postgres.pid, "worker": worker.pid},
             )
             counts.append(stage.counts(staged.id))
@@ -72,6 +74,7 @@ def run(options: Options) -> Outcome:
             "purchase_p50_ms": middle([one.p50_ms for one in found], 1),
             "purchase_p99_ms": middle([one.p99_ms for one in found], 1),
             "turned_away": max(one.retries for one in found),
+            "unanswered": max(_unanswered(one) for one in found),
         },
         details,
     )
@@ -87,6 +90,14 @@ def _best(parent: str) -> bytes:
     return booking_pb2.CreateBookingRequest(
         parent=parent, best_available=best, request_id=str(uuid4())
     ).SerializeToString()
+
+
+def _unanswered(sale: generator.Calls) -> int:
+    """Calls that were neither answered nor refused for a reason, nor asked again."""
+    definite = {"OK", "FailedPrecondition", "ResourceExhausted", "Unavailable", "Aborted"}
+    return sum(count for code, count in sale.answers.items() if code not in definite) + max(
+        0, sum(sale.answers.get(code, 0) for code in ("ResourceExhausted", "Unavailable", "Aborted")) - sale.retries
+    )
 
 
 def _shown(sale: generator.Calls) -> str:
