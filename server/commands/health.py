@@ -37,7 +37,7 @@ def health(
     settings = load_settings({"start_timeout": "0s"})
     settings = running_settings(settings) or settings
     checks: dict[Part, Callable[[Settings], None]] = {
-        Part.SERVER: _ask_server,
+        Part.SERVER: ask_server,
         Part.DATABASE: wait_for_database,
         Part.REDIS: wait_for_redis,
     }
@@ -52,7 +52,12 @@ def health(
     sys.exit(1 if failed else 0)
 
 
-def _ask_server(settings: Settings) -> None:
+def ask_server(settings: Settings) -> None:
+    """Return if the server on this machine says that it serves.
+
+    Raises:
+        StartError: it does not answer, or says something else.
+    """
     host, _, port = settings.grpc_address.rpartition(":")
     # A server that listens everywhere is asked on this machine.
     address = f"127.0.0.1:{port}" if host in {"0.0.0.0", "[::]"} else settings.grpc_address  # noqa: S104 (compared)

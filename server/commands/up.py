@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Annotated
 import typer
 
 from server.commands.children import add_copy, child_environment
-from server.config import LogFormat, Settings, SettingsError, load_settings, variable_name
+from server.commands.health import ask_server
+from server.config import LogFormat, Settings, SettingsError, StartError, load_settings, variable_name
 from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
@@ -98,7 +98,7 @@ def _look_after(supervisor: Supervisor, servers: EmbeddedServers, log: MergedLog
             log("rowlock", f"{name} had ended and was started again")
         if announced:
             continue
-        if _answers(settings.grpc_address):
+        if _answers(settings):
             announced = True
             for line in _what_to_try(settings):
                 log("rowlock", line)
@@ -114,10 +114,10 @@ def _what_to_try(settings: Settings) -> list[str]:
     plaintext = "" if settings.tls_cert_file else "-plaintext "
     steps = [
         (f"{program} events", "what is on"),
-        (f"{program} watch", "a hall, live"),
         (f"{program} sign-up", "an account"),
         (f"{program} book --best 2", "hold the two best seats"),
         (f"{program} pay", "make them yours"),
+        (f"{program} watch", "the hall, live"),
         (f"grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances", ""),
     ]
     if address != "127.0.0.1:50051":
@@ -165,12 +165,9 @@ def _require_free_ports(settings: Settings) -> None:
                 )
 
 
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    name = host.strip("[]")
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # noqa: S104 (compared, not bound)
+def _answers(settings: Settings) -> bool:
     try:
-        with socket.create_connection((local, int(port)), timeout=0.5):
-            return True
-    except OSError:
+        ask_server(settings)
+    except StartError:
         return False
+    return True
