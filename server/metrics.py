@@ -11,6 +11,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from server.seats.ledger import Ledger
+
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 CALLS: Final = Counter("rowlock_rpc", "RPCs that ended, by status code", ("service", "method", "code"))
@@ -38,7 +40,11 @@ LOOP_LAG: Final = Histogram(
     buckets=_SECONDS,
 )
 DEPENDENCY_UP: Final = Gauge("rowlock_dependency_up", "1 while the database or Redis answers", ("dependency",))
+LEDGER_COMMANDS: Final = Counter("rowlock_ledger_commands", "Commands that the seat ledger has carried out or refused")
+LEDGER_BATCHES: Final = Counter("rowlock_ledger_batches", "Transactions that they took together")
+LEDGER_WAITING: Final = Gauge("rowlock_ledger_waiting", "Commands that wait for the next transaction")
 
+_LEDGER_INTERVAL: Final = 1.0
 _LAG_INTERVAL: Final = 0.25
 
 
@@ -59,6 +65,17 @@ def serve_metrics(host: str, port: int) -> Callable[[], None]:
         thread.join()
 
     return stop
+
+
+async def watch_ledger(ledger: Ledger) -> None:
+    """Bring the ledger's counters up to date, for ever; it counts by itself, as its batches are the hottest path."""
+    commands = batches = 0
+    while True:
+        await asyncio.sleep(_LEDGER_INTERVAL)
+        LEDGER_COMMANDS.inc(ledger.commands - commands)
+        LEDGER_BATCHES.inc(ledger.batches - batches)
+        commands, batches = ledger.commands, ledger.batches
+        LEDGER_WAITING.set(ledger.queue_length)
 
 
 async def watch_event_loop() -> None:

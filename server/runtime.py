@@ -28,7 +28,7 @@ from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
-from server.metrics import watch_event_loop
+from server.metrics import watch_event_loop, watch_ledger
 from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
@@ -125,6 +125,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(waker.run(), "wake-ups of workers")
         background.start(streams.watch(), "streams")
         background.start(watch_event_loop(), "event loop lag")
+        background.start(watch_ledger(ledger), "ledger metrics")
         checker = Checker(health, database.url, redis)
         stack.callback(checker.close)
         background.start(checker.watch_database(), "health of the database")

@@ -75,6 +75,7 @@ class Stage:
     streams: OpenStreams
     port: int
     metadata: tuple[tuple[str, str], ...]
+    draining: Draining
     log: list[dict[str, Any]] = field(default_factory=list)
 
     async def get_user(self, **call: Any) -> auth_pb2.User:
@@ -107,13 +108,14 @@ def staged(database: Database, settings: Settings) -> Staging:
         lines: list[dict[str, Any]] = []
         log = AccessLog(lambda line: lines.append(json.loads(line)), LogFormat.JSON, LogLevel.INFO)
         streams = streams or OpenStreams(most=10, most_per_account=3, write_timeout=0.2)
+        draining = Draining()
         chain = make_chain(
             observer=Observer(log, Addresses()),
             authenticator=Authenticator(tokens, revocations),
             rate_limits=limits or RateLimits(),
             validation=Validation(settings.max_receive_bytes),
             streams=streams,
-            draining=Draining(),
+            draining=draining,
             default_deadline=30,
         )
         accounts, events = Accounts(), Events()  # type: ignore[abstract]
@@ -123,7 +125,7 @@ def staged(database: Database, settings: Settings) -> Staging:
         await server.start()
         token = tokens.issue(uuid4(), Role.CUSTOMER, session_id=uuid4()).text
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-        yield Stage(accounts, events, channel, streams, port, (("authorization", f"Bearer {token}"),), lines)
+        yield Stage(accounts, events, channel, streams, port, (("authorization", f"Bearer {token}"),), draining, lines)
         await channel.close(None)
         await server.stop(None)
 
@@ -503,3 +505,14 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_others_are_not(staged:
 async def _drained(watch: Any) -> None:
     while await watch.read():
         pass
+
+
+async def test_a_server_about_to_stop_sends_new_calls_elsewhere(staged: Staging) -> None:
+    async with staged() as stage:
+        stage.draining.begin(0.3)
+        error = await stage.refusal()
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert details(error)["ErrorInfo"].reason == "SHUTTING_DOWN"
+        metadata: Any = error.trailing_metadata()
+        # After the connection was closed, and soon.
+        assert 300 <= int(dict(metadata)["grpc-retry-pushback-ms"]) + 50 <= 700
