@@ -71,9 +71,10 @@ class Batch:
     picks: dict[int, tuple[Claim, ...] | None] = field(default_factory=dict)
 
     def pick_places(self) -> None:
-        """Choose places for commands with wants, none twice within the batch."""
+        """Choose places for commands with wants: none twice within the batch, and none that another command names."""
         self.picks.clear()
         copies: dict[int, bytearray] = {}
+        named = self._places_named()
         for number, command in enumerate(self.commands):
             if not isinstance(command, Hold) or not command.wants or command.performance_id not in self.rules:
                 continue
@@ -90,7 +91,15 @@ class Batch:
                 states = copies[command.performance_id] = self._free_states(command.performance_id, board)
             for claim in command.claims:
                 states[claim.place] = SeatState.HELD
-            self.picks[number] = pick(rules, states, command, clock.now())
+            self.picks[number] = _pick_beside(rules, states, command, named.get(command.performance_id, ()))
+
+    def _places_named(self) -> dict[int, list[int]]:
+        """What the commands of the batch ask for by name: in the order of arrival those may come first."""
+        named: dict[int, list[int]] = {}
+        for command in self.commands:
+            if isinstance(command, Hold | Add):
+                named.setdefault(command.performance_id, []).extend(claim.place for claim in command.claims)
+        return named
 
     def _free_states(self, performance_id: int, board: Board) -> bytearray:
         """A working copy of the board on which run-out holds are free."""
@@ -260,6 +269,19 @@ class Batch:
                 if board is None or board.revision != revision:
                     self.boards.drop(performance_id)
                     raise BoardOutdatedError
+
+
+def _pick_beside(rules: SaleRules, states: bytearray, command: Hold, named: Iterable[int]) -> tuple[Claim, ...] | None:
+    """Pick other places than those that are named, or a batch would pick what it has just given away, again and
+    again; but rather those than none, because who named them may be refused.
+    """
+    aside = [place for place in named if states[place] == SeatState.AVAILABLE]
+    for place in aside:
+        states[place] = SeatState.HELD
+    picked = pick(rules, states, command, clock.now())
+    for place in aside:
+        states[place] = SeatState.AVAILABLE
+    return pick(rules, states, command, clock.now()) if picked is None and aside else picked
 
 
 def _take(state: State, decisions: list[Decision], decision: Decision | Replay) -> Booking | None:

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, overload
@@ -129,7 +130,11 @@ class Ledger:
             batch = self._take()
             if not batch:
                 return
-            running = asyncio.get_running_loop().create_task(self._run(batch, self._connections.pop()))
+            # In a context of its own: a batch serves many callers, and must not inherit the deadline of the one whose
+            # command began it, nor hand that on to the batches that follow.
+            running = asyncio.get_running_loop().create_task(
+                self._run(batch, self._connections.pop()), context=Context()
+            )
             self._running.add(running)
             running.add_done_callback(self._running.discard)
 
@@ -222,7 +227,9 @@ class _Attempts:
         reading = self._reading.get(performance_id)
         if reading is None:
             # Thousands may ask for a performance in its first second; one of them reads.
-            reading = self._reading[performance_id] = asyncio.ensure_future(self._read_rules(performance_id, known))
+            reading = self._reading[performance_id] = asyncio.get_running_loop().create_task(
+                self._read_rules(performance_id, known), context=Context()
+            )
             reading.add_done_callback(lambda _: self._reading.pop(performance_id, None))
         elif fresh:
             await asyncio.wait({reading})  # it may have begun before the change that the caller must see

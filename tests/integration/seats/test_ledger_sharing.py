@@ -1,0 +1,88 @@
+"""Strangers in one batch: none pays for another's deadline, and none is given what another names."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from server.db.engine import Database, deadline
+from server.seats.commands import BestAvailable, Cancel, Claim, Hold
+from server.seats.ledger import Ledger
+from tests.invariants import assert_sound
+from tests.staging import Staged, stage
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    ledger = Ledger(database, lambda _: None)
+    yield ledger
+    await ledger.close()
+    assert_sound(database)
+
+
+@pytest.fixture
+def house(database: Database) -> Staged:
+    return database.run_transaction(stage)
+
+
+def named(house: Staged, *places: int, customer: UUID | None = None) -> Hold:
+    customer = customer or uuid4()
+    claims = tuple(Claim(place) for place in places)
+    return Hold(performance_id=house.performance_id, customer_id=customer, actor_id=customer, claims=claims)
+
+
+def best(house: Staged, quantity: int) -> Hold:
+    customer = uuid4()
+    return Hold(
+        performance_id=house.performance_id,
+        customer_id=customer,
+        actor_id=customer,
+        wants=(BestAvailable(quantity),),
+    )
+
+
+async def test_a_batch_has_nothing_of_the_deadline_of_the_call_that_began_it(database: Database, house: Staged) -> None:
+    # With one command in each batch some always wait, so that each batch is begun by the one before.
+    ledger = Ledger(database, lambda _: None, batch_size=1)
+
+    async def impatient() -> None:
+        deadline.set(time.monotonic() + 0.2)
+        await ledger.execute(named(house, 9))
+
+    async def keep_busy(place: int) -> None:
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            booking = await ledger.execute(named(house, place))
+            await ledger.execute(
+                Cancel(performance_id=house.performance_id, booking_id=booking.id, actor_id=booking.customer_id)
+            )
+
+    async def comes_later() -> None:
+        await asyncio.sleep(0.4)
+        # The first that has to read the board, so its batch speaks to the database in other ways, too.
+        await ledger.execute(best(house, 2))
+
+    await asyncio.gather(impatient(), comes_later(), *(keep_busy(place) for place in range(3)))
+    await ledger.close()
+
+
+async def test_who_lets_the_server_choose_gets_other_seats_than_those_named_beside(
+    ledger: Ledger, house: Staged
+) -> None:
+    liked = await ledger.execute(best(house, 2))
+    await ledger.execute(Cancel(performance_id=house.performance_id, booking_id=liked.id, actor_id=liked.customer_id))
+
+    with capture_logs() as logs:
+        answers = await asyncio.gather(
+            # While the first is carried out, the others gather to one batch.
+            ledger.execute(named(house, 49)),
+            ledger.execute(named(house, *liked.places)),
+            ledger.execute(best(house, 2)),
+        )
+
+    assert answers[1].places == liked.places
+    assert not set(answers[2].places) & set(liked.places)
+    assert [entry["event"] for entry in logs] == []
