@@ -24,6 +24,7 @@ type watchFlags struct {
 type watchReport struct {
 	Event    string         `json:"event"`
 	Open     int64          `json:"open"`
+	Lowest   uint64         `json:"lowest_revision"`
 	Messages int64          `json:"messages"`
 	Bytes    int64          `json:"bytes"`
 	Seconds  float64        `json:"seconds"`
@@ -38,10 +39,11 @@ type arrival struct {
 	time     int64
 }
 
-// record holds the arrivals of one stream.
+// record holds what came on one stream: the newest revision, and the arrivals that were to be kept.
 type record struct {
 	mutex    sync.Mutex
 	arrivals []arrival
+	revision atomic.Uint64
 }
 
 func (record *record) add(one arrival) {
@@ -161,8 +163,10 @@ func (run *watchRun) watch(index int, connection *grpc.ClientConn, ready func())
 		}
 		run.messages.Add(1)
 		run.bytes.Add(int64(len(message)))
+		revision := numberField(message, 1)
+		record.revision.Store(revision)
 		if run.recording.Load() {
-			record.add(arrival{numberField(message, 1), time.Now().UnixMicro()})
+			record.add(arrival{revision, time.Now().UnixMicro()})
 		}
 	}
 }
@@ -173,6 +177,11 @@ func (run *watchRun) report(event string, took time.Duration) watchReport {
 	report := watchReport{
 		Event: event, Open: run.open.Load(), Messages: run.messages.Swap(0), Bytes: run.bytes.Swap(0),
 		Seconds: took.Seconds(), Ended: run.ended,
+	}
+	for index, record := range run.records {
+		if revision := record.revision.Load(); index == 0 || revision < report.Lowest {
+			report.Lowest = revision
+		}
 	}
 	if event == "ready" {
 		first := summarize(run.first)
