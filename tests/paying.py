@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
@@ -154,8 +155,13 @@ class Desk:
         )
 
     def one(self, sql: str, **values: Any) -> Any:
-        """The one value of a query."""
-        return self.database.run_transaction(lambda s: s.execute(text(sql), values).scalar())
+        """The one value of a query; None of a statement that has none."""
+
+        def run(session: Session) -> Any:
+            result = session.execute(text(sql), values)
+            return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
+
+        return self.database.run_transaction(run)
 
 
 @asynccontextmanager
