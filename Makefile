@@ -94,11 +94,13 @@ imports: $(SYNCED) ## import-linter: which layer may import which
 gen: $(SYNCED) ## Generate code from the protos, and the documents that come from code
 	@$(BIN)/python scripts/gen.py
 	@$(BIN)/python scripts/configuration.py
+	@$(BIN)/python scripts/errors.py
 
 gen-check: $(SYNCED) ## buf lint, format and breaking; generated files are fresh
 	@$(BIN)/python scripts/gen.py --check
 	@$(BIN)/python scripts/gen.py --lint
 	@$(BIN)/python scripts/configuration.py --check
+	@$(BIN)/python scripts/errors.py --check
 
 # -- Tidying -------------------------------------------------------------------------------------------------
 

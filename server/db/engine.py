@@ -106,7 +106,7 @@ class Database:
                 raise DeadlineExceeded("DEADLINE", "the deadline passed while the database worked") from error
             if sqlstate(error) in _REPEATABLE:
                 raise
-            raise Unavailable("DATABASE_UNREACHABLE", "the database cannot be reached", retry_after=1) from error
+            raise Unavailable("DATABASE_UNAVAILABLE", "the database cannot be reached", retry_after=1) from error
 
 
 def limit_by_deadline(session: Session) -> None:

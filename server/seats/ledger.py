@@ -311,7 +311,7 @@ async def _before_next_attempt(error: psycopg2.Error, attempt: int) -> None:
     elif not _lost_connection(error):
         raise error
     elif attempt >= _RECONNECTS:
-        raise Unavailable("DATABASE_UNREACHABLE", "the database cannot be reached", retry_after=1) from error
+        raise Unavailable("DATABASE_UNAVAILABLE", "the database cannot be reached", retry_after=1) from error
 
 
 def _lost_connection(error: psycopg2.Error) -> bool:
