@@ -4,11 +4,9 @@ Everything here is read from one snapshot of the database, so an answer that beg
 acknowledged has the booking in it, and its numbers belong together.
 """
 
-from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from typing import Final
 
 from sqlalchemy import select
@@ -22,7 +20,8 @@ from server.domain import events, ticket_types
 from server.domain.rows import found
 from server.domain.seat_maps import Halls
 from server.domain.ticket_types import TicketTypeView
-from server.seats.board import Board, read_board
+from server.domain.zone_counts import ZoneCounts
+from server.seats.board import read_board
 from server.seats.hall import Hall
 from server.states import EventState, PerformanceState, SeatState
 
@@ -65,34 +64,6 @@ class SeatPage:
     seats: Sequence[tuple[int, SeatState]]
     total: int
     ticket_type_ids: Mapping[str, Sequence[int]]
-
-
-class ZoneCounts:
-    """Counts by price zone that were made before, by performance and revision; the least used dropped first.
-
-    Reading 20,000 states costs some milliseconds, and most readers come between two changes.
-    """
-
-    def __init__(self, limit: int = 1024) -> None:
-        self._counts: OrderedDict[int, tuple[int, dict[str, dict[SeatState, int]]]] = OrderedDict()
-        self._limit = limit
-        self._lock = Lock()
-
-    def get(self, session: Session, inventory: Inventory, hall: Hall) -> dict[str, dict[SeatState, int]]:
-        """The counts of the revision that this snapshot shows."""
-        performance_id = inventory.performance_id
-        with self._lock:
-            known = self._counts.get(performance_id)
-        if known is not None and known[0] == inventory.revision:
-            return known[1]
-        board = read_board(session, performance_id)
-        counts = _by_zone(hall, board) if board is not None else {}
-        with self._lock:
-            self._counts[performance_id] = inventory.revision, counts
-            self._counts.move_to_end(performance_id)
-            if len(self._counts) > self._limit:
-                self._counts.popitem(last=False)
-        return counts
 
 
 def availability(
@@ -165,11 +136,6 @@ def seats(
 
 def _candidates(hall: Hall, chosen: SeatFilter) -> Sequence[int]:
     return hall.places_by_zone.get(chosen.zone, ()) if chosen.zone else range(len(hall))
-
-
-def _by_zone(hall: Hall, board: Board) -> dict[str, dict[SeatState, int]]:
-    counted = Counter(zip(hall.zone_of, board.states, strict=True))
-    return {zone.name: {state: counted[number, state] for state in SeatState} for number, zone in enumerate(hall.zones)}
 
 
 def _left(view: TicketTypeView, zones: Mapping[str, Mapping[SeatState, int]]) -> int:

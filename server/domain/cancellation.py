@@ -25,7 +25,7 @@ from server.domain.rows import changed, locked
 from server.errors import RowlockError, Unavailable
 from server.seats.commands import Cancel
 from server.seats.ledger import Ledger
-from server.seats.rules import touch_rules
+from server.seats.rules import touch_rules, touch_rules_of_event
 from server.states import BookingState, PerformanceState
 
 _CHUNK: Final = 100
@@ -54,7 +54,7 @@ def cancel(session: Session, performance_id: int, etag: str, reason: str) -> boo
 
 
 def cancel_coming(session: Session, event_id: int, reason: str) -> Sequence[int]:
-    """Cancel an event's performances that have not begun, and return them; their rules were touched already."""
+    """Cancel an event's performances that have not begun, and return them. No other one sells from now on either."""
     coming = session.scalars(
         select(Performance)
         .where(
@@ -66,6 +66,7 @@ def cancel_coming(session: Session, event_id: int, reason: str) -> Sequence[int]
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).all()
+    touch_rules_of_event(session, event_id)
     for performance in coming:
         _cancel(session, performance, reason)
     return [performance.id for performance in coming]

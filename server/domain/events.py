@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, exists, func, or_, select, true
-from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -17,6 +16,7 @@ from server.domain import cancellation
 from server.domain.prices import Price, price_of
 from server.domain.rows import Listing, SortKey, behind, changed, count, found, locked, referred
 from server.errors import FailedPrecondition
+from server.seats.rules import touch_rules_of_event
 from server.states import EventState, PerformanceState
 
 _NO_START: Final = {False: datetime(9999, 1, 1, tzinfo=UTC), True: datetime(1, 1, 1, tzinfo=UTC)}
@@ -173,7 +173,7 @@ def publish(session: Session, event_id: int, etag: str) -> None:
     require_not_cancelled(event)
     if event.state is EventState.PUBLISHED:
         return
-    _touch_rules(session, event_id)
+    touch_rules_of_event(session, event_id)
     event.state = EventState.PUBLISHED
     event.publish_time = database_now(session)
     changed(session, event)
@@ -192,10 +192,10 @@ def cancel(session: Session, event_id: int, etag: str, reason: str) -> Sequence[
     event = lock(session, event_id, etag)
     if event.state is EventState.CANCELLED:
         return ()
-    _touch_rules(session, event_id)
+    cancelled = cancellation.cancel_coming(session, event_id, reason)
     event.state = EventState.CANCELLED
     changed(session, event)
-    return cancellation.cancel_coming(session, event_id, reason)
+    return cancelled
 
 
 def require_not_cancelled(event: Event) -> None:
@@ -265,24 +265,6 @@ def _read(session: Session, ids: Select[int]) -> list[EventView]:
         .execution_options(populate_existing=True)
     )
     return [EventView(event, start, price_of(*price)) for event, start, *price in session.execute(query)]
-
-
-def _touch_rules(session: Session, event_id: int) -> None:
-    """``touch_rules`` for every performance of an event, in the order in which the ledger locks inventories."""
-    ids = select(Performance.id).where(Performance.event_id == event_id)
-    locks = (
-        select(Inventory.performance_id)
-        .where(Inventory.performance_id.in_(ids))
-        .order_by(Inventory.performance_id)
-        .with_for_update(key_share=True)
-    )
-    touched = session.scalars(locks).all()
-    session.execute(
-        sql_update(Inventory)
-        .where(Inventory.performance_id.in_(touched))
-        .values(rules_version=Inventory.rules_version + 1)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _next_start() -> ScalarSelect[datetime]:

@@ -138,6 +138,22 @@ def touch_rules(session: Session, performance_id: int) -> None:
     )
 
 
+def touch_rules_of_event(session: Session, event_id: int) -> None:
+    """``touch_rules`` for every performance of an event, in the order in which batches lock inventories."""
+    locks = (
+        select(Inventory.performance_id)
+        .where(Inventory.performance_id.in_(select(Performance.id).where(Performance.event_id == event_id)))
+        .order_by(Inventory.performance_id)
+        .with_for_update(key_share=True)
+    )
+    session.execute(
+        update(Inventory)
+        .where(Inventory.performance_id.in_(session.scalars(locks).all()))
+        .values(rules_version=Inventory.rules_version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _rule(kind: TicketType) -> TicketTypeRule:
     return TicketTypeRule(
         id=kind.id,

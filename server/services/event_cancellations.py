@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from rowlock.v1 import performance_pb2 as pb
 from server import resources
 from server.domain import cancellation, performances
-from server.errors import RowlockError
 from server.services.catalogue_messages import performance_message
 from server.services.event_parts import Context, EventServiceParts
 
@@ -45,7 +44,7 @@ class CancellationMethods(EventServiceParts):
     async def _wound_up(self, performance_id: int) -> None:
         try:
             finished = await cancellation.wind_up(self._ledger, self._database, performance_id)
-        except RowlockError as error:
-            _log.warning("winding_up_left_to_workers", performance=performance_id, reason=error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a worker goes on where this stopped
+            _log.warning("winding_up_left_to_workers", performance=performance_id, error=repr(error))
         else:
             _log.info("wound_up", performance=performance_id, finished=finished)

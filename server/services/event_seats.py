@@ -11,9 +11,10 @@ from rowlock.v1 import seat_map_pb2
 from server import resources
 from server.db.engine import Database
 from server.domain import availability, performances
-from server.domain.availability import Availability, SeatFilter, SeatPage, TypeAvailability, ZoneCounts
+from server.domain.availability import Availability, SeatFilter, SeatPage, TypeAvailability
 from server.domain.performances import SaleDefaults
 from server.domain.rows import found
+from server.domain.zone_counts import ZoneCounts
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument
 from server.interceptors.authentication import caller
 from server.seats.commands import Block, RequestKey, Unblock
