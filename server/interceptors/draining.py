@@ -34,4 +34,4 @@ class Draining:
     def _admit(self, _context: Context) -> None:
         if self._stops_at is not None:
             wait = max(0.0, self._stops_at - time.monotonic()) + random.uniform(*_LATER)
-            raise Unavailable("SHUTTING_DOWN", "this server is stopping; another one answers", retry_after=wait)
+            raise Unavailable("DRAINING", "this server is stopping; another one answers", retry_after=wait)
