@@ -6,6 +6,7 @@ traceback: the only place that does.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 import grpc.aio
@@ -18,7 +19,7 @@ from server.interceptors.address import Addresses
 from server.interceptors.authentication import optional_caller
 from server.interceptors.method import Call, Context, Method
 from server.interceptors.streams import StalledError
-from server.metrics import CALL_SECONDS, CALLS, STREAM_SECONDS
+from server.metrics import counts_of
 
 _log = structlog.get_logger()
 
@@ -69,38 +70,19 @@ class Observer:
 
         return observed
 
-    def _finisher(self, method: Method) -> "_Finisher":
-        return _Finisher(self._log, method)
+    def _finisher(self, method: Method) -> Callable[[float, str, str], None]:
+        """What notes the end of calls of one method."""
+        log = self._log
+        path = method.path
+        count = counts_of(method.service, method.name, streaming=method.server_streaming).add
 
+        def finished(seconds: float, code: str, reason: str) -> None:
+            count(code, seconds)
+            caller = optional_caller()
+            who = "" if caller is None else caller.scope
+            log(path, code, reason, seconds, who, facts.address.get(), facts.trace_id.get())
 
-class _Finisher:
-    """Notes the end of calls of one method."""
-
-    def __init__(self, log: AccessLog, method: Method) -> None:
-        self._log = log
-        self._method = method
-        self._path = method.path
-        # Looking a labelled counter up takes longer than counting, so each is looked up once.
-        self._counters = {"OK": CALLS.labels(method.service, method.name, "OK")}
-        times = STREAM_SECONDS if method.server_streaming else CALL_SECONDS
-        self._times = times.labels(method.service, method.name)
-
-    def __call__(self, seconds: float, code: str, reason: str) -> None:
-        counter = self._counters.get(code)
-        if counter is None:
-            counter = self._counters[code] = CALLS.labels(self._method.service, self._method.name, code)
-        counter.inc()
-        self._times.observe(seconds)
-        caller = optional_caller()
-        self._log(
-            self._path,
-            code,
-            reason,
-            seconds,
-            "" if caller is None else caller.scope,
-            facts.address.get(),
-            facts.trace_id.get(),
-        )
+        return finished
 
 
 def _trace_id(context: Context) -> str:

@@ -481,23 +481,25 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_others_are_not(staged:
         finally:
             running -= 1
 
-    async with staged() as stage:
+    limits = OpenStreams(most=10, most_per_account=3, write_timeout=3)
+    async with staged(streams=limits) as stage:
         stage.events.stream = stream
         async with grpc.aio.insecure_channel(f"127.0.0.1:{stage.port}") as channel:
             reading = event_pb2_grpc.EventServiceStub(channel).WatchSeats(HALL, metadata=stage.metadata)
             lazy = stage.watch()
             await lazy.read()
-            for _ in range(600):
+            for _ in range(100):
                 await reading.read()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while not (stage.log and stage.log[-1]["reason"] == "READER_STALLED"):
                     stage.streams.check()
                     await reading.read()
+                    await asyncio.sleep(0.01)
             assert running == 1
             assert len(stage.streams) == 1
             # A reader that comes back finds out why.
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await asyncio.wait_for(_drained(lazy), 5)
+                await asyncio.wait_for(_drained(lazy), 10)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             reading.cancel()
 

@@ -143,6 +143,7 @@ async def test_operators_get_metrics_and_channelz_on_ports_of_their_own(
         text = await asyncio.to_thread(_read, f"http://127.0.0.1:{metrics}/metrics")
         assert 'rowlock_rpc_total{code="' in text
         assert 'method="GetUser"' in text
+        assert 'rowlock_rpc_seconds_bucket{le="+Inf",method="GetUser",service="rowlock.v1.AuthService"}' in text
         assert "rowlock_event_loop_lag_seconds_count" in text
         assert 'rowlock_dependency_up{dependency="rowlock.redis"} 1.0' in text
 
