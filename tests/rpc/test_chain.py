@@ -514,7 +514,7 @@ async def test_a_server_about_to_stop_sends_new_calls_elsewhere(staged: Staging)
         stage.draining.begin(0.3)
         error = await stage.refusal()
         assert error.code() is grpc.StatusCode.UNAVAILABLE
-        assert details(error)["ErrorInfo"].reason == "SHUTTING_DOWN"
+        assert details(error)["ErrorInfo"].reason == "DRAINING"
         metadata: Any = error.trailing_metadata()
         # After the connection was closed, and soon.
         assert 300 <= int(dict(metadata)["grpc-retry-pushback-ms"]) + 50 <= 700
