@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -83,3 +85,38 @@ def test_only_lines_that_matter_enough_are_written(level: LogLevel, kept: list[s
     for code in ("OK", "NOT_FOUND", "UNAVAILABLE", "INTERNAL"):
         log("/m", code, "", 0.1, "", "", "")
     assert [json.loads(line)["code"] for line in lines] == kept
+
+
+_PROGRAM = """
+import logging, structlog
+from server.call import trace_id
+from server.config import LogFormat, LogLevel
+from server.logs import configure_logging
+
+def fail(password):
+    raise RuntimeError("broken")
+
+configure_logging(LogLevel.INFO, LogFormat("{form}"))
+trace_id.set("ab" * 16)
+try:
+    fail("hunter2")
+except RuntimeError as error:
+    structlog.get_logger().error("fault", exc_info=error)
+logging.getLogger("sqlalchemy").warning("from a %s", "package")
+structlog.get_logger().debug("too small to matter")
+"""
+
+
+@pytest.mark.parametrize("form", list(LogFormat))
+def test_events_of_ours_and_of_packages_share_one_format_and_show_no_variables(form: LogFormat) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.replace("{form}", form.value)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    for part in ("fault", "RuntimeError: broken", "from a package", "sqlalchemy", "ab" * 16):
+        assert part in done.stdout
+    assert "hunter2" not in done.stdout
+    assert "too small" not in done.stdout
+    if form is LogFormat.JSON:
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [event["level"] for event in events] == ["error", "warning"]
