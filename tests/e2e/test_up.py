@@ -95,7 +95,7 @@ def health(up: Up, *parts: str) -> Result:
 def test_one_command_starts_everything(shared_up: Up) -> None:
     assert health(shared_up).output.split() == ["server:", "ok", "database:", "ok", "redis:", "ok"]
     assert "performances on sale" in shared_up.text()
-    assert "Traceback" not in shared_up.text()
+    assert "Traceback" not in shared_up.text(), shared_up.text()
 
 
 @pytest.mark.fault
@@ -124,7 +124,7 @@ def test_ctrl_c_stops_everything_within_seconds(up: Up) -> None:
     _, alive = psutil.wait_procs(children, timeout=2)
     assert not alive
     assert "did not end in" not in up.text()
-    assert "Traceback" not in up.text()
+    assert "Traceback" not in up.text(), up.text()
 
 
 @pytest.mark.fault
