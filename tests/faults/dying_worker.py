@@ -1,15 +1,21 @@
-"""A real worker that is struck by a signal at one chosen line: run as a program with the signal and the line's name.
+"""Real workers that are struck by a signal at one chosen line.
+
+Run as a program, it makes one for each line of its input: the signal, the name of the place, and the settings, as a
+JSON list. It says when each begins and how each ended.
 
 By SIGKILL nothing is tidied, no buffer is emptied, no transaction is ended: as when the machine loses its power. By
 SIGSTOP the worker stands still until somebody continues it.
 """
 
 import inspect
+import json
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from server.config import load_settings
@@ -92,14 +98,37 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
 
 
 def main() -> None:
-    """Work until the line is reached, or somebody ends it."""
+    """Make workers by forking, so that each need not load the program anew."""
+    while True:
+        if select.select([sys.stdin], [], [], 0.02)[0]:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            assert threading.active_count() == 1, "a fork takes one thread along"
+            pid = os.fork()
+            if pid == 0:
+                work(*json.loads(line))
+            say("began", pid)
+        with suppress(ChildProcessError):
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                say("ended", pid, os.waitstatus_to_exitcode(status))
+
+
+def say(*words: object) -> None:
+    """Tell the test."""
+    print(*words, flush=True)  # noqa: T201 - the test reads it
+
+
+def work(strike: str, point: str, environment: dict[str, str]) -> None:
+    """Be a worker until struck, or until somebody ends it."""
+    os.environ.update(environment)
+    sys.stdout = sys.stderr  # the test reads the other one
     settings = load_settings(env_file=None)
     configure_logging(settings.log_level, settings.log_format)
-    _strikes.append(signal.Signals[sys.argv[1]])
-    POINTS[sys.argv[2]]()
-    running = worker(settings)
-    running.start()
-    print("working", flush=True)  # noqa: T201 - the test waits for it
+    _strikes.append(signal.Signals[strike])
+    POINTS[point]()
+    worker(settings).start()
     threading.Event().wait()
 
 

@@ -7,9 +7,7 @@ anybody who is gone.
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -17,24 +15,18 @@ from uuid import uuid4
 import pytest
 import redis
 
-from server.commands.children import child_environment
 from server.config import Settings
 from server.db.engine import Database
 from server.embedded import PostgresServer, ValkeyServer
 from server.payments.collecting import Patience
-from server.payments.wake import enqueue, redis_broker
 from server.states import BookingState, PaymentState, RefundState, SimulatedOutcome
 from tests.eventually import eventually
-from tests.faults.dying_worker import NO_FAULT
 from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
-from workers.works import WORKS
+from tests.struck_workers import Workers, Workshop
 
 pytestmark = pytest.mark.fault
-
-PROGRAM = Path(__file__).with_name("dying_worker.py")
-ROOT = PROGRAM.parents[2]
 
 WHILE_TAKING_MONEY = [
     "payment is taken up, not committed",
@@ -75,41 +67,16 @@ def house(database: Database) -> Staged:
     return database.run_transaction(stage)
 
 
-@asynccontextmanager
-async def struck_worker(
-    settings: Settings, point: str, strike: signal.Signals = signal.SIGKILL
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker with a message for each kind of work, that is struck at ``point``."""
-    environment = child_environment(
-        settings,
-        redis_key_prefix=settings.redis_key_prefix,
-        simulator_success_rate=1,
-        payment_call_timeout="1s",
-        payment_resolve_interval="100ms",
-        payment_sweep_interval="300ms",
-        expiry_sweep_interval="300ms",
-    )
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), strike.name, point, env=environment, cwd=ROOT
-    )
-    try:
-        broker = redis_broker(settings)
-        for work in WORKS:
-            enqueue(broker, work.queue, work.actor)
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    workshop = Workshop()
+    yield workshop
+    workshop.close()
 
 
-async def dies(settings: Settings, point: str) -> None:
-    """Have a worker work until it is killed at ``point``. The test is void if it never comes there."""
-    async with struck_worker(settings, point) as process:
-        async with asyncio.timeout(60):
-            await process.wait()
-        assert process.returncode == -signal.SIGKILL, f"the fault did not fire: {point}"
+@pytest.fixture
+def workers(workshop: Workshop, settings: Settings) -> Workers:
+    return Workers(workshop, settings)
 
 
 async def another_takes_over(desk: Desk) -> None:
@@ -120,11 +87,11 @@ async def another_takes_over(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("point", WHILE_TAKING_MONEY)
-async def test_killed_while_it_takes_money(desk: Desk, house: Staged, settings: Settings, point: str) -> None:
+async def test_killed_while_it_takes_money(desk: Desk, house: Staged, workers: Workers, point: str) -> None:
     booking = await desk.hold(house, 3, 4)
     payment = await desk.captured(booking)
 
-    await dies(settings, point)
+    await workers.die(point)
     assert_sound(desk.database)
     await another_takes_over(desk)
 
@@ -143,13 +110,13 @@ async def test_killed_while_it_takes_money(desk: Desk, house: Staged, settings: 
     ],
 )
 async def test_killed_while_it_writes_down_that_no_money_came(
-    desk: Desk, house: Staged, settings: Settings, outcome: SimulatedOutcome, ends_as: PaymentState
+    desk: Desk, house: Staged, workers: Workers, outcome: SimulatedOutcome, ends_as: PaymentState
 ) -> None:
     declined = outcome is SimulatedOutcome.DECLINE
     booking = await desk.hold(house, 3)
     payment = await desk.captured(booking, outcome)
 
-    await dies(settings, f"{'decline' if declined else 'silence'} is written down, not committed")
+    await workers.die(f"{'decline' if declined else 'silence'} is written down, not committed")
     assert desk.payment(payment).state is PaymentState.PROCESSING
     assert desk.booking(booking).payment_id == payment.id
     await another_takes_over(desk)
@@ -159,7 +126,7 @@ async def test_killed_while_it_writes_down_that_no_money_came(
 
 
 async def test_killed_while_it_gives_back_what_came_too_late(
-    database: Database, house: Staged, settings: Settings
+    database: Database, house: Staged, workers: Workers
 ) -> None:
     patience = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(database, patience=patience) as desk:
@@ -169,7 +136,7 @@ async def test_killed_while_it_gives_back_what_came_too_late(
         desk.let_time_pass(booking)
         await desk.expire(booking)
 
-        await dies(settings, "vain money is written down, not committed")
+        await workers.die("vain money is written down, not committed")
         assert desk.payment(payment).state is PaymentState.UNKNOWN
         await another_takes_over(desk)
 
@@ -179,13 +146,13 @@ async def test_killed_while_it_gives_back_what_came_too_late(
 
 
 @pytest.mark.parametrize("point", WHILE_GIVING_IT_BACK)
-async def test_killed_while_it_gives_money_back(desk: Desk, house: Staged, settings: Settings, point: str) -> None:
+async def test_killed_while_it_gives_money_back(desk: Desk, house: Staged, workers: Workers, point: str) -> None:
     booking = await desk.hold(house, 3)
     payment = await desk.captured(booking)
     await desk.settle()
     await desk.cancel(booking)
 
-    await dies(settings, point)
+    await workers.die(point)
     assert_sound(desk.database)
     await another_takes_over(desk)
 
@@ -195,14 +162,14 @@ async def test_killed_while_it_gives_money_back(desk: Desk, house: Staged, setti
 
 
 @pytest.mark.parametrize("point", WHILE_EXPIRING)
-async def test_killed_while_it_expires_holds(desk: Desk, house: Staged, settings: Settings, point: str) -> None:
+async def test_killed_while_it_expires_holds(desk: Desk, house: Staged, workers: Workers, point: str) -> None:
     bookings = [await desk.hold(house, place) for place in range(5)]
     for booking in bookings:
         desk.let_time_pass(booking)
 
-    await dies(settings, point)
+    await workers.die(point)
     assert_sound(desk.database)
-    async with struck_worker(settings, NO_FAULT):
+    async with workers.at_work():
         held = "SELECT held FROM inventories WHERE performance_id = :id"
         await eventually(lambda: desk.one(held, id=house.performance_id) == 0, 60)
 
@@ -211,12 +178,12 @@ async def test_killed_while_it_expires_holds(desk: Desk, house: Staged, settings
     assert_sound(desk.database)
 
 
-async def test_a_new_worker_takes_over_by_itself(desk: Desk, house: Staged, settings: Settings) -> None:
+async def test_a_new_worker_takes_over_by_itself(desk: Desk, house: Staged, workers: Workers) -> None:
     booking = await desk.hold(house, 3)
     await desk.captured(booking)
-    await dies(settings, "provider has answered the capture")
+    await workers.die("provider has answered the capture")
 
-    async with struck_worker(settings, NO_FAULT):
+    async with workers.at_work():
         await eventually(lambda: desk.booking(booking).state is BookingState.CONFIRMED, 30)
 
     assert_sound(desk.database, quiet=True)
@@ -224,17 +191,17 @@ async def test_a_new_worker_takes_over_by_itself(desk: Desk, house: Staged, sett
 
 @pytest.mark.parametrize("point", ["payment was taken up", "provider has answered the capture", "ledger has committed"])
 async def test_stopped_for_so_long_that_another_took_over_and_then_continued(
-    desk: Desk, house: Staged, settings: Settings, point: str
+    desk: Desk, house: Staged, workers: Workers, point: str
 ) -> None:
     booking = await desk.hold(house, 3)
     payment = await desk.captured(booking)
-    async with struck_worker(settings, point, signal.SIGSTOP) as stopped:
-        await eventually(lambda: is_stopped(stopped.pid), 60)
+    async with workers.at_work(point, signal.SIGSTOP) as stopped:
+        await eventually(lambda: is_stopped(stopped), 60)
         await another_takes_over(desk)
         assert desk.booking(booking).state is BookingState.CONFIRMED
         await desk.cancel(booking)
 
-        stopped.send_signal(signal.SIGCONT)
+        os.kill(stopped, signal.SIGCONT)
         await asyncio.sleep(0.5)
 
         await eventually(lambda: not desk.is_due_some_time())
@@ -248,22 +215,22 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-async def test_all_messages_lost_costs_nothing(desk: Desk, house: Staged, settings: Settings) -> None:
+async def test_all_messages_lost_costs_nothing(desk: Desk, house: Staged, workers: Workers) -> None:
     booking, late = await desk.hold(house, 3), await desk.hold(house, 4)
-    async with struck_worker(settings, NO_FAULT):
+    async with workers.at_work():
         desk.let_time_pass(late)
         await desk.captured(booking)
-        with redis.Redis.from_url(settings.redis_url) as client:
+        with redis.Redis.from_url(workers.settings.redis_url) as client:
             client.flushall()
         await eventually(lambda: desk.booking(booking).state is BookingState.CONFIRMED, 60)
         await eventually(lambda: desk.one("SELECT state FROM bookings WHERE id = :id", id=late.id) == 4, 60)
 
 
 async def test_without_redis_workers_look_by_themselves(
-    desk: Desk, house: Staged, settings: Settings, private_valkey: ValkeyServer
+    desk: Desk, house: Staged, workers: Workers, private_valkey: ValkeyServer
 ) -> None:
     booking, late = await desk.hold(house, 3), await desk.hold(house, 4)
-    async with struck_worker(settings.model_copy(update={"redis_url": private_valkey.url()}), NO_FAULT):
+    async with workers.with_settings(redis_url=private_valkey.url()).at_work():
         private_valkey.kill()
         desk.let_time_pass(late)
         await desk.captured(booking)
@@ -272,14 +239,14 @@ async def test_without_redis_workers_look_by_themselves(
 
 
 async def test_a_database_that_dies_and_comes_back_finds_its_worker_alive(
-    private_postgres: PostgresServer, settings: Settings
+    private_postgres: PostgresServer, workers: Workers
 ) -> None:
     url = private_postgres.url("rowlock")
     database = Database(url)
     house = database.run_transaction(stage)
     async with desk_on(database) as desk:
         booking = await desk.hold(house, 3)
-        async with struck_worker(settings.model_copy(update={"database_url": url}), NO_FAULT):
+        async with workers.with_settings(database_url=url).at_work():
             first = await desk.captured(await desk.hold(house, 4))
             await eventually(lambda: desk.payment(first).state is PaymentState.SUCCEEDED, 60)
             private_postgres.kill()
