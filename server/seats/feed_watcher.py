@@ -133,7 +133,9 @@ class Watcher:
     async def messages(self) -> AsyncIterator[bytes]:
         """Join, then everything that it has to say, message by message, until it is to end."""
         begin = await self._join(self)
-        state, revision, reset = begin.state, begin.revision, begin.reset
+        state, revision = begin.state, begin.revision
+        # Only a snapshot that is asked for tells everything; one that takes the place of changes says so.
+        reset = begin.reset or revision != FROM_THE_START
         # Who resumes may be further behind than who is slow: it happens once. And hears at once if it missed nothing.
         most_frames = max(begin.most_frames, self._pace.pending_frames)
         self._heartbeat_due = revision != FROM_THE_START
