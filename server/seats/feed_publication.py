@@ -59,9 +59,9 @@ class Publisher:
         if self._deliver is not None:
             try:
                 self._deliver(published)
-            except Exception:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001
                 # The seats are sold, whatever happens to their publication; the hub reads the log within a second.
-                _log.exception("feed.delivery_failed")
+                _log.error("feed.delivery_failed", error=repr(error))
         if self._redis is None:
             return
         room = _MOST_WAITING - len(self._waiting)
