@@ -30,7 +30,7 @@ FIGURES: Final = (
     Figure("hold-naive", "speedup", "hold-hot, as a multiple of one ORM transaction per call", "≥ 6"),
     Figure("confirm", "bookings_per_s", "bookings per second: hold, pay, confirmed"),
     Figure("confirm", "ratio", "… in proportion to holds"),
-    Figure("fanout", "deliveries_per_s", "seat changes delivered per second to 1,000 watchers"),
+    Figure("fanout", "deliveries_per_s", "revisions told per second, to 1,000 watchers in all"),
     Figure("fanout", "ratio", "… in proportion to canned messages over the same streams", "≥ 0.80"),
     Figure("fanout", "latency_p50_ms", "from commit to watcher, median (ms)"),
     Figure("fanout", "latency_p99_ms", "from commit to watcher, 99th percentile (ms)"),
@@ -84,7 +84,7 @@ def table() -> str:
 def _machine(kept: Mapping[str, Any]) -> str:
     machine = kept["machine"]
     return (
-        f"Measured {kept['time'][:10]} at {machine['commit'].rstrip('+')} on {machine['cores']} cores of "
+        f"Measured {kept['time'][:10]} at commit {machine['commit'] or 'unknown'} on {machine['cores']} cores of "
         f"{machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, Python {machine['python']}, "
         f"gRPC {machine['grpcio']}."
     )
