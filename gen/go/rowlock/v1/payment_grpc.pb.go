@@ -39,11 +39,12 @@ const (
 //
 // Takes money for held bookings and gives it back.
 //
-// The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-// or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-// customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-// by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-// free, and is refunded otherwise.
+// The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+// hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+// (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+// booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+// is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+// refunded.
 //
 // Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
 // idempotent by `request_id`.
@@ -51,14 +52,16 @@ type PaymentServiceClient interface {
 	// Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
 	// or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
 	// provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-	// payment in flight. A booking whose total is zero is confirmed at once.
+	// other payment that is not over. A booking whose total is zero is confirmed at once.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
 	// PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
 	CreatePayment(ctx context.Context, in *CreatePaymentRequest, opts ...grpc.CallOption) (*Payment, error)
 	// Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
 	// payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
 	// payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-	// PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+	// PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+	// PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+	// BOOKING_EMPTY.
 	CapturePayment(ctx context.Context, in *CapturePaymentRequest, opts ...grpc.CallOption) (*Payment, error)
 	// Gives up a payment before money was taken; the booking stays HELD and its clock runs again. Accepted in CREATED
 	// and REQUIRES_ACTION; cancelling a cancelled payment changes nothing. Idempotent by `request_id`.
@@ -85,11 +88,11 @@ type PaymentServiceClient interface {
 	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
 	HandleProviderWebhook(ctx context.Context, in *HandleProviderWebhookRequest, opts ...grpc.CallOption) (*HandleProviderWebhookResponse, error)
 	// Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-	// declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-	// matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-	// installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-	// PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-	// PROVIDER_UNREACHABLE.
+	// declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+	// comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+	// REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+	// PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+	// PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
 	SimulatePayment(ctx context.Context, in *SimulatePaymentRequest, opts ...grpc.CallOption) (*Payment, error)
 }
 
@@ -207,11 +210,12 @@ func (c *paymentServiceClient) SimulatePayment(ctx context.Context, in *Simulate
 //
 // Takes money for held bookings and gives it back.
 //
-// The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-// or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-// customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-// by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-// free, and is refunded otherwise.
+// The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+// hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+// (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+// booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+// is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+// refunded.
 //
 // Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
 // idempotent by `request_id`.
@@ -219,14 +223,16 @@ type PaymentServiceServer interface {
 	// Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
 	// or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
 	// provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-	// payment in flight. A booking whose total is zero is confirmed at once.
+	// other payment that is not over. A booking whose total is zero is confirmed at once.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
 	// PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
 	CreatePayment(context.Context, *CreatePaymentRequest) (*Payment, error)
 	// Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
 	// payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
 	// payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-	// PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+	// PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+	// PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+	// BOOKING_EMPTY.
 	CapturePayment(context.Context, *CapturePaymentRequest) (*Payment, error)
 	// Gives up a payment before money was taken; the booking stays HELD and its clock runs again. Accepted in CREATED
 	// and REQUIRES_ACTION; cancelling a cancelled payment changes nothing. Idempotent by `request_id`.
@@ -253,11 +259,11 @@ type PaymentServiceServer interface {
 	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
 	HandleProviderWebhook(context.Context, *HandleProviderWebhookRequest) (*HandleProviderWebhookResponse, error)
 	// Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-	// declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-	// matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-	// installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-	// PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-	// PROVIDER_UNREACHABLE.
+	// declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+	// comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+	// REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+	// PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+	// PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
 	SimulatePayment(context.Context, *SimulatePaymentRequest) (*Payment, error)
 	mustEmbedUnimplementedPaymentServiceServer()
 }

@@ -28,11 +28,12 @@ if _version_not_supported:
 class PaymentServiceStub:
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.
@@ -99,11 +100,12 @@ class PaymentServiceStub:
 class PaymentServiceServicer:
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.
@@ -113,7 +115,7 @@ class PaymentServiceServicer:
         """Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
         or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
         provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-        payment in flight. A booking whose total is zero is confirmed at once.
+        other payment that is not over. A booking whose total is zero is confirmed at once.
         Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
         PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
         """
@@ -125,7 +127,9 @@ class PaymentServiceServicer:
         """Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
         payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
         payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-        PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+        PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+        PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+        BOOKING_EMPTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,11 +196,11 @@ class PaymentServiceServicer:
 
     def SimulatePayment(self, request, context):
         """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-        declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-        matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-        installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-        PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-        PROVIDER_UNREACHABLE.
+        declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+        comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+        REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+        PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+        PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,11 +270,12 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 class PaymentService:
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.

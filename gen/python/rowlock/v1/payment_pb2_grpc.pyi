@@ -29,11 +29,12 @@ GRPC_VERSION: str
 class PaymentServiceStub:
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.
@@ -47,7 +48,7 @@ class PaymentServiceStub:
     """Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
     or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
     provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-    payment in flight. A booking whose total is zero is confirmed at once.
+    other payment that is not over. A booking whose total is zero is confirmed at once.
     Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
     PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
     """
@@ -55,7 +56,9 @@ class PaymentServiceStub:
     """Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
     payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
     payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-    PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+    PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+    PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+    BOOKING_EMPTY.
     """
     CancelPayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.CancelPaymentRequest, _payment_pb2.Payment]
     """Gives up a payment before money was taken; the booking stays HELD and its clock runs again. Accepted in CREATED
@@ -88,22 +91,23 @@ class PaymentServiceStub:
     """
     SimulatePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SimulatePaymentRequest, _payment_pb2.Payment]
     """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-    declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-    matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-    installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-    PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-    PROVIDER_UNREACHABLE.
+    declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+    comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+    REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+    PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+    PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
     """
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.
@@ -114,7 +118,7 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
     or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
     provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-    payment in flight. A booking whose total is zero is confirmed at once.
+    other payment that is not over. A booking whose total is zero is confirmed at once.
     Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
     PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
     """
@@ -122,7 +126,9 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
     payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
     payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-    PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+    PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+    PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+    BOOKING_EMPTY.
     """
     CancelPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.CancelPaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
     """Gives up a payment before money was taken; the booking stays HELD and its clock runs again. Accepted in CREATED
@@ -155,21 +161,22 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """
     SimulatePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.SimulatePaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
     """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-    declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-    matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-    installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-    PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-    PROVIDER_UNREACHABLE.
+    declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+    comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+    REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+    PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+    PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
     """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes money for held bookings and gives it back.
 
-    The amount is the server's: the booking's total. While a payment is in flight (CREATED, REQUIRES_ACTION, PROCESSING
-    or UNKNOWN) its booking does not run out. Success confirms the booking; failure leaves it HELD, so that the
-    customer may try again until the hold ends. An outcome that is not known is found out by asking the provider, never
-    by guessing. Money that comes in after all for a booking that has ended buys the same places if they are all still
-    free, and is refunded otherwise.
+    The amount is the server's: the booking's total. While the customer has the next move (CREATED, REQUIRES_ACTION) the
+    hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
+    (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
+    booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
+    is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
+    refunded.
 
     Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
     idempotent by `request_id`.
@@ -184,7 +191,7 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
         or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
         provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-        payment in flight. A booking whose total is zero is confirmed at once.
+        other payment that is not over. A booking whose total is zero is confirmed at once.
         Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
         PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
         """
@@ -198,7 +205,9 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes the money, after the customer has approved. The provider is spoken to after the answer, which shows the
         payment in PROCESSING; it ends as SUCCEEDED or FAILED. Accepted in CREATED and REQUIRES_ACTION; capturing a
         payment that is PROCESSING or SUCCEEDED changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND,
-        PAYMENT_STATE, PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE.
+        PAYMENT_STATE (also if the booking's total has changed since the payment was made: cancel it and make another),
+        PAYMENT_FAILED (it has failed already), PROVIDER_UNREACHABLE (it is UNKNOWN), HOLD_EXPIRED, BOOKING_STATE,
+        BOOKING_EMPTY.
         """
 
     @_abc_1.abstractmethod
@@ -279,11 +288,11 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.Payment, _abc.Awaitable[_payment_pb2.Payment]]:
         """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
-        declines it, or goes silent before or after. By chance if no outcome is asked for. The effect is that of the
-        matching provider: read the payment, or watch the booking. Accepted in CREATED and REQUIRES_ACTION, where the
-        installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE,
-        PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
-        PROVIDER_UNREACHABLE.
+        declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
+        comes of it; if that takes longer, the answer shows the payment in PROCESSING. Accepted in CREATED and
+        REQUIRES_ACTION, where the installation has the simulator. Idempotent by `request_id`. Errors: NOT_FOUND,
+        PAYMENT_STATE, PROVIDER_NOT_CONFIGURED (the payment is not with the simulator, or there is none), PAYMENT_FAILED,
+        PROVIDER_UNREACHABLE, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY.
         """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
