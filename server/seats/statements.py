@@ -5,10 +5,11 @@ it. Values travel as array literals, which psycopg2 quotes as one string a colum
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from server.seats.booking import Booking
+from server.seats.booking import Booking, quoted
 from server.seats.state import Place, SeatRow
 
 LOCK_SEATS: Final = """
@@ -259,5 +260,5 @@ def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
     )
 
 
-def _times(values: Iterable[object]) -> str:
-    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
+def _times(values: Iterable[datetime | None]) -> str:
+    return "{" + ",".join(map(quoted, values)) + "}"
