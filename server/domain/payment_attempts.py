@@ -104,7 +104,7 @@ def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Attempt
 
 def created(session: Session, attempt: Attempt, answer: Created) -> Attempt:
     """The provider knows the payment: what comes next is the customer's move, or the capture that they asked for."""
-    payment = _locked(session, attempt)[1]
+    payment = _locked_payment(session, attempt)
     now = database_now(session)
     payment.provider_reference = answer.reference
     payment.approval_uri = answer.approval_uri
@@ -245,6 +245,10 @@ def _attempt(payment: Payment) -> Attempt:
 
 def _locked(session: Session, attempt: Attempt) -> tuple[Booking | None, Payment]:
     booking = lock_booking(session, attempt.performance_id, attempt.booking_id)
+    return booking, _locked_payment(session, attempt)
+
+
+def _locked_payment(session: Session, attempt: Attempt) -> Payment:
     payment = lock_payment(session, attempt.performance_id, attempt.order.payment_id)
     assert payment is not None, "payments are never deleted"  # noqa: S101
-    return booking, payment
+    return payment

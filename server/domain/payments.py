@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -86,18 +86,10 @@ def begin(
         FailedPrecondition: HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PERFORMANCE_CANCELLED or PAYMENT_IN_FLIGHT.
     """
     booking = _locked_booking(session, performance_id, booking_id, owner)
-    now = database_now(session)
+    now, state, open_payment = session.execute(_facts(performance_id, booking_id)).one()
     _require_payable(booking, now)
-    state = session.scalar(select(Performance.state).where(Performance.id == performance_id))
     if state is PerformanceState.CANCELLED:
         raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
-    open_payment = session.scalar(
-        select(Payment.id).where(
-            Payment.performance_id == performance_id,
-            Payment.booking_id == booking_id,
-            Payment.state.in_(OPEN_STATES),
-        )
-    )
     if open_payment is not None:
         raise _in_flight(performance_id, booking_id, open_payment)
     payment = Payment(
@@ -278,6 +270,17 @@ def attach(booking: Booking, payment_id: UUID, now: datetime) -> None:
 def lock_payment(session: Session, performance_id: int, payment_id: UUID) -> Payment | None:
     """A payment's row, locked; lock its booking first."""
     return session.get(Payment, (performance_id, payment_id), with_for_update={"key_share": True})
+
+
+def _facts(performance_id: int, booking_id: UUID) -> Select[datetime, PerformanceState | None, UUID | None]:
+    """The time, the performance's state and the booking's payment that is not over; read after the locks are held."""
+    performance = select(Performance.state).where(Performance.id == performance_id)
+    payment = select(Payment.id).where(
+        Payment.performance_id == performance_id,
+        Payment.booking_id == booking_id,
+        Payment.state.in_(OPEN_STATES),
+    )
+    return select(func.clock_timestamp(), performance.scalar_subquery(), payment.scalar_subquery())
 
 
 def _begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:

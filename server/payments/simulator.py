@@ -17,7 +17,6 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from server.db.clock import database_now
 from server.db.engine import Database
 from server.db.models.simulator import SimulatorOrder, SimulatorRefund, SimulatorScript
 from server.payments.port import (
@@ -95,7 +94,8 @@ class Simulator:
         if outcome is SimulatedOutcome.DECLINE:
             row.state, row.decline_reason = SimulatedOrder.DECLINED, _DECLINED
             return Declined(_DECLINED)
-        row.state, row.capture_time = SimulatedOrder.CAPTURED, database_now(session)
+        row.state = SimulatedOrder.CAPTURED
+        row.capture_time = func.clock_timestamp()
         return _SILENT if outcome is SimulatedOutcome.TIMEOUT_AFTER else _captured(row)
 
 
@@ -109,7 +109,7 @@ def script(session: Session, payment_id: UUID, call: str, outcome: SimulatedOutc
 
 
 def _open(session: Session, order: PaymentOrder) -> str:
-    session.execute(
+    reference: str = session.execute(
         insert(SimulatorOrder)
         .values(
             payment_id=order.payment_id,
@@ -118,10 +118,10 @@ def _open(session: Session, order: PaymentOrder) -> str:
             currency=order.currency,
             state=SimulatedOrder.OPEN,
         )
-        .on_conflict_do_nothing(index_elements=["payment_id"])
-    )
-    reference = session.scalar(select(SimulatorOrder.reference).where(SimulatorOrder.payment_id == order.payment_id))
-    assert reference is not None, "it was inserted just now, or is there already"  # noqa: S101
+        # An update that changes nothing, so that the reference of the first time is returned.
+        .on_conflict_do_update(index_elements=["payment_id"], set_={"reference": SimulatorOrder.reference})
+        .returning(SimulatorOrder.reference)
+    ).scalar_one()
     return reference
 
 
