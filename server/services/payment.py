@@ -22,7 +22,7 @@ from server.db.models.payments import Payment
 from server.domain import bookings, payments, refunds
 from server.domain.payments import Return, as_shown
 from server.domain.refunds import Amount
-from server.errors import RowlockError, Unavailable
+from server.errors import NotFound, RowlockError, Unavailable
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
 from server.payments.wake import Waker
@@ -256,7 +256,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         """The performance and the booking that a list is narrowed to; None: all.
 
         Raises:
-            NotFound: the booking is named and is absent, or another customer's.
+            NotFound: the performance is absent, or the booking is, or it is another customer's.
         """
         performance, _, booking = parent.rpartition("/bookings/")
         booking_id = None if booking == _ANY else UUID(booking)
@@ -264,6 +264,8 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             require_scope(who, (performance,))
             return None, booking_id
         performance_id = resources.parse_performance(performance, "parent")
+        if await self._ledger.rules(performance_id) is None:
+            raise NotFound.of(performance)
         await self._require_scope(who, performance_id)
         if booking_id is not None:
             named = booking_id

@@ -1,6 +1,7 @@
 """BookingService over a socket: what customers may do with bookings, and what they are told when they may not."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,11 +9,14 @@ from uuid import uuid4
 import grpc.aio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import text
 
+from rowlock.v1 import auth_pb2, stream_pb2, ticket_pb2
 from rowlock.v1 import booking_pb2 as pb
-from rowlock.v1 import stream_pb2, ticket_pb2
-from tests.rpc.auth.conftest import refusal
-from tests.rpc.booking.conftest import BoxOffice
+from server.config import Settings
+from server.db.engine import Database
+from tests.rpc.auth.conftest import refusal, served
+from tests.rpc.booking.conftest import BoxOffice, Metadata
 from tests.staging import Staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -344,7 +348,9 @@ async def test_the_box_office_sells_for_cash_and_the_tickets_are_there(office: B
         page = await office.bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=where), metadata=anna)
         assert [ticket.seat for ticket in page.tickets] == ["Stalls-A-1", "Stalls-A-2"]
         assert all(len(ticket.code) >= 22 and ticket.state == ticket_pb2.Ticket.VALID for ticket in page.tickets)
-        ticket = page.tickets[0]
+    ticket = (
+        await office.bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=booking.name), metadata=anna)
+    ).tickets[0]
     read = ticket_pb2.GetTicketRequest(name=ticket.name)
     assert await office.bookings.GetTicket(read, metadata=anna) == ticket
     stranger = await office.customer()
@@ -405,3 +411,104 @@ async def test_a_stream_of_an_ended_booking_says_so_and_ends(office: BoxOffice, 
     stream = office.bookings.WatchBooking(pb.WatchBookingRequest(name=booking.name), metadata=who)
     kinds = [message.WhichOneof("event") async for message in stream]
     assert kinds == ["booking", "reconnect"]
+
+
+@pytest.mark.promise("1.6")
+@pytest.mark.promise("2.4")
+async def test_of_many_customers_at_two_servers_one_gets_the_seat(
+    office: BoxOffice, house: Staged, another_server: Callable[[], Any]
+) -> None:
+    customers = [await office.customer() for _ in range(12)]
+    async with another_server() as client:
+        second = BoxOffice(client, office.database, office.staff)
+        answers = await asyncio.gather(
+            *(
+                (office, second)[n % 2].book(house, who, "Stalls-A-1", f"Stalls-B-{n % 10 + 1}")
+                for n, who in enumerate(customers)
+            ),
+            return_exceptions=True,
+        )
+    assert sum(isinstance(answer, pb.Booking) for answer in answers) == 1
+    page = await office.bookings.ListBookings(pb.ListBookingsRequest(parent=parent(house)), metadata=office.staff)
+    assert page.total_size == 1, "those who were refused left nothing behind"
+
+
+@pytest.mark.promise("1.5")
+async def test_the_limit_holds_over_two_servers(
+    office: BoxOffice, house: Staged, another_server: Callable[[], Any]
+) -> None:
+    who = await office.customer()
+    async with another_server() as client:
+        second = BoxOffice(client, office.database, office.staff)
+        answers = await asyncio.gather(
+            *((office, second)[n % 2].book(house, who, f"Stalls-A-{n + 1}") for n in range(10)), return_exceptions=True
+        )
+    assert sum(isinstance(answer, pb.Booking) for answer in answers) == 4
+
+
+async def test_a_caller_who_goes_away_may_ask_again_with_the_same_request_id(office: BoxOffice, house: Staged) -> None:
+    who = await office.customer()
+    call = office.book(house, who, "Stalls-A-1", request_id="gone")
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(0.003)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    again = await office.book(house, who, "Stalls-A-1", request_id="gone")
+
+    page = await office.bookings.ListBookings(pb.ListBookingsRequest(parent=parent(house)), metadata=who)
+    assert [booking.name for booking in page.bookings] == [again.name]
+
+
+async def test_where_it_is_asked_for_only_verified_addresses_hold_seats(
+    fast: Settings, database: Database, house: Staged
+) -> None:
+    async with served(fast.model_copy(update={"require_verified_email": True}), database) as client:
+        office = BoxOffice(client, database, ())
+        anna = await client.sign_up()
+        refused = await refusal(office.book(house, anna.token, "Stalls-A-1"))
+        assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "EMAIL_NOT_VERIFIED")
+        verify = text("UPDATE users SET email_verify_time = now() WHERE id = CAST(:id AS uuid)")
+        database.run_transaction(lambda s: s.execute(verify, {"id": anna.name.removeprefix("users/")}))
+        await office.book(house, anna.token, "Stalls-A-1")
+
+
+async def test_a_partners_key_books_where_it_was_made_for_and_a_kiosks_only_looks(
+    office: BoxOffice, house: Staged
+) -> None:
+    admin = await office.client.admin()
+    elsewhere = office.stage()
+
+    async def key(role: auth_pb2.Role.ValueType, *scopes: str) -> Metadata:
+        made = await office.client.auth.CreateApiKey(
+            auth_pb2.CreateApiKeyRequest(
+                parent="users/me", api_key=auth_pb2.ApiKey(display_name="Key", role=role, scopes=scopes)
+            ),
+            metadata=admin.token,
+        )
+        answer = await office.client.auth.ExchangeApiKey(auth_pb2.ExchangeApiKeyRequest(api_key=made.secret))
+        return (("authorization", f"Bearer {answer.access_token}"),)
+
+    partner = await key(auth_pb2.ROLE_PARTNER, f"venues/{house.venue_id}")
+    booking = await office.book(house, partner, "Stalls-A-1")
+    assert (await office.get(booking, partner)).customer == admin.name
+    await office.simulate(await office.pay(booking, partner), partner)
+    assert (await refusal(office.book(elsewhere, partner, "Stalls-A-1"))).code == "PERMISSION_DENIED"
+    everywhere = pb.ListBookingsRequest(parent="performances/-")
+    assert (await refusal(office.bookings.ListBookings(everywhere, metadata=partner))).code == "PERMISSION_DENIED"
+    kiosk = await key(auth_pb2.ROLE_KIOSK)
+    assert (await refusal(office.book(house, kiosk, "Stalls-A-2"))).code == "PERMISSION_DENIED"
+
+
+async def test_a_stream_says_goodbye_when_its_token_ends(
+    office: BoxOffice, house: Staged, another_server: Callable[[], Any]
+) -> None:
+    anna = await office.client.sign_up()
+    booking = await office.book(house, anna.token, "Stalls-A-1")
+    stream = office.bookings.WatchBooking(pb.WatchBookingRequest(name=booking.name), metadata=anna.token)
+    async with asyncio.timeout(30):
+        async for message in stream:
+            if message.WhichOneof("event") == "booking":
+                await office.client.auth.LogOut(auth_pb2.LogOutRequest(refresh_token=anna.refresh))
+            last = message
+    assert last.reconnect.reason == stream_pb2.Reconnect.TOKEN

@@ -149,6 +149,8 @@ async def test_strangers_pay_nothing_and_see_nothing(office: BoxOffice, house: S
     ]
     for call in calls:
         assert (await refusal(call)).code == "NOT_FOUND"
+    nowhere = payment_pb2.ListPaymentsRequest(parent="performances/999999/bookings/-")
+    assert (await refusal(service.ListPayments(nowhere, metadata=anna))).code == "NOT_FOUND"
     everywhere = payment_pb2.ListPaymentsRequest(parent="performances/-/bookings/-")
     assert (await service.ListPayments(everywhere, metadata=bert)).total_size == 0
     assert [p.name for p in (await service.ListPayments(everywhere, metadata=anna)).payments] == [name]
