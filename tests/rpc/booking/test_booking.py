@@ -506,9 +506,10 @@ async def test_a_stream_says_goodbye_when_its_token_ends(
     anna = await office.client.sign_up()
     booking = await office.book(house, anna.token, "Stalls-A-1")
     stream = office.bookings.WatchBooking(pb.WatchBookingRequest(name=booking.name), metadata=anna.token)
+    seen: list[pb.WatchBookingResponse] = []
     async with asyncio.timeout(30):
         async for message in stream:
-            if message.WhichOneof("event") == "booking":
+            if not seen:
                 await office.client.auth.LogOut(auth_pb2.LogOutRequest(refresh_token=anna.refresh))
-            last = message
-    assert last.reconnect.reason == stream_pb2.Reconnect.TOKEN
+            seen.append(message)
+    assert seen[-1].reconnect.reason == stream_pb2.Reconnect.TOKEN
