@@ -74,7 +74,7 @@ async def start(running: Runtime) -> tuple[grpc.aio.Server, int]:
     gc.collect()
     gc.freeze()
     # Calls leave few cycles behind; looking for them every 700 objects would take a twentieth of the process's time.
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     _log.info(
         "serving",
         address=f"{settings.grpc_address.rpartition(':')[0]}:{port}",

@@ -49,40 +49,60 @@ class Booking:
         return self.state is BookingState.HELD and self.payment_id is None and self.hold_expire_time <= now
 
     def to_json(self) -> str:
-        """The booking as compact JSON, for the command log. Put together by hand: every command writes one."""
+        """The booking as JSON for the command log, without what the log's row has in its columns and what is usual.
+
+        Put together by hand: every command writes one.
+        """
         return (
-            f'{{"performance_id":{self.performance_id},"id":"{self.id.hex}","customer_id":"{self.customer_id.hex}",'
-            f'"state":{self.state:d},"places":{_list(self.places)},"ticket_type_ids":{_list(self.ticket_type_ids)},'
-            f'"prices":{_list(self.prices)},"currency":{json.dumps(self.currency)},'
-            f'"hold_start_time":{quoted(self.hold_start_time)},"hold_expire_time":{quoted(self.hold_expire_time)},'
-            f'"create_time":{quoted(self.create_time)},"update_time":{quoted(self.update_time)},'
-            f'"payment_id":{_quoted_id(self.payment_id)},"confirmed_by":{_number(self.confirmed_by)},'
-            f'"confirm_time":{quoted(self.confirm_time)},"end_time":{quoted(self.end_time)},'
-            f'"note":{json.dumps(self.note)},"version":{self.version}}}'
+            f'{{"customer_id":"{self.customer_id.hex}","state":{self.state:d},"places":{_list(self.places)},'
+            f'"ticket_type_ids":{_list(self.ticket_type_ids)},"prices":{_list(self.prices)},'
+            f'"currency":{json.dumps(self.currency)},"hold_start_time":{quoted(self.hold_start_time)},'
+            f'"hold_expire_time":{quoted(self.hold_expire_time)}{self._unusual_json()}}}'
         )
 
+    def _unusual_json(self) -> str:
+        """What is not so with a fresh hold."""
+        if self.version == 1 and not self.note:
+            return ""
+        more = f',"version":{self.version},"update_time":{quoted(self.update_time)}'
+        if self.create_time != self.hold_start_time:
+            more += f',"create_time":{quoted(self.create_time)}'
+        if self.payment_id is not None:
+            more += f',"payment_id":"{self.payment_id}"'
+        if self.confirmed_by is not None:
+            more += f',"confirmed_by":{self.confirmed_by:d}'
+        if self.confirm_time is not None:
+            more += f',"confirm_time":{quoted(self.confirm_time)}'
+        if self.end_time is not None:
+            more += f',"end_time":{quoted(self.end_time)}'
+        if self.note:
+            more += f',"note":{json.dumps(self.note)}'
+        return more
+
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Self:
+    def from_json(cls, performance_id: int, booking_id: UUID, row: dict[str, Any]) -> Self:
         """Read what ``to_json`` or PostgreSQL's ``to_json(bookings)`` wrote."""
+        start = datetime.fromisoformat(row["hold_start_time"])
+        payment, method = row.get("payment_id"), row.get("confirmed_by")
         return cls(
-            performance_id=row["performance_id"],
-            id=UUID(row["id"]),
+            performance_id=performance_id,
+            id=booking_id,
             customer_id=UUID(row["customer_id"]),
             state=BookingState(row["state"]),
             places=tuple(row["places"]),
             ticket_type_ids=tuple(row["ticket_type_ids"]),
             prices=tuple(row["prices"]),
             currency=row["currency"],
-            hold_start_time=datetime.fromisoformat(row["hold_start_time"]),
+            hold_start_time=start,
             hold_expire_time=datetime.fromisoformat(row["hold_expire_time"]),
-            create_time=datetime.fromisoformat(row["create_time"]),
-            update_time=datetime.fromisoformat(row["update_time"]),
-            payment_id=UUID(row["payment_id"]) if row["payment_id"] else None,
-            confirmed_by=ConfirmedBy(row["confirmed_by"]) if row["confirmed_by"] else None,
-            confirm_time=_time(row["confirm_time"]),
-            end_time=_time(row["end_time"]),
-            note=row["note"],
-            version=row["version"],
+            create_time=_time(row.get("create_time")) or start,
+            update_time=_time(row.get("update_time")) or start,
+            payment_id=UUID(payment) if payment else None,
+            confirmed_by=ConfirmedBy(method) if method else None,
+            confirm_time=_time(row.get("confirm_time")),
+            end_time=_time(row.get("end_time")),
+            note=row.get("note", ""),
+            version=row.get("version", 1),
             checked_in=row.get("checked_in", False),
         )
 
@@ -99,11 +119,3 @@ def _list(numbers: tuple[int, ...]) -> str:
 def quoted(time: datetime | None) -> str:
     """A time in quotation marks, or null. A batch writes the same few times again and again."""
     return "null" if time is None else f'"{time}"'
-
-
-def _quoted_id(value: UUID | None) -> str:
-    return "null" if value is None else f'"{value}"'
-
-
-def _number(value: int | None) -> str:
-    return "null" if value is None else f"{value:d}"

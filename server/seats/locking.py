@@ -31,7 +31,10 @@ async def lock_bookings(connection: LedgerConnection, keys: Sequence[BookingKey]
     if not keys:
         return {}
     rows = await connection.fetch(sql.LOCK_BOOKINGS, sql.booking_columns(keys))
-    found = [Booking.from_json({**row, "checked_in": checked_in}) for row, checked_in in rows]
+    found = [
+        Booking.from_json(row["performance_id"], UUID(row["id"]), {**row, "checked_in": checked_in})
+        for row, checked_in in rows
+    ]
     return {(booking.performance_id, booking.id): booking for booking in found}
 
 
@@ -61,7 +64,8 @@ async def read_limits(
     if any(newest.get(performance_id) != rules.version for performance_id, rules in state.rules.items()):
         raise RulesOutdatedError
     state.quotas = {(performance_id, key): used for performance_id, key, used in quotas or ()}
-    for performance_id, actor_id, request_id, fingerprint, answer in answers or ():
+    for performance_id, actor_id, request_id, fingerprint, subject_id, answer in answers or ():
         state.answers[performance_id, UUID(actor_id), request_id] = Answered(
-            bytes.fromhex(fingerprint), None if answer is None else Booking.from_json(answer)
+            bytes.fromhex(fingerprint),
+            None if answer is None else Booking.from_json(performance_id, UUID(subject_id), answer),
         )

@@ -44,7 +44,7 @@ SELECT clock_timestamp(),
         FROM unnest(%s::bigint[], %s::text[]) AS w(performance_id, key)
         JOIN quotas q ON q.performance_id = w.performance_id AND q.key = w.key),
        (SELECT json_agg(json_build_array(l.performance_id, l.actor_id, l.request_id,
-                                         encode(l.fingerprint, 'hex'), l.answer))
+                                         encode(l.fingerprint, 'hex'), l.subject_id, l.answer))
         FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS w(performance_id, actor_id, request_id)
         JOIN command_log l ON l.performance_id = w.performance_id AND l.actor_id = w.actor_id
                           AND l.request_id = w.request_id),
@@ -68,19 +68,20 @@ FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::uuid[]) AS w(performanc
 WHERE s.performance_id = w.performance_id AND s.place = w.place
 """
 
+# The first parameter is the time of the batch: when the bookings were made, and last changed.
 INSERT_BOOKINGS: Final = """
 INSERT INTO bookings (performance_id, id, customer_id, state, places, ticket_type_ids, prices, currency,
-                      hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
-                      create_time, update_time, confirm_time, end_time)
+                      hold_start_time, create_time, update_time, hold_expire_time, payment_id, confirmed_by, note,
+                      version, confirm_time, end_time)
 SELECT performance_id, id, customer_id, state, places::int[], ticket_type_ids::bigint[], prices::bigint[], currency,
-       hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
-       create_time, update_time, confirm_time, end_time
-FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
-            %s::timestamptz[], %s::timestamptz[], %s::uuid[], %s::smallint[], %s::text[], %s::int[],
-            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+       b.now, b.now, b.now, hold_expire_time, payment_id, confirmed_by, note,
+       version, confirm_time, end_time
+FROM (SELECT %s::timestamptz AS now) b,
+     unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::timestamptz[], %s::uuid[], %s::smallint[], %s::text[], %s::int[],
+            %s::timestamptz[], %s::timestamptz[])
   AS w(performance_id, id, customer_id, state, places, ticket_type_ids, prices, currency,
-       hold_start_time, hold_expire_time, payment_id, confirmed_by, note, version,
-       create_time, update_time, confirm_time, end_time)
+       hold_expire_time, payment_id, confirmed_by, note, version, confirm_time, end_time)
 """
 
 UPDATE_BOOKINGS: Final = """
@@ -218,7 +219,7 @@ def seat_columns(seats: Sequence[tuple[Place, SeatRow]]) -> tuple[str, ...]:
 
 
 def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
-    """Columns of ``INSERT_BOOKINGS``."""
+    """Columns of ``INSERT_BOOKINGS``, after the time."""
     return (
         numbers(b.performance_id for b in rows),
         uuids(b.id for b in rows),
@@ -228,14 +229,11 @@ def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
         [numbers(b.ticket_type_ids) for b in rows],
         [numbers(b.prices) for b in rows],
         [b.currency for b in rows],
-        _times(b.hold_start_time for b in rows),
         _times(b.hold_expire_time for b in rows),
         uuids(b.payment_id for b in rows),
         numbers(b.confirmed_by for b in rows),
         [b.note for b in rows],
         numbers(b.version for b in rows),
-        _times(b.create_time for b in rows),
-        _times(b.update_time for b in rows),
         _times(b.confirm_time for b in rows),
         _times(b.end_time for b in rows),
     )

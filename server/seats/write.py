@@ -53,7 +53,7 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     seats = _net_seats(state, decisions)
     if seats:
         script.add(sql.SET_SEATS, *sql.seat_columns(seats))
-    _add_bookings(script, decisions)
+    _add_bookings(script, state, decisions)
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
     _add_returns(script, decisions)
@@ -71,7 +71,7 @@ def _net_seats(state: State, decisions: Sequence[Decision]) -> list[tuple[Place,
     return [(place, state.seats[place]) for place in sorted(touched) if state.seats[place] != state.locked[place]]
 
 
-def _add_bookings(script: _Script, decisions: Sequence[Decision]) -> None:
+def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
     """Each booking once, as it stands after the batch: inserted where the batch made it, else updated."""
     new: dict[tuple[int, UUID], Booking] = {}
     changed: dict[tuple[int, UUID], Booking] = {}
@@ -81,7 +81,7 @@ def _add_bookings(script: _Script, decisions: Sequence[Decision]) -> None:
         key = (decision.after.performance_id, decision.after.id)
         (new if decision.before is None or key in new else changed)[key] = decision.after
     if new:
-        script.add(sql.INSERT_BOOKINGS, *sql.new_booking_columns(list(new.values())))
+        script.add(sql.INSERT_BOOKINGS, state.now, *sql.new_booking_columns(list(new.values())))
     if changed:
         script.add(sql.UPDATE_BOOKINGS, *sql.changed_booking_columns(list(changed.values())))
 
