@@ -16,7 +16,7 @@ import structlog
 from server.db.engine import Database
 from server.domain import payment_attempts
 from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
-from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError, Unavailable
+from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError
 from server.payments.port import (
     Cancelled,
     Captured,
@@ -170,7 +170,7 @@ class Collector:
         except (FailedPrecondition, NotFound) as refusal:
             held = await self._database.transaction(lambda session: payment_attempts.hold_again(session, attempt))
             if held:
-                raise Unavailable("CONTENDED", "the booking was left to its clock and waits again") from refusal
+                raise Aborted("CONTENDED", "the booking was left to its clock and waits again") from refusal
             await self._give_back(attempt, answer, refusal.reason)
 
     async def _sell(self, attempt: Attempt, answer: Captured) -> None:
