@@ -10,7 +10,7 @@ from server.errors import FailedPrecondition, InvalidArgument, NotFound, Rowlock
 from server.seats.booking import Booking
 from server.seats.commands import UNLIMITED, Claim
 from server.seats.rules import SaleRules, TicketTypeRule
-from server.seats.state import FREE, QuotaChange, SeatRow, State, customer_key, customer_type_key, type_key
+from server.seats.state import QuotaChange, SeatRow, State, customer_key, customer_type_key, type_key
 from server.states import SeatState
 
 
@@ -57,7 +57,8 @@ def claimed_types(state: State, rules: SaleRules, claims: tuple[Claim, ...]) -> 
     taken: list[str] = []
     types: list[TicketTypeRule] = []
     for claim in claims:
-        if state.seats.get((rules.performance_id, claim.place)) != FREE:
+        row = state.seats.get((rules.performance_id, claim.place))
+        if row is None or row.state is not SeatState.AVAILABLE:
             taken.append(hall.places[claim.place].id)
         else:
             types.append(_type_for(rules, claim, state.now))
@@ -113,8 +114,11 @@ def take_quotas(
             used=str(used),
         )
     changes = [QuotaChange(key, len(types), limit)]
-    counts = Counter(types) if len(types) > 1 else {types[0]: 1}
-    for kind, count in counts.items():
+    counts: dict[int, int] = {}
+    for kind in types:
+        counts[kind.id] = counts.get(kind.id, 0) + 1
+    for kind_id, count in counts.items():
+        kind = rules.ticket_types[kind_id]
         changes.append(_take_type(state, performance_id, kind, count))
         if kind.customer_limit is not None and not unlimited:
             changes.append(_take_type_of_customer(state, performance_id, kind, count, customer_id))

@@ -44,7 +44,12 @@ def claims(seats: Sequence[pb.SeatClaim], rules: SaleRules) -> tuple[Claim, ...]
     """
     places = _indexes((claim.seat for claim in seats), rules.hall, "seats[{}].seat")
     return tuple(
-        Claim(place, _ticket_type(claim.ticket_type, rules.performance_id, f"seats[{n}].ticket_type"))
+        Claim(
+            place,
+            _ticket_type(claim.ticket_type, rules.performance_id, f"seats[{n}].ticket_type")
+            if claim.ticket_type
+            else None,
+        )
         for n, (place, claim) in enumerate(zip(places, seats, strict=True))
     )
 
