@@ -492,6 +492,12 @@ class Settings(BaseSettings):
         _seconds(5),
         "First wait before an unknown outcome is asked for again; it doubles up to 5 min.",
     )
+    simulator: bool | None = _setting(
+        "Payments",
+        None,
+        "Whether customers may pay with the simulator, which moves no money. Unset: on in development, off in "
+        "production.",
+    )
     simulator_success_rate: float = _setting(
         "Payments", 0.8, "Share of simulated payments that succeed when no outcome was scripted.", ge=0, le=1
     )
@@ -545,6 +551,13 @@ class Settings(BaseSettings):
         """Whether server reflection is on: as set, otherwise only in development."""
         if self.reflection is not None:
             return self.reflection
+        return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def simulator_enabled(self) -> bool:
+        """Whether payments may be simulated: as set, otherwise only in development."""
+        if self.simulator is not None:
+            return self.simulator
         return self.environment is Environment.DEVELOPMENT
 
 

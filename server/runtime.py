@@ -156,7 +156,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 ledger,
                 SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
             ),
-            PaymentService(database, ledger, waker, {Provider.SIMULATOR}),  # type: ignore[abstract]
+            PaymentService(database, ledger, waker, _providers(settings)),  # type: ignore[abstract]
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
         )
         yield Runtime(
@@ -218,6 +218,11 @@ def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub
         settings.redis_url, prefix=settings.redis_key_prefix, timeout=settings.redis_timeout.total_seconds()
     )
     return Hub(database, limits, subscription=subscription, draining=draining)
+
+
+def _providers(settings: Settings) -> frozenset[Provider]:
+    """By whom new payments may be made."""
+    return frozenset({Provider.SIMULATOR} if settings.simulator_enabled else ())
 
 
 def _ledger(settings: Settings, database: Database, publisher: Publisher) -> Ledger:

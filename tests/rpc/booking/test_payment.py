@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from rowlock.v1 import booking_pb2 as pb
 from rowlock.v1 import payment_pb2, ticket_pb2
+from server.config import Settings
+from server.db.engine import Database
 from tests.eventually import eventually
 from tests.invariants import assert_sound
-from tests.rpc.auth.conftest import refusal
+from tests.rpc.auth.conftest import refusal, served
 from tests.rpc.booking.conftest import BoxOffice, Metadata
 from tests.staging import Staged
 
@@ -188,6 +190,18 @@ async def test_a_provider_that_is_not_set_up_is_named(office: BoxOffice, house: 
     request = payment_pb2.CreatePaymentRequest(parent=booking.name, payment=Payment(provider=Payment.PAYPAL))
     refused = await refusal(office.payments.CreatePayment(request, metadata=anna))
     assert (refused.reason, refused.facts["provider"]) == ("PROVIDER_NOT_CONFIGURED", "PAYPAL")
+
+
+async def test_without_the_simulator_nobody_buys_for_nothing(
+    fast: Settings, database: Database, office: BoxOffice, house: Staged
+) -> None:
+    anna = await office.customer()
+    booking = await office.book(house, anna, "Stalls-A-1")
+    begun = await office.pay(booking, anna)
+    async with served(fast.model_copy(update={"simulator": False}), database) as client:
+        strict = BoxOffice(client, database, ())
+        for call in (strict.pay(booking, anna), strict.simulate(begun, anna)):
+            assert (await refusal(call)).reason == "PROVIDER_NOT_CONFIGURED"
 
 
 async def test_the_amount_is_the_servers(office: BoxOffice, house: Staged) -> None:
