@@ -89,9 +89,9 @@ class Customer:
         await self._client.log_in(email, PASSWORD)
 
     async def shop(self, within: float) -> None:
-        """Come once or twice, at any moment of the next `within` seconds."""
+        """Come a few times, first at any moment of the next `within` seconds."""
         await asyncio.sleep(self._chance.uniform(0, within) ** 2 / within)
-        for _ in range(self._chance.choice((1, 2, 2, 3))):
+        for _ in range(self._chance.choice((2, 3, 3, 4))):
             try:
                 await self._visit()
             except RowlockError as error:
