@@ -11,13 +11,12 @@ paid is what was priced.
 Order of locks, here and in the ledger: the booking, then its payments.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -25,9 +24,9 @@ from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.catalogue import Performance
 from server.db.models.inventory import Booking
-from server.db.models.payments import Payment, Refund
+from server.db.models.payments import Payment
 from server.domain.bookings import booking_of, lock_booking, touch_booking
-from server.domain.rows import count
+from server.domain.payment_reads import seen
 from server.errors import FailedPrecondition, NotFound, Unavailable
 from server.payments.simulator import CAPTURE, script
 from server.states import (
@@ -36,7 +35,6 @@ from server.states import (
     PaymentState,
     PerformanceState,
     Provider,
-    RefundState,
     SimulatedOutcome,
 )
 
@@ -50,22 +48,6 @@ class Return:
 
     return_uri: str | None = None
     cancel_uri: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPayment:
-    """A payment, and how many minor units of it were given back or are on their way."""
-
-    payment: Payment
-    refunded: int
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentPage:
-    """Payments, newest first, and how many there are on all pages."""
-
-    payments: Sequence[ShownPayment]
-    total: int
 
 
 def begin(
@@ -201,59 +183,6 @@ def give_up_abandoned(session: Session, limit: int) -> int:
     return len(abandoned)
 
 
-def get(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> ShownPayment:
-    """A payment.
-
-    Raises:
-        NotFound: absent, or not the owner's.
-    """
-    payment = session.get(Payment, (performance_id, payment_id))
-    return as_shown(session, _seen(payment, performance_id, booking_id, payment_id, owner))
-
-
-def list_payments(
-    session: Session,
-    *,
-    performance_id: int | None,
-    booking_id: UUID | None,
-    owner: UUID | None,
-    state: PaymentState | None,
-    after: tuple[Any, ...] | None,
-    limit: int,
-) -> PaymentPage:
-    """Payments that meet every condition which is not None, newest first.
-
-    Args:
-        session: a transaction.
-        performance_id: of this performance.
-        booking_id: of this booking.
-        owner: of this customer.
-        state: in this state.
-        after: (create_time, id) of the last payment of the page before.
-        limit: how many at most.
-    """
-    query = select(Payment)
-    if performance_id is not None:
-        query = query.where(Payment.performance_id == performance_id)
-    if booking_id is not None:
-        query = query.where(Payment.booking_id == booking_id)
-    if owner is not None:
-        query = query.where(Payment.customer_id == owner)
-    if state is not None:
-        query = query.where(Payment.state == state)
-    total = count(session, query)
-    if after is not None:
-        query = query.where(tuple_(Payment.create_time, Payment.id) < after)
-    rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()
-    refunded = _refunded(session, rows)
-    return PaymentPage([ShownPayment(row, refunded.get(row.id, 0)) for row in rows], total)
-
-
-def as_shown(session: Session, payment: Payment) -> ShownPayment:
-    """A payment with what was refunded of it."""
-    return ShownPayment(payment, _refunded(session, [payment]).get(payment.id, 0))
-
-
 def detach(booking: Booking | None, payment_id: UUID, now: datetime) -> None:
     """Let a locked booking that waits for this payment go its own way again: its clock runs."""
     if booking is not None and booking.state is BookingState.HELD and booking.payment_id == payment_id:
@@ -366,29 +295,6 @@ def _locked(
     session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
 ) -> tuple[Booking, Payment]:
     booking = lock_booking(session, performance_id, booking_id)
-    payment = _seen(lock_payment(session, performance_id, payment_id), performance_id, booking_id, payment_id, owner)
+    payment = seen(lock_payment(session, performance_id, payment_id), performance_id, booking_id, payment_id, owner)
     assert booking is not None, "a payment names its booking, and neither is ever deleted"  # noqa: S101
     return booking, payment
-
-
-def _seen(
-    payment: Payment | None, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
-) -> Payment:
-    if payment is None or payment.booking_id != booking_id or owner not in (None, payment.customer_id):
-        raise NotFound.of(resources.payment(performance_id, booking_id, payment_id))
-    return payment
-
-
-def _refunded(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
-    """How much of each was given back or is on its way; what failed is neither."""
-    if not payments:
-        return {}
-    rows = session.execute(
-        select(Refund.payment_id, func.sum(Refund.amount))
-        .where(
-            tuple_(Refund.performance_id, Refund.payment_id).in_([(p.performance_id, p.id) for p in payments]),
-            Refund.state != RefundState.FAILED,
-        )
-        .group_by(Refund.payment_id)
-    )
-    return {payment_id: int(amount) for payment_id, amount in rows}

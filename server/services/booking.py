@@ -5,16 +5,13 @@ is done here is to turn names into places and back. Documents of tickets and the
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc.aio
-from google.protobuf.message import Message
 
 from rowlock.v1 import booking_pb2 as pb
 from rowlock.v1 import booking_pb2_grpc, ticket_pb2
@@ -26,7 +23,7 @@ from server.errors import FailedPrecondition, InvalidArgument, NotFound, Permiss
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
-from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove, RequestKey
+from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove
 from server.seats.hall import Hall
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
@@ -36,6 +33,7 @@ from server.services.booking_watch import BookingWatch
 from server.services.field_mask import paths_of
 from server.services.mutation import once
 from server.services.paging import page_of
+from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
 from server.states import BookingState, ConfirmedBy, Role, TicketState
 
@@ -43,7 +41,6 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Named = TypeVar("Named")
 
 FINAL: Final = frozenset({BookingState.CANCELLED, BookingState.EXPIRED})
-STAFF: Final = frozenset({Role.STAFF, Role.ADMIN})
 _ANY: Final = "-"
 _WRITABLE: Final = ("note",)
 
@@ -340,25 +337,3 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         if who.scopes:
             names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
             require_scope(who, names)
-
-
-def owner_of(who: Caller) -> UUID | None:
-    """Whose objects the caller may see: their own; None: everybody's."""
-    return None if who.role in STAFF else who.user_id
-
-
-def request_key(request: Message, who: Caller) -> RequestKey | None:
-    """The caller's request_id and what it was sent with; None: the caller does not care about repetitions."""
-    request_id: str = request.request_id  # type: ignore[attr-defined]
-    if not request_id:
-        return None
-    digest = _fingerprint_of(request.DESCRIPTOR.full_name).copy()
-    digest.update(request.SerializeToString(deterministic=True))
-    # The ids of an API key are its own, whoever answers for it.
-    return RequestKey(request_id if who.key_id is None else f"{who.key_id}/{request_id}", digest.digest())
-
-
-@cache
-def _fingerprint_of(request_type: str) -> "hashlib.blake2b":
-    """The digest so far: every request type begins differently, and each RPC has its own."""
-    return hashlib.blake2b(request_type.encode() + b"\0", digest_size=16)

@@ -7,6 +7,7 @@ watcher ends up with the newest state, though it may skip one that lasted for le
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Final
 from uuid import UUID
 
@@ -62,7 +63,8 @@ class BookingWatch:
         watcher = Watcher(booking)
         self._watchers.setdefault(key, set()).add(watcher)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look_on(), name="booking watch")
+            # In a context of its own: it must not inherit anything of the call that came first.
+            self._looking = asyncio.get_running_loop().create_task(self._look_on(), context=Context())
         try:
             yield watcher
         finally:

@@ -4,7 +4,6 @@ No call here speaks to a provider: it writes down what is to be said, and wakes 
 served yet; the simulator sends none.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime
@@ -19,8 +18,9 @@ from rowlock.v1 import payment_pb2_grpc
 from server import resources
 from server.db.engine import Database, deadline
 from server.db.models.payments import Payment
-from server.domain import bookings, payments, refunds
-from server.domain.payments import Return, as_shown
+from server.domain import bookings, payment_reads, payments, refunds
+from server.domain.payment_reads import ShownPayment, as_shown
+from server.domain.payments import Return
 from server.domain.refunds import Amount
 from server.errors import NotFound, RowlockError, Unavailable
 from server.interceptors.access import require_scope
@@ -28,10 +28,11 @@ from server.interceptors.authentication import Caller, caller
 from server.payments.wake import Waker
 from server.seats.commands import Confirm
 from server.seats.ledger import Ledger
-from server.services.booking import owner_of
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.payment_messages import payment_message, refund_message
+from server.services.payment_outcomes import PaymentOutcomes
+from server.services.standing import owner_of
 from server.services.wire import minor_units
 from server.states import ConfirmedBy, PaymentState, Provider, RefundState, SimulatedOutcome
 
@@ -40,7 +41,6 @@ Work: TypeAlias = Callable[[Session], Payment]
 
 _ANY: Final = "-"
 _LONGEST_WAIT: Final = 5.0
-_LOOK_INTERVAL: Final = 0.05
 _FOR_THE_ANSWER: Final = 0.2
 """Seconds of the caller's deadline that are left for the way back."""
 
@@ -60,6 +60,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         self._ledger = ledger
         self._waker = waker
         self._providers = frozenset(providers)
+        self._outcomes = PaymentOutcomes(database)
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Context) -> pb.Payment:
         """Begin to pay a booking."""
@@ -125,7 +126,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         performance_id, booking_id = await self._listed(who, request.parent)
         page = page_of(request, datetime, UUID, scope=str(owner_of(who)))
         found = await self._database.read(
-            lambda session: payments.list_payments(
+            lambda session: payment_reads.list_payments(
                 session,
                 performance_id=performance_id,
                 booking_id=booking_id,
@@ -234,23 +235,20 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             FailedPrecondition: PAYMENT_FAILED.
             Unavailable: PROVIDER_UNREACHABLE, the provider went silent.
         """
-        end = min(deadline.get() or float("inf"), time.monotonic() + _LONGEST_WAIT) - _FOR_THE_ANSWER
-        while True:
-            shown = await self._read(who, name)
-            if shown.payment.state is PaymentState.FAILED:
-                raise payments.payment_failed(shown.payment)
-            if shown.payment.state is PaymentState.UNKNOWN:
-                raise Unavailable(
-                    "PROVIDER_UNREACHABLE",
-                    "the provider did not answer; it is being asked what became of the payment",
-                    retry_after=5,
-                )
-            if shown.payment.state is not PaymentState.PROCESSING or time.monotonic() >= end:
-                return payment_message(shown)
-            await asyncio.sleep(_LOOK_INTERVAL)
+        await self._outcomes.wait(name[0], name[2], _patience())
+        shown = await self._read(who, name)
+        if shown.payment.state is PaymentState.FAILED:
+            raise payments.payment_failed(shown.payment)
+        if shown.payment.state is PaymentState.UNKNOWN:
+            raise Unavailable(
+                "PROVIDER_UNREACHABLE",
+                "the provider did not answer; it is being asked what became of the payment",
+                retry_after=5,
+            )
+        return payment_message(shown)
 
-    async def _read(self, who: Caller, name: tuple[int, UUID, UUID]) -> payments.ShownPayment:
-        return await self._database.read(lambda session: payments.get(session, *name, owner_of(who)))
+    async def _read(self, who: Caller, name: tuple[int, UUID, UUID]) -> ShownPayment:
+        return await self._database.read(lambda session: payment_reads.get(session, *name, owner_of(who)))
 
     async def _listed(self, who: Caller, parent: str) -> tuple[int | None, UUID | None]:
         """The performance and the booking that a list is narrowed to; None: all.
@@ -278,3 +276,10 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         if who.scopes:
             names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
             require_scope(who, names)
+
+
+def _patience() -> float:
+    """Seconds for which a call may wait for an outcome and still answer in time."""
+    end = deadline.get()
+    left = _LONGEST_WAIT if end is None else end - time.monotonic() - _FOR_THE_ANSWER
+    return min(left, _LONGEST_WAIT)

@@ -3,7 +3,7 @@
 from rowlock.v1 import payment_pb2
 from server import resources
 from server.db.models.payments import Refund
-from server.domain.payments import ShownPayment
+from server.domain.payment_reads import ShownPayment
 from server.services.wire import money, timestamp
 
 

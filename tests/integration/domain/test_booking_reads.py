@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from server.db.engine import Database
-from server.domain import payments
+from server.domain import payment_reads
 from server.domain.bookings import changed_bookings, list_bookings, list_tickets
 from server.states import BookingState
 from tests.paying import desk_on
@@ -51,7 +51,7 @@ async def test_a_list_is_no_query_per_row(fresh_database: Database) -> None:
         assert len(statements) <= 2
         with counted(database) as statements:
             paid = database.run_transaction(
-                lambda s: payments.list_payments(s, booking_id=None, owner=None, **everything)
+                lambda s: payment_reads.list_payments(s, booking_id=None, owner=None, **everything)
             )
         assert len(paid.payments) == 20
         assert len(statements) <= 3

@@ -1,0 +1,127 @@
+"""Reading payments, with what was refunded of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, text, tuple_
+from sqlalchemy.orm import Session
+
+from server import resources
+from server.db.models.payments import Payment, Refund
+from server.domain.rows import count
+from server.errors import NotFound
+from server.states import PaymentState, RefundState
+
+_DECIDED: Final = text(
+    "SELECT p.id FROM unnest(CAST(:performances AS bigint[]), CAST(:ids AS uuid[])) AS w(performance_id, id) "
+    "JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.id WHERE p.state <> :processing"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPayment:
+    """A payment, and how many minor units of it were given back or are on their way."""
+
+    payment: Payment
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """Payments, newest first, and how many there are on all pages."""
+
+    payments: Sequence[ShownPayment]
+    total: int
+
+
+def get(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> ShownPayment:
+    """A payment.
+
+    Raises:
+        NotFound: absent, or not the owner's.
+    """
+    payment = session.get(Payment, (performance_id, payment_id))
+    return as_shown(session, seen(payment, performance_id, booking_id, payment_id, owner))
+
+
+def list_payments(
+    session: Session,
+    *,
+    performance_id: int | None,
+    booking_id: UUID | None,
+    owner: UUID | None,
+    state: PaymentState | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> PaymentPage:
+    """Payments that meet every condition which is not None, newest first.
+
+    Args:
+        session: a transaction.
+        performance_id: of this performance.
+        booking_id: of this booking.
+        owner: of this customer.
+        state: in this state.
+        after: (create_time, id) of the last payment of the page before.
+        limit: how many at most.
+    """
+    query = select(Payment)
+    if performance_id is not None:
+        query = query.where(Payment.performance_id == performance_id)
+    if booking_id is not None:
+        query = query.where(Payment.booking_id == booking_id)
+    if owner is not None:
+        query = query.where(Payment.customer_id == owner)
+    if state is not None:
+        query = query.where(Payment.state == state)
+    total = count(session, query)
+    if after is not None:
+        query = query.where(tuple_(Payment.create_time, Payment.id) < after)
+    rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()
+    refunded = _refunded(session, rows)
+    return PaymentPage([ShownPayment(row, refunded.get(row.id, 0)) for row in rows], total)
+
+
+def as_shown(session: Session, payment: Payment) -> ShownPayment:
+    """A payment with what was refunded of it."""
+    return ShownPayment(payment, _refunded(session, [payment]).get(payment.id, 0))
+
+
+def no_longer_processing(session: Session, keys: Sequence[tuple[int, UUID]]) -> Sequence[UUID]:
+    """Those of the payments, by (performance, payment), of which a worker has said something."""
+    values = {
+        "performances": [performance_id for performance_id, _ in keys],
+        "ids": [str(payment_id) for _, payment_id in keys],
+        "processing": int(PaymentState.PROCESSING),
+    }
+    return session.execute(_DECIDED, values).scalars().all()
+
+
+def seen(
+    payment: Payment | None, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
+) -> Payment:
+    """The payment, if it is there for this caller.
+
+    Raises:
+        NotFound: absent, of another booking, or not the owner's.
+    """
+    if payment is None or payment.booking_id != booking_id or owner not in (None, payment.customer_id):
+        raise NotFound.of(resources.payment(performance_id, booking_id, payment_id))
+    return payment
+
+
+def _refunded(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
+    """How much of each was given back or is on its way; what failed is neither."""
+    if not payments:
+        return {}
+    rows = session.execute(
+        select(Refund.payment_id, func.sum(Refund.amount))
+        .where(
+            tuple_(Refund.performance_id, Refund.payment_id).in_([(p.performance_id, p.id) for p in payments]),
+            Refund.state != RefundState.FAILED,
+        )
+        .group_by(Refund.payment_id)
+    )
+    return {payment_id: int(amount) for payment_id, amount in rows}
