@@ -411,8 +411,9 @@ class Settings(BaseSettings):
     )
     stream_pending_frames: int = _setting(
         "Seat feed",
-        256,
-        "Frames that wait for a slow watcher; past them it gets one fresh snapshot instead.",
+        32,
+        "Frames that a watcher may be behind, whether it or the server is slow; past them it gets one fresh snapshot "
+        "instead.",
         ge=1,
         le=100_000,
     )

@@ -57,7 +57,7 @@ class FeedLimits:
     """
 
     ring_frames: int = 2048
-    pending_frames: int = 256
+    pending_frames: int = 32
     poll_interval: float = 1.0
     heartbeat: float = 15.0
     max_age: float = 900.0
