@@ -190,6 +190,22 @@ async def test_a_booking_is_watched_until_it_is_over(client: Client, server: Thr
 
 
 @pytest.mark.fault
+def test_of_several_servers_one_may_stop(settings: Settings, database: Database) -> None:
+    house = database.run_transaction(stage)
+    with (
+        threaded_server(settings) as stays,
+        threaded_server(settings) as goes,
+        Client([goes.address, stays.address]) as client,
+    ):
+        for _ in range(10):
+            client.availability(performance(house))
+        goes.stop()
+        for _ in range(10):
+            client.availability(performance(house))
+        goes.start()
+
+
+@pytest.mark.fault
 def test_a_restart_of_the_server_costs_no_call_and_no_change(settings: Settings, database: Database) -> None:
     house = database.run_transaction(stage)
     with threaded_server(settings) as server, Client(server.address, timeout=30) as client:

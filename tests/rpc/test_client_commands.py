@@ -158,6 +158,17 @@ def test_seats_are_added_and_removed(ada: Run, house: Staged) -> None:
     assert "is cancelled" in ada("cancel").output
 
 
+@pytest.mark.promise("0.11")
+def test_a_provider_that_falls_silent_is_asked_what_it_did(ada: Run, house: Staged) -> None:
+    ada("book", performance(house), "--best", "1")
+
+    paid = ada("pay", "--outcome", "timeout-after")
+
+    assert paid.exit_code == 0, paid.output
+    assert "does not answer" in paid.stderr
+    assert "25.00 EUR paid" in paid.stdout
+
+
 def test_standing_places_are_booked_by_number(ada: Run, house: Staged) -> None:
     booked = json.loads(ada("book", performance(house), "--ga", "Standing=3", "--json").output)
 

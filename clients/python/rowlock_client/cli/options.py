@@ -24,7 +24,7 @@ EXIT_NOT_ALLOWED: Final = 77
 
 TOKEN_FILE_VARIABLE: Final = "ROWLOCK_TOKEN_FILE"  # noqa: S105 - the name of a variable
 API_KEY_VARIABLE: Final = "ROWLOCK_API_KEY"
-PATIENCE: Final = RetryPolicy(patience=4.0)
+PATIENCE: Final = RetryPolicy(patience=3.0)
 """Somebody waits at a terminal: better a word than a long silence."""
 
 Server = Annotated[

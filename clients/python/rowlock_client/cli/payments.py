@@ -21,7 +21,7 @@ from rowlock_client.cli.options import CaFile, Failure, Json, Server, connect, t
 from rowlock_client.cli.output import local_time, money, print_json
 from rowlock_client.client import Client
 from rowlock_client.connecting import DEFAULT_TARGET
-from rowlock_client.errors import FailedPrecondition
+from rowlock_client.errors import FailedPrecondition, Unavailable
 
 app = typer.Typer()
 
@@ -52,7 +52,7 @@ def pay(
         name = booking_name(client, booking, Booking.HELD)
         payment = _begin(client, name)
         if payment.state in {Payment.CREATED, Payment.REQUIRES_ACTION}:
-            client.simulate(payment.name, SimulatePaymentRequest.Outcome.Value(outcome.name))
+            _simulate(client, payment, outcome)
         payment = client.wait_for_payment(payment.name, timeout=timeout)
     if as_json:
         print_json(payment)
@@ -74,6 +74,15 @@ def _begin(client: Client, booking: str) -> Payment:
         if error.reason != "PAYMENT_IN_FLIGHT" or not under_way:
             raise
         return client.payment(under_way)
+
+
+def _simulate(client: Client, payment: Payment, outcome: Outcome) -> None:
+    try:
+        client.simulate(payment.name, SimulatePaymentRequest.Outcome.Value(outcome.name))
+    except Unavailable as error:
+        if error.reason != "PROVIDER_UNREACHABLE":
+            raise
+        typer.echo("The provider does not answer; it is being asked what became of the payment …", err=True)
 
 
 @app.command()
