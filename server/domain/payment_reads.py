@@ -114,12 +114,13 @@ def seen(
 
 def _refunded(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
     """How much of each was given back or is on its way; what failed is neither."""
-    if not payments:
+    taken = [(p.performance_id, p.id) for p in payments if p.state is PaymentState.SUCCEEDED]
+    if not taken:
         return {}
     rows = session.execute(
         select(Refund.payment_id, func.sum(Refund.amount))
         .where(
-            tuple_(Refund.performance_id, Refund.payment_id).in_([(p.performance_id, p.id) for p in payments]),
+            tuple_(Refund.performance_id, Refund.payment_id).in_(taken),
             Refund.state != RefundState.FAILED,
         )
         .group_by(Refund.payment_id)

@@ -106,8 +106,12 @@ def capture(session: Session, performance_id: int, booking_id: UUID, payment_id:
         Unavailable: PROVIDER_UNREACHABLE, the provider has not said yet what became of it.
     """
     booking, payment = _locked(session, performance_id, booking_id, payment_id, owner)
-    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
-        return payment
+    if payment.state not in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
+        _capture(session, booking, payment)
+    return payment
+
+
+def _capture(session: Session, booking: Booking, payment: Payment) -> None:
     _require_customers_move(payment)
     now = database_now(session)
     _require_payable(booking, now)
@@ -119,7 +123,6 @@ def capture(session: Session, performance_id: int, booking_id: UUID, payment_id:
         )
     _begin_capture(booking, payment, now)
     session.flush()
-    return payment
 
 
 def simulate(
@@ -139,13 +142,14 @@ def simulate(
             was taken), or what ``capture`` raises.
         Unavailable: PROVIDER_UNREACHABLE.
     """
-    _, payment = _locked(session, performance_id, booking_id, payment_id, owner)
+    booking, payment = _locked(session, performance_id, booking_id, payment_id, owner)
     if payment.provider is not Provider.SIMULATOR:
         raise not_configured(payment.provider)
     if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
         raise _wrong_state(payment)
+    _capture(session, booking, payment)
     script(session, payment_id, CAPTURE, outcome)
-    return capture(session, performance_id, booking_id, payment_id, owner)
+    return payment
 
 
 def give_up(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:

@@ -80,12 +80,12 @@ class Simulator:
         return await self._database.transaction(work)
 
     def _capture(self, session: Session, order: PaymentOrder) -> Captured | Declined | Unknown:
-        row = _locked(session, order)
+        row, part = _locked(session, order, CAPTURE)
         if row is None:
             return Declined("ORDER_NOT_FOUND")
         if row.state is not SimulatedOrder.OPEN:
             return _ended(row)
-        outcome = _scripted(session, order, CAPTURE)
+        outcome = _played(part)
         if outcome is SimulatedOutcome.TIMEOUT_BEFORE:
             return _SILENT
         if outcome is SimulatedOutcome.RANDOM:
@@ -125,8 +125,18 @@ def _open(session: Session, order: PaymentOrder) -> str:
     return reference
 
 
-def _locked(session: Session, order: PaymentOrder) -> SimulatorOrder | None:
-    return session.get(SimulatorOrder, order.payment_id, with_for_update=True)
+def _locked(session: Session, order: PaymentOrder, call: str) -> tuple[SimulatorOrder | None, SimulatorScript | None]:
+    """The order, locked, and what the script says of this call."""
+    found = session.execute(
+        select(SimulatorOrder, SimulatorScript)
+        .outerjoin(
+            SimulatorScript,
+            (SimulatorScript.payment_id == SimulatorOrder.payment_id) & (SimulatorScript.call == call),
+        )
+        .where(SimulatorOrder.payment_id == order.payment_id)
+        .with_for_update(of=SimulatorOrder)
+    ).one_or_none()
+    return (None, None) if found is None else (found[0], found[1])
 
 
 def _captured(row: SimulatorOrder) -> Captured:
@@ -146,7 +156,7 @@ def _found(row: SimulatorOrder | None) -> Open | Captured | Declined | Cancelled
 
 
 def _cancel(session: Session, order: PaymentOrder) -> Cancelled | Captured:
-    row = _locked(session, order)
+    row = session.get(SimulatorOrder, order.payment_id, with_for_update=True)
     if row is not None and row.state is SimulatedOrder.CAPTURED:
         return _captured(row)
     if row is not None and row.state is SimulatedOrder.OPEN:
@@ -154,21 +164,19 @@ def _cancel(session: Session, order: PaymentOrder) -> Cancelled | Captured:
     return Cancelled()
 
 
-def _scripted(session: Session, order: PaymentOrder, call: str) -> SimulatedOutcome:
+def _played(part: SimulatorScript | None) -> SimulatedOutcome:
     """What the script says; a silence is said once."""
-    row = session.get(SimulatorScript, (order.payment_id, call))
-    if row is None:
+    if part is None:
         return SimulatedOutcome.RANDOM
-    if row.outcome in (SimulatedOutcome.TIMEOUT_BEFORE, SimulatedOutcome.TIMEOUT_AFTER):
-        outcome = row.outcome
+    outcome = part.outcome
+    if outcome in (SimulatedOutcome.TIMEOUT_BEFORE, SimulatedOutcome.TIMEOUT_AFTER):
         # What was asked for once is done when it is asked for again.
-        row.outcome = SimulatedOutcome.APPROVE
-        return outcome
-    return row.outcome
+        part.outcome = SimulatedOutcome.APPROVE
+    return outcome
 
 
 def _refund(session: Session, order: PaymentOrder, refund_id: UUID, amount: int) -> Refunded | Declined | Unknown:
-    row = _locked(session, order)
+    row, part = _locked(session, order, REFUND)
     if row is None or row.state is not SimulatedOrder.CAPTURED:
         return Declined("CAPTURE_NOT_FOUND")
     done = session.get(SimulatorRefund, refund_id)
@@ -179,7 +187,7 @@ def _refund(session: Session, order: PaymentOrder, refund_id: UUID, amount: int)
     )
     if (given or 0) + amount > row.amount:
         return Declined("REFUND_EXCEEDS_CAPTURE")
-    outcome = _scripted(session, order, REFUND)
+    outcome = _played(part)
     if outcome is SimulatedOutcome.TIMEOUT_BEFORE:
         return _SILENT
     if outcome is SimulatedOutcome.DECLINE:
