@@ -225,16 +225,21 @@ class _Attempts:
         if known is not None and not fresh and now - self._checked.get(performance_id, 0.0) < _RULES_AGE:
             return known
         reading = self._reading.get(performance_id)
+        if reading is not None and fresh:
+            # It may have begun before the change that the caller must see; whatever comes after it has not.
+            await asyncio.wait({reading})
+            reading = self._reading.get(performance_id)
         if reading is None:
-            # Thousands may ask for a performance in its first second; one of them reads.
-            reading = self._reading[performance_id] = asyncio.get_running_loop().create_task(
-                self._read_rules(performance_id, known), context=Context()
-            )
-            reading.add_done_callback(lambda _: self._reading.pop(performance_id, None))
-        elif fresh:
-            await asyncio.wait({reading})  # it may have begun before the change that the caller must see
-            return await self.rules_of(performance_id, fresh=True)
+            reading = self._read_on(performance_id)
         return await asyncio.shield(reading)
+
+    def _read_on(self, performance_id: int) -> "asyncio.Future[SaleRules | None]":
+        """Begin to read. Thousands may ask for a performance in its first second; one of them reads for all."""
+        reading = self._reading[performance_id] = asyncio.get_running_loop().create_task(
+            self._read_rules(performance_id, self._rules.get(performance_id)), context=Context()
+        )
+        reading.add_done_callback(lambda _: self._reading.pop(performance_id, None))
+        return reading
 
     async def _read_rules(self, performance_id: int, known: SaleRules | None) -> SaleRules | None:
         self._checked[performance_id] = time.monotonic()

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from server.db.engine import Database, deadline
 from server.seats.commands import BestAvailable, Cancel, Claim, Hold
 from server.seats.ledger import Ledger
+from server.seats.rules import touch_rules
 from tests.invariants import assert_sound
 from tests.staging import Staged, stage
 
@@ -86,3 +89,35 @@ async def test_who_lets_the_server_choose_gets_other_seats_than_those_named_besi
     assert answers[1].places == liked.places
     assert not set(answers[2].places) & set(liked.places)
     assert [entry["event"] for entry in logs] == []
+
+
+async def test_any_number_who_ask_for_the_newest_rules_share_a_read(
+    ledger: Ledger, house: Staged, database: Database
+) -> None:
+    reads: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "rules_version" in statement:
+            reads.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        answers = await asyncio.gather(*(ledger.rules(house.performance_id, fresh=True) for _ in range(1_500)))
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+    assert all(rules is not None and rules.performance_id == house.performance_id for rules in answers)
+    # The one that had begun when the others asked, and the one that began after all of them had.
+    assert len(reads) <= 2
+
+
+async def test_who_asks_for_the_newest_rules_sees_a_change_that_a_read_under_way_may_have_missed(
+    ledger: Ledger, house: Staged, database: Database
+) -> None:
+    begun = asyncio.create_task(ledger.rules(house.performance_id))
+    await asyncio.sleep(0)
+    database.run_transaction(lambda session: touch_rules(session, house.performance_id))
+    newest = await asyncio.gather(*(ledger.rules(house.performance_id, fresh=True) for _ in range(3)))
+
+    assert await begun is not None
+    assert {rules.version for rules in newest if rules is not None} == {2}
