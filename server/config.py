@@ -390,7 +390,7 @@ class Settings(BaseSettings):
     ledger_queue_limit: int = _setting(
         "Seat ledger",
         2000,
-        "Most commands waiting in one process; beyond it calls are turned away at once with RESOURCE_EXHAUSTED.",
+        "Most commands waiting in one process; beyond it calls are turned away at once with UNAVAILABLE (OVERLOADED).",
         ge=1,
         le=1_000_000,
     )
