@@ -9,6 +9,7 @@ command fails alone.
 """
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -279,6 +280,8 @@ class _Attempts:
                 batch.run_out.clear()
                 for performance_id in _picking(commands):
                     self._boards.drop(performance_id)
+                # Another process picks the same best seats: let one of the two be first.
+                await asyncio.sleep(random.uniform(0, 0.003 * attempt))
             except psycopg2.Error as error:
                 causes.append(error.pgcode or type(error).__name__)
                 await _before_next_attempt(error, attempt)
