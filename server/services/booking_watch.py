@@ -15,7 +15,6 @@ import structlog
 
 from server.db.engine import Database
 from server.domain.bookings import changed_bookings
-from server.errors import RowlockError
 from server.seats.booking import Booking
 
 _LOOK_INTERVAL: Final = 0.5
@@ -78,9 +77,9 @@ class BookingWatch:
                 await asyncio.sleep(self._interval)
                 try:
                     await self._look()
-                except RowlockError as error:
-                    # Streams go on with heartbeats; the next look that succeeds brings them up to date.
-                    _log.warning("booking_watch.look_failed", reason=error.reason)
+                except Exception as error:  # noqa: BLE001 - whatever it was, streams must not go deaf for good
+                    # They go on with heartbeats; the next look that succeeds brings them up to date.
+                    _log.warning("booking_watch.look_failed", error=repr(error))
         finally:
             self._looking = None
 
