@@ -20,11 +20,6 @@ from typing import NoReturn, TextIO
 from server.config import SettingsError
 from server.processes import ChildProcess
 
-EXIT_CONFIGURATION = 78
-"""Exit status of a program whose settings are wrong (EX_CONFIG of sysexits.h)."""
-EXIT_UNAVAILABLE = 69
-"""Exit status of a program that could not reach what it needs (EX_UNAVAILABLE)."""
-
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _HEALTHY_AFTER = 30.0
