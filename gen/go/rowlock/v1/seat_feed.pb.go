@@ -87,7 +87,8 @@ func (x *WatchSeatsRequest) GetResumeRevision() int64 {
 // One message of the feed.
 //
 // A watcher keeps one state per place. A snapshot replaces them all, a change replaces those that it names, and
-// `revision` is what to resume from. Revisions never go down; each revision's changes come in one message.
+// `revision` is what to resume from. Revisions never go down; all changes of a revision come in one message, which may
+// tell several revisions.
 type WatchSeatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision up to which, with this message, everything has been said.
@@ -195,7 +196,7 @@ type WatchSeatsResponse_Snapshot struct {
 }
 
 type WatchSeatsResponse_Changes struct {
-	// The places that one revision changed.
+	// The places that one revision changed, or several.
 	Changes *SeatChanges `protobuf:"bytes,3,opt,name=changes,proto3,oneof"`
 }
 
@@ -273,11 +274,15 @@ func (x *SeatSnapshot) GetReset_() bool {
 	return false
 }
 
-// The places that one revision changed, by index.
+// The places that one revision changed, by index; or several, where a watcher has fallen behind.
 type SeatChanges struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The places; each at most once.
-	Changes       []*SeatChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The places; each at most once, with its state as of the message's `revision`.
+	Changes []*SeatChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The first revision that is told here, all of it like those up to the message's `revision`. 0: only `revision`
+	// itself is told. A watcher that is at revision r takes the message if this, or `revision` where this is 0, is
+	// r + 1.
+	FirstRevision int64 `protobuf:"varint,2,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +322,13 @@ func (x *SeatChanges) GetChanges() []*SeatChange {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *SeatChanges) GetFirstRevision() int64 {
+	if x != nil {
+		return x.FirstRevision
+	}
+	return 0
 }
 
 // One place's new state.
@@ -393,9 +405,10 @@ const file_rowlock_v1_seat_feed_proto_rawDesc = "" +
 	"\x05event\"<\n" +
 	"\fSeatSnapshot\x12\x16\n" +
 	"\x06states\x18\x01 \x01(\fR\x06states\x12\x14\n" +
-	"\x05reset\x18\x02 \x01(\bR\x05reset\"?\n" +
+	"\x05reset\x18\x02 \x01(\bR\x05reset\"f\n" +
 	"\vSeatChanges\x120\n" +
-	"\achanges\x18\x01 \x03(\v2\x16.rowlock.v1.SeatChangeR\achanges\"O\n" +
+	"\achanges\x18\x01 \x03(\v2\x16.rowlock.v1.SeatChangeR\achanges\x12%\n" +
+	"\x0efirst_revision\x18\x02 \x01(\x03R\rfirstRevision\"O\n" +
 	"\n" +
 	"SeatChange\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12+\n" +

@@ -29,7 +29,7 @@ from rowlock.v1 import seat_map_pb2 as rowlock_dot_v1_dot_seat__map__pb2
 from rowlock.v1 import stream_pb2 as rowlock_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arowlock/v1/seat_feed.proto\x12\nrowlock.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x19rowlock/v1/seat_map.proto\x1a\x17rowlock/v1/stream.proto\"\x98\x01\n\x11WatchSeatsRequest\x12]\n\x0bperformance\x18\x01 \x01(\tBH\xe2\x41\x01\x02\xfa\x41\x19\n\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$\x12$\n\x0fresume_revision\x18\x02 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\"\xe1\x01\n\x12WatchSeatsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12,\n\x08snapshot\x18\x02 \x01(\x0b\x32\x18.rowlock.v1.SeatSnapshotH\x00\x12*\n\x07\x63hanges\x18\x03 \x01(\x0b\x32\x17.rowlock.v1.SeatChangesH\x00\x12*\n\theartbeat\x18\x04 \x01(\x0b\x32\x15.rowlock.v1.HeartbeatH\x00\x12*\n\treconnect\x18\x05 \x01(\x0b\x32\x15.rowlock.v1.ReconnectH\x00\x42\x07\n\x05\x65vent\"-\n\x0cSeatSnapshot\x12\x0e\n\x06states\x18\x01 \x01(\x0c\x12\r\n\x05reset\x18\x02 \x01(\x08\"6\n\x0bSeatChanges\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.rowlock.v1.SeatChange\"A\n\nSeatChange\x12\r\n\x05index\x18\x01 \x01(\r\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.rowlock.v1.SeatStateB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arowlock/v1/seat_feed.proto\x12\nrowlock.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x19rowlock/v1/seat_map.proto\x1a\x17rowlock/v1/stream.proto\"\x98\x01\n\x11WatchSeatsRequest\x12]\n\x0bperformance\x18\x01 \x01(\tBH\xe2\x41\x01\x02\xfa\x41\x19\n\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$\x12$\n\x0fresume_revision\x18\x02 \x01(\x03\x42\x0b\xe2\x41\x01\x01\xbaH\x04\"\x02(\x00\"\xe1\x01\n\x12WatchSeatsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12,\n\x08snapshot\x18\x02 \x01(\x0b\x32\x18.rowlock.v1.SeatSnapshotH\x00\x12*\n\x07\x63hanges\x18\x03 \x01(\x0b\x32\x17.rowlock.v1.SeatChangesH\x00\x12*\n\theartbeat\x18\x04 \x01(\x0b\x32\x15.rowlock.v1.HeartbeatH\x00\x12*\n\treconnect\x18\x05 \x01(\x0b\x32\x15.rowlock.v1.ReconnectH\x00\x42\x07\n\x05\x65vent\"-\n\x0cSeatSnapshot\x12\x0e\n\x06states\x18\x01 \x01(\x0c\x12\r\n\x05reset\x18\x02 \x01(\x08\"N\n\x0bSeatChanges\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.rowlock.v1.SeatChange\x12\x16\n\x0e\x66irst_revision\x18\x02 \x01(\x03\"A\n\nSeatChange\x12\r\n\x05index\x18\x01 \x01(\r\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.rowlock.v1.SeatStateB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEATSNAPSHOT']._serialized_start=566
   _globals['_SEATSNAPSHOT']._serialized_end=611
   _globals['_SEATCHANGES']._serialized_start=613
-  _globals['_SEATCHANGES']._serialized_end=667
-  _globals['_SEATCHANGE']._serialized_start=669
-  _globals['_SEATCHANGE']._serialized_end=734
+  _globals['_SEATCHANGES']._serialized_end=691
+  _globals['_SEATCHANGE']._serialized_start=693
+  _globals['_SEATCHANGE']._serialized_end=758
 # @@protoc_insertion_point(module_scope)

@@ -57,7 +57,8 @@ class WatchSeatsResponse(_message.Message):
     """One message of the feed.
 
     A watcher keeps one state per place. A snapshot replaces them all, a change replaces those that it names, and
-    `revision` is what to resume from. Revisions never go down; each revision's changes come in one message.
+    `revision` is what to resume from. Revisions never go down; all changes of a revision come in one message, which may
+    tell several revisions.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -75,7 +76,7 @@ class WatchSeatsResponse(_message.Message):
 
     @_builtins.property
     def changes(self) -> Global___SeatChanges:
-        """The places that one revision changed."""
+        """The places that one revision changed, or several."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
@@ -134,23 +135,30 @@ Global___SeatSnapshot: _TypeAlias = SeatSnapshot  # noqa: Y015
 
 @_typing.final
 class SeatChanges(_message.Message):
-    """The places that one revision changed, by index."""
+    """The places that one revision changed, by index; or several, where a watcher has fallen behind."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGES_FIELD_NUMBER: _builtins.int
+    FIRST_REVISION_FIELD_NUMBER: _builtins.int
+    first_revision: _builtins.int
+    """The first revision that is told here, all of it like those up to the message's `revision`. 0: only `revision`
+    itself is told. A watcher that is at revision r takes the message if this, or `revision` where this is 0, is
+    r + 1.
+    """
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeatChange]:
-        """The places; each at most once."""
+        """The places; each at most once, with its state as of the message's `revision`."""
 
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___SeatChange] | None = ...,
+        first_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "first_revision", b"first_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
