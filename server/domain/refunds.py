@@ -21,7 +21,7 @@ from server.db.ids import new_id
 from server.db.models.payments import Payment, Refund
 from server.domain.bookings import lock_booking
 from server.domain.rows import count
-from server.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
 from server.states import PaymentState, Provider, RefundState
 
@@ -78,7 +78,9 @@ def request(
     if payment.state is not PaymentState.SUCCEEDED:
         raise FailedPrecondition("PAYMENT_STATE", f"the payment is {payment.state.name}", state=payment.state.name)
     if amount is not None and amount.currency != payment.currency:
-        raise InvalidArgument("CURRENCY_MISMATCH", f"the payment was in {payment.currency}", currency=payment.currency)
+        said = f"the payment was in {payment.currency}"
+        fault = FieldFault("amount.currency_code", said)
+        raise InvalidArgument("CURRENCY_MISMATCH", said, fields=[fault], currency=payment.currency)
     if amount is not None and amount.amount == 0:
         raise InvalidArgument.of("amount", "must be more than nothing")
     rest = _rest(session, payment)

@@ -15,7 +15,7 @@ from server.db.models.catalogue import Performance, SeatMapVersion, TicketType
 from server.db.models.inventory import Quota
 from server.domain import performances
 from server.domain.rows import Listing, behind, changed, count, found, locked, unique
-from server.errors import FailedPrecondition, InvalidArgument
+from server.errors import FailedPrecondition, FieldFault, InvalidArgument
 from server.seats.rules import touch_rules
 from server.seats.state import type_key
 
@@ -180,7 +180,9 @@ def _check(session: Session, performance: Performance, values: TicketTypeValues,
     if currency is None and known is not None and _claimed(session, known) is not None:
         currency = known.currency
     if currency is not None and currency != values.currency:
-        raise InvalidArgument("CURRENCY_MISMATCH", f"prices of this performance are in {currency}", currency=currency)
+        said = f"prices of this performance are in {currency}"
+        fault = FieldFault("ticket_type.price.currency_code", said)
+        raise InvalidArgument("CURRENCY_MISMATCH", said, fields=[fault], currency=currency)
     start, end = values.sale_start_time, values.sale_end_time
     if start is not None and end is not None and end <= start:
         raise InvalidArgument.of("ticket_type.sale_end_time", "must be after sale_start_time")

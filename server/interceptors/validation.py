@@ -14,6 +14,7 @@ from protovalidate import Validator, Violation
 from server.call import request_bytes
 from server.errors import FieldFault, InvalidArgument, ResourceExhausted
 from server.interceptors.method import Method
+from server.interceptors.well_formed import well_formed
 
 MAX_FAULTS: Final = 50
 
@@ -46,6 +47,7 @@ class Validation:
         """
         parse = method.request_class.FromString
         violations = self._validator.collect_violations
+        check_times = well_formed(method.request_class.DESCRIPTOR)
         max_bytes = self._max_bytes
 
         def read(raw: bytes) -> Message:
@@ -62,6 +64,11 @@ class Validation:
             request_bytes.set(raw)
             if found := violations(request):
                 raise refusal(request, found)
+            if check_times is not None and (faults := check_times(request)):
+                first = faults[0]
+                raise InvalidArgument(
+                    "INVALID_FIELD", f"{first.field}: {first.description}", fields=faults[:MAX_FAULTS]
+                )
             return request
 
         return read

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from server import resources
 from server.domain.etags import require_current
-from server.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from server.errors import Aborted, FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.seats.booking import Booking
 from server.seats.claiming import claimed_types, give_back_quotas, held_seats, open_sale, seat_taken, take_quotas
 from server.seats.commands import (
@@ -88,8 +88,9 @@ def _replay(state: State, command: Command) -> Replay | None:
     if answered is None:
         return None
     if answered.fingerprint != request.fingerprint:
+        said = "this request_id was used for another request"
         raise InvalidArgument(
-            "REQUEST_ID_REUSED", "this request_id was used with another request", request_id=request.request_id
+            "REQUEST_ID_REUSED", said, fields=[FieldFault("request_id", said)], request_id=request.request_id
         )
     return Replay(answered.booking)
 

@@ -1,0 +1,339 @@
+"""A small world, and for every RPC that is served a request that is answered OK in it.
+
+Requests are filled by their descriptors: what is required, with names of what the world has. Only words that nothing
+can be derived from stand in a table.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import grpc.aio
+from google.api import field_behavior_pb2, resource_pb2
+from google.protobuf.message import Message
+
+from rowlock.v1 import (
+    auth_pb2,
+    booking_pb2,
+    booking_pb2_grpc,
+    category_pb2,
+    event_pb2_grpc,
+    payment_pb2,
+    payment_pb2_grpc,
+    seat_map_pb2,
+    ticket_pb2,
+    venue_pb2,
+)
+from rowlock.v1 import event_pb2 as events
+from server import resources
+from server.db.engine import Database
+from server.interceptors.access import Token, rule_of
+from server.interceptors.method import Method
+from server.states import Role
+from tests.paying import Desk
+from tests.rpc.auth.conftest import PASSWORD, Client, Person
+from tests.rpc.catalogue.conftest import euros, in_days, unique
+from tests.staging import Staged, hall_document, stage
+
+Metadata = tuple[tuple[str, str], ...]
+
+BOOKING, TICKET, PAYMENT, REFUND = (f"rowlock.dev/{word}" for word in ("Booking", "Ticket", "Payment", "Refund"))
+_REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
+
+
+@dataclass
+class World:
+    """What requests can name.
+
+    Args:
+        names: a resource of each type, of the customer's where it is anybody's.
+        foreign: another customer's resources, by their types.
+        paid: a payment of the customer's that succeeded.
+        key: the secret of an API key.
+        seat: the one that the customer just holds.
+        customer: who owns what is owned.
+        other: the name of another customer.
+        staff: metadata of staff.
+        admin: metadata of an administrator.
+    """
+
+    names: dict[str, str]
+    foreign: dict[str, str]
+    paid: str
+    key: str
+    seat: str
+    customer: Person
+    other: str
+    staff: Metadata
+    admin: Metadata
+
+    def caller(self, method: Method) -> Metadata | None:
+        """Metadata of the humblest who may call."""
+        rule = rule_of(method.path)
+        if rule.token is Token.IGNORED:
+            return None
+        if rule.token is Token.OPTIONAL:
+            return self.staff
+        for role, metadata in ((Role.CUSTOMER, self.customer.token), (Role.STAFF, self.staff)):
+            if role in rule.roles:
+                return metadata
+        return self.admin
+
+
+class Maker:
+    """Makes worlds on one server.
+
+    Args:
+        client: of the server.
+        database: the server's.
+        desk: takes payments in the worker's stead.
+    """
+
+    def __init__(self, client: Client, database: Database, desk: Desk) -> None:
+        self._client, self._database, self._desk = client, database, desk
+        self.channel: grpc.aio.Channel = client.channel
+        self._shared: World | None = None
+        self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(client.channel)
+        self._bookings: booking_pb2_grpc.BookingServiceAsyncStub = booking_pb2_grpc.BookingServiceStub(client.channel)
+        self._payments: payment_pb2_grpc.PaymentServiceAsyncStub = payment_pb2_grpc.PaymentServiceStub(client.channel)
+
+    async def begin(self) -> None:
+        """Those of the house, who stay."""
+        self._admin = await self._client.admin()
+        self._staff = await self._client.staff(self._admin)
+
+    async def shared_world(self) -> World:
+        """The same world every time, for requests that change nothing."""
+        if self._shared is None:
+            self._shared = await self.world(spare=True)
+            await self.category()
+        return self._shared
+
+    async def world(self, *, spare: bool) -> World:
+        """A new world; ``spare``: of the catalogue it names what nothing depends on, which can be deleted."""
+        staff = self._staff.token
+        anna, bob = await self._client.sign_up(), await self._client.sign_up()
+        staged = self._database.run_transaction(lambda s: stage(s, hall_document(standing=20), customer_limit=50))
+        category = await self.category()
+        key = await self._client.auth.CreateApiKey(
+            auth_pb2.CreateApiKeyRequest(
+                parent=self._admin.name, api_key=auth_pb2.ApiKey(display_name="Door", role=auth_pb2.ROLE_GATE)
+            ),
+            metadata=self._admin.token,
+        )
+        hall = resources.performance(staged.performance_id)
+        names = {
+            "User": anna.name,
+            "ApiKey": key.api_key.name,
+            "Category": category.name,
+            "Venue": resources.venue(staged.venue_id),
+            "SeatMap": resources.seat_map(staged.venue_id, staged.seat_map_id),
+            "Event": resources.event(staged.event_id),
+            "Performance": hall,
+            "TicketType": resources.ticket_type(staged.performance_id, staged.ticket_type_ids[0]),
+        }
+        if spare:
+            names |= await self._spares()
+        names = {f"rowlock.dev/{kind}": name for kind, name in names.items()}
+        paid, mine = await self._belongings(staged, anna, 0)
+        _, foreign = await self._belongings(staged, bob, 10)
+        return World(
+            names | mine, foreign, paid, key.secret, staged.hall.places[2].id, anna, bob.name, staff, self._admin.token
+        )
+
+    async def category(self) -> category_pb2.Category:
+        """One more."""
+        request = category_pb2.CreateCategoryRequest(category=category_pb2.Category(display_name=unique("Kind")))
+        return await self._events.CreateCategory(request, metadata=self._staff.token)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Payments are worked off within the block, and all are by its end."""
+
+        ended = asyncio.Event()
+
+        async def carry_on() -> None:
+            while not ended.is_set():
+                await self._desk.carry_on()
+                await asyncio.sleep(0.02)
+            await self._desk.settle()
+
+        work = asyncio.create_task(carry_on())
+        try:
+            yield
+        finally:
+            # Not cancelled: what it has taken up would be due again only seconds later.
+            ended.set()
+            await work
+
+    async def _belongings(self, staged: Staged, person: Person, first: int) -> tuple[str, dict[str, str]]:
+        """A customer's paid seat with a refund, a held one with an open payment, and one that is just held."""
+        customer = UUID(person.name.removeprefix("users/"))
+        bought, pending, held = [await self._desk.hold(staged, first + n, customer=customer) for n in range(3)]
+        payment = await self._desk.captured(bought)
+        await self._desk.settle()
+        sold = resources.booking(staged.performance_id, bought.id)
+        tickets = await self._bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=sold), metadata=person.token)
+        paid = f"{sold}/payments/{payment.id}"
+        refund = await self._payments.RefundPayment(
+            payment_pb2.RefundPaymentRequest(name=paid, amount=euros(100)), metadata=self._staff.token
+        )
+        open_payment = await self._desk.pay(pending)
+        return paid, {
+            BOOKING: resources.booking(staged.performance_id, held.id),
+            TICKET: tickets.tickets[0].name,
+            PAYMENT: resources.payment(staged.performance_id, pending.id, open_payment.id),
+            REFUND: refund.name,
+        }
+
+    async def _spares(self) -> dict[str, str]:
+        unsold = self._database.run_transaction(stage)
+        venues = [
+            await self._events.CreateVenue(
+                venue_pb2.CreateVenueRequest(venue=venue_pb2.Venue(display_name=unique("House"))),
+                metadata=self._staff.token,
+            )
+            for _ in range(2)
+        ]
+        imported = await self._events.ImportSeatMap(
+            seat_map_pb2.ImportSeatMapRequest(
+                parent=venues[1].name, format=seat_map_pb2.ImportSeatMapRequest.ROWLOCK, document=_document()
+            ),
+            metadata=self._staff.token,
+        )
+        event = await self._events.CreateEvent(
+            events.CreateEventRequest(event=events.Event(title=unique("Play"))), metadata=self._staff.token
+        )
+        return {
+            "Venue": venues[0].name,
+            "SeatMap": imported.seat_map.name,
+            "Event": event.name,
+            "Performance": resources.performance(unsold.performance_id),
+            "TicketType": resources.ticket_type(unsold.performance_id, unsold.ticket_type_ids[0]),
+        }
+
+
+def good_requests(method: Method, world: World) -> list[Message]:
+    """Requests that are answered OK, one after another: where a choice is to be made, one for each."""
+    first = good_request(method, world)
+    if method.name != "CreateBooking":
+        return [first]
+    kind = world.names["rowlock.dev/TicketType"]
+    return [
+        first,
+        booking_pb2.CreateBookingRequest(
+            parent=world.names["rowlock.dev/Performance"],
+            best_available=booking_pb2.BestAvailable(quantity=2, ticket_type=kind, zone="Stalls", section="Stalls"),
+        ),
+        booking_pb2.CreateBookingRequest(
+            parent=world.names["rowlock.dev/Performance"],
+            general_admission=[booking_pb2.GeneralAdmissionClaim(quantity=2, ticket_type=kind)],
+        ),
+    ]
+
+
+def good_request(method: Method, world: World) -> Message:
+    """A request that is answered OK.
+
+    Raises:
+        LookupError: something is required that can neither be derived nor stands in the table of words.
+    """
+    request = method.request_class()
+    words = _words(world)
+    _fill(request, method.name, words, world)
+    for path, value in words.items():
+        name, *parts, last = path.split(".")
+        if name == method.name:
+            target: Any = request
+            for part in parts:
+                target = getattr(target, part)
+            _put(target, last, value)
+    return request
+
+
+def _fill(message: Any, path: str, words: dict[str, Any], world: World) -> None:
+    updates = path.startswith("Update")
+    for field in message.DESCRIPTOR.fields:
+        behaviors = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        identifies = updates and field.name == "name"
+        if f"{path}.{field.name}" in words or not (_REQUIRED in behaviors or identifies):
+            continue
+        if field.message_type is not None and field.message_type.file.package == "rowlock.v1":
+            part = getattr(message, field.name)
+            part.SetInParent()
+            _fill(part, f"{path}.{field.name}", words, world)
+        elif field.name in {"display_name", "title"}:
+            setattr(message, field.name, unique("Example"))
+        else:
+            setattr(message, field.name, _name_for(field, path, world))
+
+
+def _name_for(field: Any, path: str, world: World) -> str:
+    reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
+    kind = reference.type or reference.child_type
+    if field.name == "name" and not kind:
+        kind = field.containing_type.GetOptions().Extensions[resource_pb2.resource].type
+    if kind not in world.names:
+        raise LookupError(f"{path}.{field.name}: nothing is known that could stand here")
+    name = world.names[kind]
+    return name.rsplit("/", 2)[0] if reference.child_type else name
+
+
+def _put(target: Any, name: str, value: Any) -> None:
+    if isinstance(value, list):
+        getattr(target, name).extend(value)
+    elif isinstance(value, Message):
+        getattr(target, name).CopyFrom(value)
+    else:
+        setattr(target, name, value)
+
+
+def _document() -> bytes:
+    return json.dumps(hall_document(rows=1, seats=2)).encode()
+
+
+def _words(world: World) -> dict[str, Any]:
+    """What cannot be derived: the path of a field, beginning with its RPC, and what stands there."""
+    person = world.customer
+    layout = seat_map_pb2.SeatMapLayout(
+        zones=[seat_map_pb2.PriceZone(zone="Z")],
+        seats=[seat_map_pb2.Seat(id="1", section="S", row="A", number="1", zone="Z")],
+    )
+    return {
+        "SignUp.email": f"{unique('somebody').replace(' ', '')}@example.com",
+        "SignUp.password": PASSWORD,
+        "LogIn.email": person.email,
+        "LogIn.password": PASSWORD,
+        "RefreshToken.refresh_token": person.refresh,
+        "LogOut.refresh_token": person.refresh,
+        "ChangePassword.current_password": PASSWORD,
+        "ChangePassword.new_password": "quite another secret",
+        "UpdateUser.user.email": "",
+        "SetUserRole.role": auth_pb2.ROLE_STAFF,
+        "CreateApiKey.api_key.role": auth_pb2.ROLE_KIOSK,
+        "ExchangeApiKey.api_key": world.key,
+        "CreateSeatMap.seat_map.layout": layout,
+        "ImportSeatMap.format": seat_map_pb2.ImportSeatMapRequest.ROWLOCK,
+        "ImportSeatMap.document": _document(),
+        "CreatePerformance.performance.start_time": in_days(9),
+        "UpdatePerformance.performance.start_time": in_days(31),
+        "CreateTicketType.ticket_type.price": euros(100),
+        "UpdateTicketType.ticket_type.price": euros(100),
+        "BlockSeats.seats": ["Stalls-E-1"],
+        "UnblockSeats.seats": ["Stalls-E-1"],
+        "CreateBooking.seats": [booking_pb2.SeatClaim(seat="Stalls-E-2")],
+        "UpdateBooking.booking.note": "Aisle, please",
+        "AddSeats.seats": [booking_pb2.SeatClaim(seat="Stalls-E-3")],
+        "RemoveSeats.seats": [world.seat],
+        "ConfirmBooking.method": booking_pb2.Booking.CASH,
+        "CreatePayment.parent": world.names[BOOKING],
+        "CreatePayment.payment.provider": payment_pb2.Payment.SIMULATOR,
+        "SimulatePayment.outcome": payment_pb2.SimulatePaymentRequest.APPROVE,
+        "RefundPayment.name": world.paid,
+        "RefundPayment.amount": euros(100),
+        "ListRefunds.parent": world.paid,
+    }
