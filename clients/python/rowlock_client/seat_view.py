@@ -59,7 +59,9 @@ class SeatUpdate:
     Attributes:
         revision: the view's from now on.
         changes: the places whose state is another one now.
-        snapshot: whether the message told all states, so that `changes` may sum up many revisions.
+        snapshot: whether the message told all states.
+
+    A message may tell several revisions, and a snapshot any number: `changes` then sums them up.
     """
 
     revision: int
@@ -137,8 +139,10 @@ class SeatMapView:
         return SeatUpdate(revision, changes, snapshot=True)
 
     def _change(self, revision: int, told: SeatChanges) -> SeatUpdate:
-        if revision != self._revision + 1:
-            raise FeedFault(f"revision {revision} came after {self._revision}")
+        first = told.first_revision or revision
+        if first != self._revision + 1 or revision < first:
+            which = f"revision {revision}" if first == revision else f"revisions {first} to {revision}"
+            raise FeedFault(f"{which} came after {self._revision}")
         places = len(self._states)
         for change in told.changes:
             if change.index >= places or change.state not in _STATES:

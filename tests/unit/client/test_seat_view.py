@@ -13,9 +13,9 @@ def snapshot(revision: int, *states: int) -> WatchSeatsResponse:
     return WatchSeatsResponse(revision=revision, snapshot=SeatSnapshot(states=bytes(states)))
 
 
-def changes(revision: int, *pairs: tuple[int, int]) -> WatchSeatsResponse:
+def changes(revision: int, *pairs: tuple[int, int], first: int = 0) -> WatchSeatsResponse:
     told = [SeatChange(index=index, state=state) for index, state in pairs]  # type: ignore[arg-type]  # also bad ones
-    return WatchSeatsResponse(revision=revision, changes=SeatChanges(changes=told))
+    return WatchSeatsResponse(revision=revision, changes=SeatChanges(changes=told, first_revision=first))
 
 
 def heartbeat(revision: int) -> WatchSeatsResponse:
@@ -47,6 +47,16 @@ def test_changes_are_applied_and_told_as_before_and_after(view: SeatMapView) -> 
     assert view.counts == Counts(available=1, held=1, sold=2, blocked=1)
 
 
+@pytest.mark.parametrize(("first", "revision"), [(8, 8), (8, 12)])
+def test_a_message_may_tell_several_revisions(view: SeatMapView, first: int, revision: int) -> None:
+    update = view.apply(changes(revision, (0, SOLD), first=first))
+
+    assert update is not None
+    assert update.changes == (Change(0, AVAILABLE, SOLD),)
+    assert not update.snapshot
+    assert view.revision == view.resume_revision == revision
+
+
 def test_a_later_snapshot_is_told_as_its_differences(view: SeatMapView) -> None:
     update = view.apply(snapshot(20, AVAILABLE, AVAILABLE, SOLD, BLOCKED, HELD))
 
@@ -74,6 +84,11 @@ def test_a_heartbeat_changes_nothing(view: SeatMapView) -> None:
         (changes(9, (0, HELD)), "revision 9 came after 7"),
         (changes(7, (0, HELD)), "revision 7 came after 7"),
         (changes(3, (0, HELD)), "revision 3 came after 7"),
+        (changes(12, (0, HELD), first=9), "revisions 9 to 12 came after 7"),
+        (changes(12, (0, HELD), first=7), "revisions 7 to 12 came after 7"),
+        (changes(12, (0, HELD), first=1), "revisions 1 to 12 came after 7"),
+        (changes(7, (0, HELD), first=8), "revisions 8 to 7 came after 7"),
+        (changes(8, (0, HELD), first=-1), "revisions -1 to 8 came after 7"),
         (changes(8, (1, SOLD), (5, HELD)), "place 5 of 5"),
         (changes(8, (1, SOLD), (0, 0)), "place 0 of 5 to 0"),
         (heartbeat(8), "heartbeat speaks of revision 8"),
