@@ -411,9 +411,8 @@ class Settings(BaseSettings):
     )
     stream_pending_frames: int = _setting(
         "Seat feed",
-        32,
-        "Frames that a watcher may be behind, whether it or the server is slow; past them it gets one fresh snapshot "
-        "instead.",
+        1,
+        "Revisions that a watcher may be behind and is still told one by one; past them it is told all in one message.",
         ge=1,
         le=100_000,
     )

@@ -3,6 +3,7 @@
 Each returns what is wrong, one line a fault; none: the promise was kept.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,6 +52,15 @@ class Truth:
             boards.append(bytes(states))
         return boards
 
+    def changed(self, revisions: range) -> dict[int, int]:
+        """The places that these revisions changed, with the last state of each."""
+        return {place: state for revision in revisions for place, state in self.changes[revision]}
+
+
+def told_by(message: WatchSeatsResponse) -> range:
+    """The revisions that a message of changes claims to tell; empty for one that begins after its end."""
+    return range(message.changes.first_revision or message.revision, message.revision + 1)
+
 
 def w1_ordered(recording: Recording) -> Iterator[str]:
     """Revisions never go down, not even from one stream to the next."""
@@ -62,13 +72,14 @@ def w1_ordered(recording: Recording) -> Iterator[str]:
 
 
 def w2_unique(recording: Recording) -> Iterator[str]:
-    """No change is told twice."""
+    """No change is told twice, and no place twice in a message."""
     told: set[int] = set()
     for message in recording.messages:
         if message.HasField("changes"):
-            if message.revision in told:
-                yield f"W2 {message.revision} was told twice"
-            told.add(message.revision)
+            yield from (f"W2 {revision} was told twice" for revision in told_by(message) if revision in told)
+            told.update(told_by(message))
+            places = Counter(change.index for change in message.changes.changes)
+            yield from (f"W2 {message.revision} names place {place} twice" for place, n in places.items() if n > 1)
 
 
 def w3_reliable(recording: Recording) -> Iterator[str]:
@@ -76,18 +87,20 @@ def w3_reliable(recording: Recording) -> Iterator[str]:
     for stream in recording.streams:
         last = stream.resume_revision
         for message in stream.messages:
-            if message.HasField("changes") and message.revision != last + 1:
-                yield f"W3 {message.revision} after {last}"
+            if message.HasField("changes"):
+                told = told_by(message)
+                if not told or told[0] != last + 1:
+                    yield f"W3 {told} after {last}"
             last = message.revision
 
 
 def w4_atomic(recording: Recording, truth: Truth) -> Iterator[str]:
-    """All that a revision changed comes in one message."""
+    """All that a revision changed comes in one message; one that tells several has the places of all of them."""
     for message in recording.messages:
-        if message.HasField("changes") and message.revision in truth.changes:
-            told = {(change.index, change.state) for change in message.changes.changes}
-            if told != set(truth.changes[message.revision]):
-                yield f"W4 {message.revision} was told as {told}"
+        if message.HasField("changes") and all(revision in truth.changes for revision in told_by(message)):
+            told = {change.index: int(change.state) for change in message.changes.changes}
+            if told != truth.changed(told_by(message)):
+                yield f"W4 {told_by(message)} was told as {told}"
 
 
 def w5_resumable(recording: Recording) -> Iterator[str]:
@@ -102,8 +115,8 @@ def w5_resumable(recording: Recording) -> Iterator[str]:
         elif first.HasField("snapshot"):
             if not first.snapshot.reset:
                 yield f"W5 {stream.resume_revision} was not resumed, and not marked"
-        elif first.HasField("changes") and first.revision != stream.resume_revision + 1:
-            yield f"W5 resumed from {stream.resume_revision} with {first.revision}"
+        elif first.HasField("changes") and next(iter(told_by(first)), 0) != stream.resume_revision + 1:
+            yield f"W5 resumed from {stream.resume_revision} with {told_by(first)}"
         elif first.HasField("heartbeat") and first.revision != stream.resume_revision:
             yield f"W5 resumed from {stream.resume_revision} with a heartbeat of {first.revision}"
         yield from (
@@ -144,8 +157,10 @@ def w7_convergent(recording: Recording, truth: Truth) -> Iterator[str]:
 def w8_committed(recording: Recording, truth: Truth) -> Iterator[str]:
     """Nothing is told that was not committed."""
     for message in recording.messages:
-        if message.HasField("changes") and message.revision not in truth.changes:
-            yield f"W8 {message.revision} was never committed"
+        if message.HasField("changes"):
+            yield from (
+                f"W8 {revision} was never committed" for revision in told_by(message) if revision not in truth.changes
+            )
         if message.revision > truth.revision:
             yield f"W8 {message.revision} is beyond the database's {truth.revision}"
 

@@ -10,6 +10,7 @@ FRAMES: Final = Counter("rowlock_feed_frames", "Frames taken in, by how they cam
 GAPS: Final = Counter("rowlock_feed_gaps_healed", "Times that missing frames were read from the change log")
 RESETS: Final = Counter("rowlock_feed_resets", "Boards read anew because the change log did not reach back")
 SNAPSHOTS: Final = Counter("rowlock_feed_snapshots", "Snapshots given to watchers, by cause", ("cause",))
+JOINED: Final = Counter("rowlock_feed_joined_messages", "Messages that told a watcher several revisions at once")
 FAREWELLS: Final = Counter("rowlock_feed_farewells", "Streams that the server ended, by reason", ("reason",))
 FAN_OUT: Final = Histogram(
     "rowlock_feed_fan_out_seconds",

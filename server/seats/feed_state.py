@@ -6,17 +6,30 @@ the database at ``revision``, always, and the frames kept are every one after ``
 
 When the gap cannot be closed, because the log no longer has it, a board read from the database replaces everything
 (``reset``); a watcher that stands before ``base`` then needs a snapshot.
+
+Which revision changed a place last is kept beside its state. So what a watcher has missed, however many revisions it
+is behind, is found by going from the place that changed last back to where the watcher stands; no frame is read again.
 """
 
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
+from itertools import islice, takewhile
 from typing import Final
 
 from server.seats.board import Board
-from server.seats.frames import decode_changes, frame, heartbeat, snapshot_body
+from server.seats.frames import decode_changes, encode_changes, frame, heartbeat, snapshot_body
 from server.states import SeatState
 
 _LAST_STATE: Final = max(SeatState)
+
+_BYTES_OF_CHANGE: Final = 6
+"""What a place costs in a message of changes, about; in a snapshot it costs one."""
+
+_SMALL: Final = 1_000
+"""A message of so many bytes is as good as one of fewer: it fits into a packet."""
+
+_MOST_JOINED: Final = 32
+"""So many joined messages are kept; watchers that are behind are mostly behind by the same."""
 
 
 class Heard(Enum):
@@ -41,10 +54,21 @@ class FeedState:
 
     Attributes:
         revision: up to which all changes are applied.
-        base: every frame after this revision, up to ``revision``, is kept.
+        base: every frame after this revision, up to ``revision``, is kept, and what it changed is known.
     """
 
-    __slots__ = ("_early", "_frames", "_most_frames", "_snapshots", "base", "revision", "states")
+    __slots__ = (
+        "_changed",
+        "_early",
+        "_frames",
+        "_joined",
+        "_most_changes",
+        "_most_frames",
+        "_snapshots",
+        "base",
+        "revision",
+        "states",
+    )
 
     def __init__(self, board: Board, *, most_frames: int) -> None:
         self.revision = self.base = board.revision
@@ -52,7 +76,11 @@ class FeedState:
         self._most_frames = most_frames
         self._frames: list[bytes] = []
         self._early: dict[int, bytes] = {}
+        # Every place that a frame after `base` changed, with the revision that did so last; the last of all at the end.
+        self._changed: dict[int, int] = {}
         self._snapshots: dict[bool, bytes] = {}
+        self._joined: dict[int, bytes | None] = {}
+        self._most_changes = max(_SMALL, len(board.states)) // _BYTES_OF_CHANGE
 
     # --- hearing ------------------------------------------------------------------------------------------------
 
@@ -122,7 +150,8 @@ class FeedState:
         self.revision = self.base = board.revision
         self.states = board.states
         self._frames = []
-        self._snapshots.clear()
+        self._changed = {}
+        self._forget_messages()
         self._early = {revision: body for revision, body in self._early.items() if revision > board.revision}
         self._apply_early()
 
@@ -133,29 +162,44 @@ class FeedState:
             rows: of the change log, by ascending revision.
         """
         older: list[bytes] = []
+        changed: list[tuple[int, int]] = []
         base = self.base
         for revision, body in reversed(rows):
             if revision > base:
                 continue
             if revision != base or len(older) + len(self._frames) >= self._most_frames:
                 break
+            try:
+                changed += [(index, revision) for index, _ in self._read(body)]
+            except ValueError:
+                break  # as good as trimmed
             older.append(frame(revision, body))
             base -= 1
         self._frames[:0] = reversed(older)
+        # From the newest back: whatever changed a place last comes first, and stays.
+        newest_first = dict(reversed(self._changed.items()))
+        for index, revision in changed:
+            newest_first.setdefault(index, revision)
+        self._changed = dict(reversed(newest_first.items()))
         self.base = base
 
     # --- telling ------------------------------------------------------------------------------------------------
 
-    def since(self, revision: int, limit: int) -> Sequence[bytes] | None:
-        """The messages after ``revision``, one for each revision, or None where a snapshot has to do.
+    def after(self, revision: int, one_by_one: int = 1) -> tuple[int, bytes] | None:
+        """The next message for a watcher, and the revision up to which it then was told everything.
+
+        None where a snapshot has to do: there is no telling what it missed any more, or that is the longer message.
 
         Args:
-            revision: up to which the watcher has been told everything.
-            limit: most messages; a watcher that is further behind gets a snapshot.
+            revision: up to which it has been told everything; less than the newest.
+            one_by_one: who is no more revisions behind is told the next one alone, others all at once.
         """
-        if revision < self.base or self.revision - revision > limit:
+        if revision < self.base:
             return None
-        return self._frames[revision - self.base :]
+        if self.revision - revision <= one_by_one:
+            return revision + 1, self._frames[revision - self.base]
+        joined = self._join(revision)
+        return None if joined is None else (self.revision, joined)
 
     def snapshot(self, *, reset: bool) -> bytes:
         """The message with all states; encoded once a revision."""
@@ -170,22 +214,49 @@ class FeedState:
 
     # ------------------------------------------------------------------------------------------------------------
 
+    def _join(self, revision: int) -> bytes | None:
+        """All that came after ``revision`` in one message, encoded once for all watchers that stand there."""
+        if revision in self._joined:
+            return self._joined[revision]
+        newest_first = reversed(self._changed.items())
+        missed = list(islice(takewhile(lambda one: one[1] > revision, newest_first), self._most_changes + 1))
+        joined = None
+        if len(missed) <= self._most_changes:
+            changes = ((index, self.states[index]) for index, _ in missed)
+            joined = frame(self.revision, encode_changes(changes, revision + 1))
+        if len(self._joined) < _MOST_JOINED:
+            self._joined[revision] = joined
+        return joined
+
+    def _forget_messages(self) -> None:
+        if self._snapshots:
+            self._snapshots.clear()
+        if self._joined:
+            self._joined.clear()
+
+    def _read(self, body: bytes) -> Sequence[tuple[int, int]]:
+        changes = decode_changes(body)
+        places = len(self.states)
+        if any(index >= places or not 0 < state <= _LAST_STATE for index, state in changes):
+            raise ValueError("a change of a place or to a state that there is not")
+        return changes
+
     def _apply(self, revision: int, body: bytes, changes: Iterable[tuple[int, int]] | None) -> None:
         if changes is None:
-            changes = decode_changes(body)
-            places = len(self.states)
-            if any(index >= places or not 0 < state <= _LAST_STATE for index, state in changes):
-                raise ValueError("a change of a place or to a state that there is not")
+            changes = self._read(body)
+        changed = self._changed
         for index, state in changes:
             self.states[index] = state
+            changed.pop(index, None)
+            changed[index] = revision
         self.revision = revision
         self._frames.append(frame(revision, body))
         if len(self._frames) >= 2 * self._most_frames:
             dropped = len(self._frames) - self._most_frames
             del self._frames[:dropped]
             self.base += dropped
-        if self._snapshots:
-            self._snapshots.clear()
+            self._changed = {index: at for index, at in changed.items() if at > self.base}
+        self._forget_messages()
 
     def _apply_early(self) -> None:
         while self._early and (body := self._early.pop(self.revision + 1, None)) is not None:

@@ -1,8 +1,9 @@
 """One watcher of seats: a place in the history of a performance, and what to say next.
 
-A watcher has no queue. It stands at a revision, and takes what comes after it from the frames that all watchers of
-the performance share; one that is too far behind is told all states at once instead. So a slow reader costs no
-memory, and nobody waits for it.
+A watcher has no queue. It stands at a revision, and is told what comes after it: the next revision, as the bytes that
+all watchers of the performance share; all that it missed in one message if that is more than one revision; or all
+states, if that is shorter. So a slow reader costs no memory, nobody waits for it, and who is behind is up to date with
+the next message.
 """
 
 import asyncio
@@ -27,13 +28,11 @@ class Begin:
         state: what the hub knows of the performance.
         revision: up to which it has been told everything, or ``FROM_THE_START``.
         reset: whether the snapshot with which it begins, if it does, leaves changes untold.
-        most_frames: so many frames it is told one by one at first, however slow that is.
     """
 
     state: FeedState
     revision: int = FROM_THE_START
     reset: bool = False
-    most_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Pace:
         heartbeat: silence after which it is told that there is nothing new.
         token_check: how often its token is looked at.
         end: when it says goodbye.
-        pending_frames: how many frames it may be behind.
+        pending_frames: how many frames it may be behind and is still told each alone.
     """
 
     heartbeat: float
@@ -136,26 +135,21 @@ class Watcher:
         state, revision = begin.state, begin.revision
         # Only a snapshot that is asked for tells everything; one that takes the place of changes says so.
         reset = begin.reset or revision != FROM_THE_START
-        # Who resumes may be further behind than who is slow: it happens once. And hears at once if it missed nothing.
-        most_frames = max(begin.most_frames, self._pace.pending_frames)
+        # Who resumes hears at once, even if it missed nothing.
         self._heartbeat_due = revision != FROM_THE_START
         new_future = asyncio.get_running_loop().create_future
         try:
             while not self.ended:
                 if revision < state.revision:
-                    frames = None if revision == FROM_THE_START else state.since(revision, most_frames)
-                    if frames is None:
+                    told = None if revision == FROM_THE_START else state.after(revision, self._pace.pending_frames)
+                    if told is None:
                         _count_snapshot(revision, reset=reset)
-                        revision = state.revision
-                        yield state.snapshot(reset=reset)
-                    else:
-                        for one in frames:
-                            revision += 1
-                            yield one
-                            if self._farewell is not None:
-                                break
-                    most_frames = self._pace.pending_frames
+                        told = state.revision, state.snapshot(reset=reset)
+                    elif told[0] > revision + 1:
+                        metrics.JOINED.inc()
+                    revision, message = told
                     reset = True
+                    yield message
                 elif self._heartbeat_due:
                     yield heartbeat(revision)
                 else:

@@ -31,9 +31,16 @@ class Farewell(IntEnum):
     FINISHED = 5
 
 
-def encode_changes(changes: Iterable[tuple[int, int]]) -> bytes:
-    """A change's body: (index of the place, number of its new state) for every place of one batch."""
+def encode_changes(changes: Iterable[tuple[int, int]], first_revision: int = 0) -> bytes:
+    """A change's body: (index of the place, number of its new state) for every place of one batch.
+
+    Args:
+        changes: each place at most once.
+        first_revision: where several revisions are told at once, the first of them.
+    """
     message = pb.WatchSeatsResponse()
+    if first_revision:
+        message.changes.first_revision = first_revision
     add = message.changes.changes.add
     for index, state in changes:
         add(index=index, state=state)
@@ -44,13 +51,13 @@ def decode_changes(body: bytes) -> list[tuple[int, int]]:
     """Read a stored change back: (index, number of the state).
 
     Raises:
-        ValueError: these bytes are not a change.
+        ValueError: these bytes are not the change of one revision.
     """
     try:
         message = pb.WatchSeatsResponse.FromString(body)
     except DecodeError as error:
         raise ValueError("not a message of the seat feed") from error
-    if message.WhichOneof("event") != "changes" or message.revision:
+    if message.WhichOneof("event") != "changes" or message.revision or message.changes.first_revision:
         raise ValueError("a message of the seat feed, but not a change")
     return [(change.index, change.state) for change in message.changes.changes]
 

@@ -48,7 +48,7 @@ class FeedLimits:
 
     Attributes:
         ring_frames: recent frames kept per performance, which is also how far back a stream may be resumed.
-        pending_frames: how many frames a watcher may be behind before it gets a snapshot.
+        pending_frames: how many frames a watcher may be behind and is still told each alone, not all in one message.
         poll_interval: how often revisions are compared with the database.
         heartbeat: longest silence on a stream.
         max_age: how long a stream lives.
@@ -57,7 +57,7 @@ class FeedLimits:
     """
 
     ring_frames: int = 2048
-    pending_frames: int = 32
+    pending_frames: int = 1
     poll_interval: float = 1.0
     heartbeat: float = 15.0
     max_age: float = 900.0
@@ -229,7 +229,7 @@ class Hub:
             await self._read_history(feed)
         if resume_revision < state.base:
             return Begin(state, reset=True)
-        return Begin(state, resume_revision, most_frames=2 * self._limits.ring_frames)
+        return Begin(state, resume_revision)
 
     async def _read_history(self, feed: Feed) -> None:
         """Fill the ring from the log, once, for all who resume from before this process knew the performance."""

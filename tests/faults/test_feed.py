@@ -33,7 +33,7 @@ from tests.staging import Staged, hall_document, stage
 
 pytestmark = pytest.mark.fault
 
-SMALL = replace(QUICK, pending_frames=16)
+SMALL = replace(QUICK, pending_frames=4)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import pytest
 
 from server.db.engine import Database
 from server.seats.feed_state import FeedState, Heard
+from server.seats.frames import decode_changes, encode_changes, frame
 from server.seats.hub import Hub
 from server.seats.write import Published
+from tests.feed_checkers import told_by
 from tests.feed_load import Audience, booking_process
 from tests.feed_server import QUICK, FeedServer, feed_server
 from tests.invariants import assert_sound
@@ -21,7 +23,7 @@ from tests.staging import Staged, stage
 
 pytestmark = pytest.mark.race
 
-SMALL = replace(QUICK, ring_frames=64, pending_frames=16)
+SMALL = replace(QUICK, ring_frames=64)
 
 
 @pytest.fixture
@@ -57,6 +59,8 @@ async def test_every_watcher_is_told_everything_while_three_processes_book(
 
     assert min(recording.revision for recording in audience.recordings) > 150, "there was no load"
     assert any(len(recording.streams) > 5 for recording in audience.restless), "nobody resumed"
+    told_together = [len(told_by(message)) for one in audience.slow for message in one.messages]
+    assert max(told_together) > 1, "nobody was told several revisions at once"
     assert not audience.faults(database)
     assert_sound(database)
 
@@ -86,15 +90,34 @@ async def test_control_a_hub_that_tells_whatever_comes_leaves_gaps(
             self._frames = []
         return honest(self, revision, body, changes)
 
-    def whatever_there_is(self: FeedState, revision: int, limit: int) -> Sequence[bytes]:
-        return self._frames[max(0, revision - self.base) :]
+    def whatever_there_is(self: FeedState, revision: int, one_by_one: int = 1) -> tuple[int, bytes]:
+        at = max(0, revision - self.base)
+        return self.base + at + 1, self._frames[at]
 
     monkeypatch.setattr(FeedState, "hear", credulous)
-    monkeypatch.setattr(FeedState, "since", whatever_there_is)
+    monkeypatch.setattr(FeedState, "after", whatever_there_is)
     audience = Audience(house.performance_id, servers, patience=1.0)
     async with audience.watching():
         await servers[0].churn(house.performance_id, range(10), 5)
     assert any(fault.startswith("W3") for fault in audience.faults(database))
+
+
+async def test_control_a_hub_that_claims_to_tell_what_it_skipped_is_found_out(
+    house: Staged, servers: list[FeedServer], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No gap in the revisions, but one in what is told: the newest revision alone goes for all before it."""
+
+    def newest_only(self: FeedState, revision: int) -> bytes:
+        changes = decode_changes(self._frames[-1].removeprefix(frame(self.revision, b"")))
+        return frame(self.revision, encode_changes(changes, revision + 1))
+
+    monkeypatch.setattr(FeedState, "_join", newest_only)
+    audience = Audience(house.performance_id, servers)
+    async with audience.watching():
+        await servers[0].churn(house.performance_id, range(10), 5)
+    kinds = {fault.split()[0] for fault in audience.faults(database)}
+    assert {"W4", "W7"} <= kinds
+    assert "W3" not in kinds
 
 
 async def test_control_without_comparison_a_lost_frame_stops_the_feed(

@@ -18,11 +18,11 @@ from server.db.engine import Database, deadline
 from server.seats import feed_metrics as metrics
 from server.seats.change_log import trim
 from server.seats.feed_publication import Publisher, channel
-from server.seats.frames import encode_changes, to_payload
+from server.seats.frames import encode_changes, frame, snapshot_body, to_payload
 from server.seats.write import Published
 from server.states import SeatState
-from tests.feed_checkers import Truth, faults
-from tests.feed_recording import listening, until
+from tests.feed_checkers import Truth, faults, told_by
+from tests.feed_recording import Recording, Stream, listening, until
 from tests.feed_server import QUICK, FeedServer, feed_server
 from tests.invariants import assert_sound
 from tests.staging import Staged, stage
@@ -78,7 +78,69 @@ async def test_all_who_resume_at_once_share_one_read_of_the_log(
         with statements(fresh, "revision <= ") as reads:
             firsts = await first_messages(fresh, house, 2, 100)
     assert len(reads) == 1
-    assert {WatchSeatsResponse.FromString(first).revision for first in firsts} == {3}
+    assert {WatchSeatsResponse.FromString(first).revision for first in firsts} == {5}
+    assert len({id(first) for first in firsts}) == 1
+
+
+async def test_a_crowd_that_is_behind_shares_one_message_with_all_it_missed(server: FeedServer, house: Staged) -> None:
+    joined = metrics.JOINED._value.get()
+    streams = [server.hub.watch(house.performance_id).messages() for _ in range(100)]
+    recording = Recording(house.performance_id, [Stream(0)])
+    for stream in streams:
+        first = await anext(stream)
+    recording.take(WatchSeatsResponse.FromString(first))
+    # They do not read while a seat is held, given back and held again.
+    await server.release(await server.hold(house.performance_id, 7))
+    await server.hold(house.performance_id, 7, 8)
+    messages = [await anext(stream) for stream in streams]
+
+    assert len({id(message) for message in messages}) == 1
+    assert metrics.JOINED._value.get() == joined + 100
+    message = WatchSeatsResponse.FromString(messages[0])
+    assert list(told_by(message)) == [1, 2, 3]
+    assert {change.index: change.state for change in message.changes.changes} == {7: SeatState.HELD, 8: SeatState.HELD}
+    assert len(message.changes.changes) == 2
+    recording.take(message)
+    # Up to date again, they are told the next revision alone, in the bytes that are stored.
+    await server.hold(house.performance_id, 9)
+    nexts = [await anext(stream) for stream in streams]
+    assert set(nexts) == {frame(4, encode_changes([(9, SeatState.HELD)]))}
+    recording.take(WatchSeatsResponse.FromString(nexts[0]))
+    assert not faults(recording, Truth.read(server.database, house.performance_id))
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("first", "changes", "promise"),
+    [
+        (2, [(1, SeatState.HELD), (2, SeatState.HELD)], "W3"),
+        (1, [(0, SeatState.HELD), (2, SeatState.HELD)], "W4"),
+        (1, [(0, SeatState.HELD), (1, SeatState.SOLD), (2, SeatState.HELD)], "W4"),
+        (1, [(0, SeatState.HELD), (1, SeatState.HELD), (1, SeatState.HELD), (2, SeatState.HELD)], "W2"),
+        (-1, [(0, SeatState.HELD), (1, SeatState.HELD), (2, SeatState.HELD)], "W8"),
+        (4, [(0, SeatState.HELD), (1, SeatState.HELD), (2, SeatState.HELD)], "W3"),
+    ],
+)
+async def test_the_checkers_find_a_fault_in_a_joined_message(
+    server: FeedServer, house: Staged, first: int, changes: list[tuple[int, SeatState]], promise: str
+) -> None:
+    for place in range(3):
+        await server.hold(house.performance_id, place)
+    right = [(place, SeatState.HELD) for place in range(3)]
+    truth = Truth.read(server.database, house.performance_id)
+
+    def found(first: int, changes: list[tuple[int, SeatState]]) -> set[str]:
+        recording = Recording(house.performance_id, [Stream(0)])
+        for raw in (
+            frame(0, snapshot_body(bytes([1] * len(house.hall)), reset=False)),
+            frame(3, encode_changes(changes, first)),
+        ):
+            recording.take(WatchSeatsResponse.FromString(raw))
+        return {fault.split()[0] for fault in faults(recording, truth)}
+
+    assert found(1, right) == set()
+    assert promise in found(first, changes)
 
 
 async def test_any_number_of_performances_is_compared_in_one_statement(server: FeedServer, database: Database) -> None:

@@ -24,7 +24,7 @@ from server.db.engine import Database
 from server.seats.change_log import trim
 from server.seats.inventory import delete_inventory
 from server.states import Role, SeatState
-from tests.feed_checkers import Truth, faults
+from tests.feed_checkers import Truth, faults, told_by
 from tests.feed_recording import Recording, listen, listening, seat_stream, until
 from tests.feed_server import QUICK, FeedServer, feed_server
 from tests.invariants import assert_sound
@@ -149,10 +149,17 @@ async def test_a_stream_resumes_with_exactly_what_it_missed(server: FeedServer, 
         for place in range(4):
             await server.hold(house.performance_id, place)
         recording = await resumed(server, house, 2)
-    assert [(kind, m.revision) for kind, m in zip(kinds(recording), recording.messages, strict=True)] == [
-        ("changes", 3),
-        ("changes", 4),
-    ]
+    assert kinds(recording) == ["changes"]
+    assert list(told_by(recording.messages[0])) == [3, 4]
+    assert {change.index for change in recording.messages[0].changes.changes} == {2, 3}
+
+
+async def test_a_stream_may_be_told_each_revision_alone(house: Staged, database_url: str) -> None:
+    async with feed_server(database_url, None, replace(QUICK, pending_frames=8)) as server:
+        for place in range(4):
+            await server.hold(house.performance_id, place)
+        recording = await resumed(server, house, 2)
+    assert [list(told_by(message)) for message in recording.messages] == [[3], [4]]
 
 
 async def test_who_missed_nothing_hears_so_at_once(server: FeedServer, house: Staged) -> None:
@@ -168,7 +175,11 @@ async def test_a_process_that_never_saw_the_changes_resumes_streams_from_the_log
         await server.hold(house.performance_id, place)
     async with feed_server(database_url, valkey_url) as fresh:
         recordings = await asyncio.gather(*(resumed(fresh, house, revision) for revision in (1, 2, 3)))
-    assert [kinds(recording) for recording in recordings] == [["changes"] * 3, ["changes"] * 2, ["changes"]]
+    assert [[list(told_by(message)) for message in recording.messages] for recording in recordings] == [
+        [[2, 3, 4]],
+        [[3, 4]],
+        [[4]],
+    ]
 
 
 async def test_a_revision_that_is_kept_no_more_gives_a_snapshot_that_says_so(
@@ -185,7 +196,8 @@ async def test_a_revision_that_is_kept_no_more_gives_a_snapshot_that_says_so(
     )
     assert database.run_transaction(lambda session: trim(session, retention=timedelta(hours=1))) == 2
     async with feed_server(database_url, None) as fresh:
-        assert kinds(await resumed(fresh, house, 2)) == ["changes", "changes"]
+        kept = await resumed(fresh, house, 2)
+        assert [list(told_by(message)) for message in kept.messages] == [[3, 4]]
         late = await resumed(fresh, house, 1)
     assert kinds(late) == ["snapshot"]
     assert late.messages[0].snapshot.reset
@@ -196,7 +208,7 @@ async def test_further_back_than_the_ring_is_a_snapshot_too(house: Staged, datab
     async with feed_server(database_url, None, replace(QUICK, ring_frames=2)) as server:
         for place in range(6):
             await server.hold(house.performance_id, place)
-        assert kinds(await resumed(server, house, 4)) == ["changes", "changes"]
+        assert kinds(await resumed(server, house, 4)) == ["changes"]
         assert kinds(await resumed(server, house, 1)) == ["snapshot"]
 
 

@@ -47,14 +47,24 @@ def test_another_frame_of_a_revision_that_was_applied_is_a_contradiction() -> No
 
 
 @pytest.mark.parametrize(
-    "bad", [b"\xff\xff", body((PLACES, 1)), body((0, 9)), body((0, 0)), b"", b"\x08\x05" + body((0, 2))]
+    "bad",
+    [
+        b"\xff\xff",
+        body((PLACES, 1)),
+        body((0, 9)),
+        body((0, 0)),
+        b"",
+        b"\x08\x05" + body((0, 2)),
+        encode_changes([(0, 2)], first_revision=1),
+    ],
 )
 def test_a_frame_that_is_none_of_ours_changes_nothing(bad: bytes) -> None:
     state = FeedState(board(), most_frames=RING)
     with pytest.raises(ValueError, match=r".+"):
         state.hear(1, bad)
     assert (state.revision, bytes(state.states)) == (0, bytes([1] * PLACES))
-    assert state.since(0, 10) == []
+    state.hear(1, body((0, 2)))
+    assert state.after(0) == (1, b"\x08\x01" + body((0, 2)))
 
 
 def test_a_bad_frame_that_waited_is_dropped_when_its_turn_comes() -> None:
@@ -74,13 +84,85 @@ def test_frames_that_the_database_does_not_know_are_forgotten() -> None:
     assert state.early == {10}
 
 
-def test_a_watcher_too_far_behind_is_given_a_snapshot() -> None:
+def told(state: FeedState, revision: int, one_by_one: int = 1) -> WatchSeatsResponse:
+    """What a watcher at ``revision`` is told next."""
+    up_to, message = state.after(revision, one_by_one) or (None, b"")
+    read = WatchSeatsResponse.FromString(message)
+    assert up_to == read.revision
+    return read
+
+
+def places(message: WatchSeatsResponse) -> dict[int, int]:
+    assert len({change.index for change in message.changes.changes}) == len(message.changes.changes)
+    return {change.index: int(change.state) for change in message.changes.changes}
+
+
+def test_a_watcher_that_is_behind_is_told_all_it_missed_at_once_and_each_place_once() -> None:
     state = FeedState(board(), most_frames=RING)
-    for revision in range(1, 4):
-        state.hear(revision, body((0, 1 + revision % 2)))
-    assert state.since(0, limit=2) is None
-    assert len(state.since(1, limit=2) or ()) == 2
-    assert state.since(3, limit=2) == []
+    state.hear(1, body((0, 2), (1, 2)))
+    state.hear(2, body((0, 3)))
+    state.hear(3, body((4, 2), (1, 1)))
+
+    joined = told(state, 0)
+    assert (joined.changes.first_revision, joined.revision) == (1, 3)
+    assert places(joined) == {0: 3, 1: 1, 4: 2}
+    joined = told(state, 1)
+    assert (joined.changes.first_revision, joined.revision) == (2, 3)
+    assert places(joined) == {0: 3, 1: 1, 4: 2}
+
+
+def test_the_next_revision_alone_is_told_with_the_bytes_that_are_stored() -> None:
+    state = FeedState(board(), most_frames=RING)
+    state.hear(1, body((0, 2)))
+    stored = body((1, 2), (2, 2))
+    state.hear(2, stored)
+    assert state.after(1) == (2, b"\x08\x02" + stored)
+    assert state.after(0, one_by_one=2) == (1, b"\x08\x01" + body((0, 2)))
+
+
+def test_what_several_watchers_missed_is_encoded_once_a_revision() -> None:
+    state = FeedState(board(), most_frames=RING)
+    state.hear(1, body((0, 2)))
+    state.hear(2, body((1, 2)))
+    first, again = state.after(0), state.after(0)
+    assert first is not None
+    assert again is not None
+    assert first[1] is again[1]
+    state.hear(3, body((2, 2)))
+    assert places(told(state, 0)) == {0: 2, 1: 2, 2: 2}
+
+
+def test_a_watcher_before_the_ring_is_given_a_snapshot() -> None:
+    state = FeedState(board(), most_frames=RING)
+    for revision in range(1, 2 * RING + 1):
+        state.hear(revision, body((revision % PLACES, 1 + revision % 2)))
+    assert state.base == RING
+    assert state.after(RING - 1) is None
+    assert told(state, RING).changes.first_revision == RING + 1
+
+
+def test_a_snapshot_takes_the_place_of_a_longer_message() -> None:
+    hall = 2_400
+    state = FeedState(board(0, bytes([1] * hall)), most_frames=1_000)
+    for revision in range(1, hall // 6 + 1):
+        state.hear(revision, body((revision, 2)))
+    joined = state.after(0)
+    assert joined is not None
+    assert len(joined[1]) < 1.2 * len(state.snapshot(reset=True))
+    state.hear(hall // 6 + 1, body((0, 2)))
+    assert state.after(0) is None
+    assert told(state, 1).revision == state.revision
+
+
+def test_what_a_reset_skipped_is_not_joined() -> None:
+    state = FeedState(board(), most_frames=RING)
+    state.hear(1, body((0, 2)))
+    state.reset(board(5, bytes([3] * PLACES)))
+    state.hear(6, body((1, 1)))
+    state.hear(7, body((2, 1)))
+    assert state.after(0) is None
+    assert state.after(4) is None
+    assert places(told(state, 5)) == {1: 1, 2: 1}
 
 
 def test_a_snapshot_is_encoded_once_a_revision() -> None:
@@ -96,8 +178,23 @@ def test_history_reaches_back_as_far_as_the_log_has_no_gap() -> None:
     state = FeedState(board(10), most_frames=RING)
     state.prepend([(6, b"lost"), (8, body((0, 2))), (9, body((0, 3))), (10, body((0, 1)))])
     assert state.base == 7
-    assert [WatchSeatsResponse.FromString(one).revision for one in state.since(7, RING) or ()] == [8, 9, 10]
-    assert state.since(6, RING) is None
+    assert [told(state, revision, RING).revision for revision in (7, 8, 9)] == [8, 9, 10]
+    assert state.after(6) is None
+
+
+def test_history_is_joined_with_what_came_since() -> None:
+    state = FeedState(board(10, bytes([1, 3, 1, 1, 2, 1])), most_frames=RING)
+    state.hear(11, body((0, 2)))
+    state.prepend([(8, body((0, 2), (4, 2))), (9, body((0, 3), (1, 3))), (10, body((0, 1)))])
+    assert places(told(state, 7)) == {0: 2, 1: 3, 4: 2}
+    assert places(told(state, 8)) == {0: 2, 1: 3}
+    assert places(told(state, 9)) == {0: 2}
+
+
+def test_history_that_cannot_be_read_ends_there() -> None:
+    state = FeedState(board(10), most_frames=RING)
+    state.prepend([(8, body((0, 2))), (9, b"\xff"), (10, body((0, 1)))])
+    assert state.base == 9
 
 
 def test_an_old_board_does_not_set_the_feed_back() -> None:
@@ -131,18 +228,23 @@ class Watcher:
             assert message.revision > self.revision
             self.states = bytearray(message.snapshot.states)
         else:
-            assert message.revision == self.revision + 1
+            first = message.changes.first_revision or message.revision
+            assert first == self.revision + 1
+            assert message.revision >= first
             for change in message.changes.changes:
                 self.states[change.index] = change.state
         self.revision = message.revision
 
-    def read(self, state: FeedState, limit: int) -> None:
+    def read(self, state: FeedState, one_by_one: int) -> None:
         """What ``server.seats.feed_watcher`` does in one turn."""
         if self.revision >= state.revision:
             return
-        frames = state.since(self.revision, limit) if self.revision >= 0 else None
-        for raw in [state.snapshot(reset=True)] if frames is None else list(frames):
-            self.take(raw)
+        told = state.after(self.revision, one_by_one) if self.revision >= 0 else None
+        before = self.revision
+        self.take(state.snapshot(reset=True) if told is None else told[1])
+        if told is not None:
+            assert self.revision == told[0]
+            assert told[0] in (before + 1, state.revision)
 
 
 class Feed(RuleBasedStateMachine):
@@ -209,9 +311,9 @@ class Feed(RuleBasedStateMachine):
     def read_history(self) -> None:
         self.state.prepend(self.rows(self.state.base - RING))
 
-    @rule(which=st.integers(0, 1), limit=st.integers(1, 2 * RING))
-    def read(self, which: int, limit: int) -> None:
-        self.watchers[which].read(self.state, limit)
+    @rule(which=st.integers(0, 1), one_by_one=st.integers(1, 2 * RING))
+    def read(self, which: int, one_by_one: int) -> None:
+        self.watchers[which].read(self.state, one_by_one)
 
     @rule(which=st.integers(0, 1), data=st.data())
     def resume(self, which: int, data: st.DataObject) -> None:
@@ -243,7 +345,7 @@ class Feed(RuleBasedStateMachine):
             return
         self.compare()
         for watcher in self.watchers:
-            watcher.read(self.state, RING)
+            watcher.read(self.state, 1)
             assert bytes(watcher.states) == self.boards[-1]
 
 
