@@ -19,7 +19,7 @@ from server.domain import venues
 from server.domain.rows import Listing, behind, changed, count, found, locked, referred
 from server.errors import FailedPrecondition
 from server.seats.hall import Hall
-from server.seats.rules import load_hall
+from server.seats.rules import HallCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Halls:
             if hall is not None:
                 self._halls.move_to_end(key)
                 return hall
-        hall = load_hall(session, seat_map_id, number, {})
+        hall = HallCache().get(session, seat_map_id, number)
         with self._lock:
             self._halls[key] = hall
             if len(self._halls) > self._limit:

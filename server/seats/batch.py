@@ -23,7 +23,7 @@ from server.seats.board import Board, Boards
 from server.seats.booking import Booking
 from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Remove, Unblock
 from server.seats.connection import LedgerConnection
-from server.seats.decide import decide
+from server.seats.decide import decide, replay
 from server.seats.locking import BookingKey, lock_bookings, lock_seats, read_limits
 from server.seats.picking import pick, sold_out
 from server.seats.rules import SaleRules
@@ -60,22 +60,27 @@ class Batch:
         commands: in the order of arrival.
         rules: the sale rules of each performance that exists.
         boards: for commands that name no places; must be there for each performance with such commands.
+        patient: whether to wait for rows that somebody else has locked.
     """
 
     commands: Sequence[Command]
     rules: dict[int, SaleRules]
     boards: Boards
+    patient: bool = True
     run_out: dict[BookingKey, tuple[int, ...]] = field(default_factory=dict)
     """Holds to end first because their time is over, and their places."""
     places: set[Place] = field(default_factory=set)
     picks: dict[int, tuple[Claim, ...] | None] = field(default_factory=dict)
+    served_last: set[int] = field(default_factory=set)
+    """Numbers of commands that were refused with places picked for them, which somebody else could have had."""
 
     def pick_places(self) -> None:
         """Choose places for commands with wants: none twice within the batch, and none that another command names."""
         self.picks.clear()
         copies: dict[int, bytearray] = {}
         named = self._places_named()
-        for number, command in enumerate(self.commands):
+        for number in sorted(range(len(self.commands)), key=lambda n: (n in self.served_last, n)):
+            command = self.commands[number]
             if not isinstance(command, Hold) or not command.wants or command.performance_id not in self.rules:
                 continue
             rules = self.rules[command.performance_id]
@@ -118,6 +123,7 @@ class Batch:
             psycopg2.Error: the database refused or went away.
             Unavailable: the connection was lost during the commit, so nobody knows.
         """
+        await connection.open()
         try:
             state = await self._lock_and_read(connection)
             outcomes, decisions = await self._decide(connection, state)
@@ -146,7 +152,7 @@ class Batch:
     async def _lock_and_read(self, connection: LedgerConnection) -> State:
         named = self._named_bookings()
         await self._collect_places(connection, named)
-        seats = await lock_seats(connection, sorted(self.places))
+        seats = await lock_seats(connection, sorted(self.places), patient=self.patient)
         holders = {(place[0], row.booking_id) for place, row in seats.items() if row.booking_id is not None}
         bookings = await lock_bookings(connection, sorted(holders.union(named)))
         state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
@@ -223,23 +229,44 @@ class Batch:
                 end = Expire(performance_id=performance_id, booking_id=booking_id, actor_id=None, staff=True)
                 _take(state, decisions, decide(state, end))
         outcomes: list[Outcome] = []
-        for number, command in enumerate(self.commands):
+        for number in range(len(self.commands)):
             try:
-                if number in self.picks and not self._picked_places_are_free(state, number):
-                    raise BoardOutdatedError
-                chosen = self.picks.get(number, ())
-                if chosen is None:
-                    raise sold_out()
-                outcomes.append(_take(state, decisions, decide(state, command, chosen)))
+                outcomes.append(self._decide_one(state, decisions, number))
             except RowlockError as refusal:
                 outcomes.append(refusal)
+        self._give_unused_picks_to_others(outcomes)
         await self._expire_before_refusing(connection, state, outcomes)
         return outcomes, decisions
+
+    def _decide_one(self, state: State, decisions: list[Decision], number: int) -> Booking | None:
+        command = self.commands[number]
+        earlier = replay(state, command)
+        if earlier is not None:
+            return earlier.booking
+        picked = self.picks.get(number, ())
+        if picked is None:
+            raise sold_out()
+        if not self._picked_places_are_free(state, number):
+            raise BoardOutdatedError
+        return _take(state, decisions, decide(state, command, picked))
+
+    def _give_unused_picks_to_others(self, outcomes: Sequence[Outcome]) -> None:
+        """Nobody is told "sold out" while places are put aside for a command that is refused."""
+        unlucky = {self.commands[number].performance_id for number, picked in self.picks.items() if picked is None}
+        unused = {
+            number
+            for number, picked in self.picks.items()
+            if picked and isinstance(outcomes[number], RowlockError) and self.commands[number].performance_id in unlucky
+        }
+        if not unused <= self.served_last:
+            self.served_last |= unused
+            raise RestartError
 
     def _picked_places_are_free(self, state: State, number: int) -> bool:
         performance_id = self.commands[number].performance_id
         return all(
-            state.seats[performance_id, claim.place].state is SeatState.AVAILABLE for claim in self.picks[number] or ()
+            state.seats[performance_id, claim.place].state is SeatState.AVAILABLE
+            for claim in self.picks.get(number) or ()
         )
 
     async def _expire_before_refusing(
@@ -253,10 +280,10 @@ class Batch:
         }
         if not short:
             return
-        rows = await connection.fetch(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now))
-        found = {(performance_id, UUID(booking)): tuple(places) for performance_id, booking, places in rows}
-        if not found.keys() <= self.run_out.keys():
-            self.run_out.update(found)
+        known = sql.uuids(booking_id for _, booking_id in self.run_out)
+        rows = await connection.fetch(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now, known))
+        if rows:
+            self.run_out.update({(owner, UUID(booking)): tuple(places) for owner, booking, places in rows})
             raise RestartError
         doubtful = {self.commands[number].performance_id for number, picked in self.picks.items() if picked is None}
         if doubtful:
@@ -295,7 +322,9 @@ def _take(state: State, decisions: list[Decision], decision: Decision | Replay) 
 async def _commit(connection: LedgerConnection) -> None:
     try:
         await connection.execute("COMMIT")
-    except psycopg2.OperationalError as error:
+    except psycopg2.Error as error:
+        if error.pgcode is not None:
+            raise  # PostgreSQL answered: it was refused, and had no effect
         raise Unavailable(
             "OUTCOME_UNKNOWN", "the database went away during the commit; ask again with the same request_id"
         ) from error

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 _OPTIONS: Final = (
     # Nobody may hold a seat's row for long: not a process that was stopped, not one behind a dead link.
-    "-c lock_timeout=4s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s -c jit=off"
+    "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s -c jit=off"
     # A batch joins a few hundred keys with tables of millions: always by their indexes.
     " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 )
@@ -38,16 +38,23 @@ class LedgerConnection:
         self._raw: pg.connection | None = None
         self._cursor: pg.cursor | None = None
 
+    async def open(self) -> None:
+        """Connect, unless the connection stands. Nothing else does: a batch must not go on over another connection.
+
+        Raises:
+            psycopg2.OperationalError: PostgreSQL cannot be reached.
+        """
+        if self._raw is None or self._raw.closed:
+            await self._connect()
+
     async def execute(self, statements: str, values: Sequence[object] = ()) -> None:
         """Run statements, separated by semicolons, in one round trip.
 
         Raises:
             psycopg2.Error: PostgreSQL refused them, or the connection was lost.
         """
-        if self._raw is None or self._raw.closed:
-            await self._open()
-        assert self._raw is not None  # noqa: S101 - just opened
-        assert self._cursor is not None  # noqa: S101 - same
+        if self._raw is None or self._cursor is None or self._raw.closed:
+            raise psycopg2.InterfaceError("the connection is closed")
         try:
             self._cursor.execute(statements, values)
             async with asyncio.timeout(_PATIENCE):
@@ -81,7 +88,7 @@ class LedgerConnection:
                 self._raw.close()
         self._raw = self._cursor = None
 
-    async def _open(self) -> None:
+    async def _connect(self) -> None:
         raw: pg.connection = psycopg2.connect(
             **self._arguments,
             async_=1,

@@ -45,9 +45,9 @@ def decide(state: State, command: Command, chosen: tuple[Claim, ...] = ()) -> De
     Raises:
         RowlockError: the command is refused and has no effect.
     """
-    replay = _replay(state, command)
-    if replay is not None:
-        return replay
+    earlier = replay(state, command)
+    if earlier is not None:
+        return earlier
     if isinstance(command, Hold | Add | Remove | Block | Unblock):
         _require_same_hall(state, command)
     if isinstance(command, Hold):
@@ -80,7 +80,12 @@ def _on_booking(state: State, command: OnBooking) -> Decision | Replay:
             return _expire(state, command)
 
 
-def _replay(state: State, command: Command) -> Replay | None:
+def replay(state: State, command: Command) -> Replay | None:
+    """The first answer to the command's request, if it was carried out before; None: it was not.
+
+    Raises:
+        InvalidArgument: REQUEST_ID_REUSED, it was another request.
+    """
     request = command.request
     if request is None or command.actor_id is None:
         return None

@@ -11,15 +11,25 @@ from server.states import SeatState
 
 BookingKey = tuple[int, UUID]
 
+_BEGIN_IMPATIENTLY = "BEGIN; SET LOCAL lock_timeout = '50ms';"
 _ROWS = {int(row.state): row for row in (FREE, BLOCKED)}
 
 
-async def lock_seats(connection: LedgerConnection, places: Sequence[Place]) -> dict[Place, SeatRow]:
-    """Begin, and lock rows of ``seats`` in the given order, which is the order of (performance, place)."""
+async def lock_seats(
+    connection: LedgerConnection, places: Sequence[Place], *, patient: bool = True
+) -> dict[Place, SeatRow]:
+    """Begin, and lock rows of ``seats`` in the given order, which is the order of (performance, place).
+
+    Args:
+        connection: an open one.
+        places: sorted.
+        patient: whether to wait for locks as long as the connection is set to, or hardly at all.
+    """
+    begin = "BEGIN;" if patient else _BEGIN_IMPATIENTLY
     if not places:
-        await connection.execute("BEGIN")
+        await connection.execute(begin)
         return {}
-    rows = await connection.fetch("BEGIN;" + sql.LOCK_SEATS, sql.place_columns(places))
+    rows = await connection.fetch(begin + sql.LOCK_SEATS, sql.place_columns(places))
     return {
         (performance_id, place): _ROWS.get(state) or SeatRow(SeatState(state), UUID(booking))
         for performance_id, place, state, booking in rows

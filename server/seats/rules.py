@@ -8,6 +8,8 @@ that decided by outdated rules does not commit, and reading the rules costs no s
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -66,7 +68,7 @@ class SaleRules:
 def load_rules(
     session: Session,
     performance_id: int,
-    halls: dict[tuple[int, int], Hall],
+    halls: "HallCache",
     max_hold_time: timedelta,
 ) -> SaleRules | None:
     """Read the rules of a performance, or None where it does not exist.
@@ -74,7 +76,7 @@ def load_rules(
     Args:
         session: any transaction; the version is read first, so rules may be newer than it, never older.
         performance_id: the performance.
-        halls: halls already parsed, by (seat map, version); gains the one that was missing.
+        halls: where the hall is taken from.
         max_hold_time: the longest time that one booking may be held, extensions included.
     """
     version = rules_version(session, performance_id)
@@ -102,7 +104,7 @@ def load_rules(
         hold_duration=performance.hold_duration,
         max_hold_time=max_hold_time,
         ticket_types={kind.id: _rule(kind) for kind in types},
-        hall=load_hall(session, performance.seat_map_id, performance.seat_map_version, halls),
+        hall=halls.get(session, performance.seat_map_id, performance.seat_map_version),
     )
 
 
@@ -111,19 +113,31 @@ def rules_version(session: Session, performance_id: int) -> int | None:
     return session.scalar(select(Inventory.rules_version).where(Inventory.performance_id == performance_id))
 
 
-def load_hall(session: Session, seat_map_id: int, number: int, halls: dict[tuple[int, int], Hall]) -> Hall:
-    """The hall of one seat map version; parsed once, because a version never changes."""
-    key = (seat_map_id, number)
-    if key not in halls:
+class HallCache:
+    """Halls by (seat map, version), for as long as anybody uses them: a version never changes.
+
+    Halls are compared by identity, so two threads that parse one at once must end with the same.
+    """
+
+    def __init__(self) -> None:
+        self._halls: WeakValueDictionary[tuple[int, int], Hall] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def get(self, session: Session, seat_map_id: int, number: int) -> Hall:
+        """The hall of one seat map version, read where nobody has it."""
+        key = (seat_map_id, number)
+        known = self._halls.get(key)
+        if known is not None:
+            return known
         document = session.scalar(
             select(SeatMapVersion.document).where(
                 SeatMapVersion.seat_map_id == seat_map_id, SeatMapVersion.number == number
             )
         )
         assert document is not None, "performances reference an existing version"  # noqa: S101
-        # Two threads may get here at once; both must end with the same hall, because halls are compared by identity.
-        halls.setdefault(key, Hall.from_document(document))
-    return halls[key]
+        parsed = Hall.from_document(document)
+        with self._lock:
+            return self._halls.setdefault(key, parsed)
 
 
 def touch_rules(session: Session, performance_id: int) -> None:

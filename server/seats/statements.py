@@ -57,7 +57,7 @@ RUN_OUT: Final = """
 SELECT b.performance_id, b.id, b.places
 FROM unnest(%s::bigint[]) AS w(performance_id)
 JOIN bookings b ON b.performance_id = w.performance_id
-WHERE b.state = 1 AND b.hold_expire_time <= %s AND b.payment_id IS NULL
+WHERE b.state = 1 AND b.hold_expire_time <= %s AND b.payment_id IS NULL AND b.id <> ALL (%s::uuid[])
 ORDER BY b.hold_expire_time
 LIMIT 1000
 """
