@@ -86,9 +86,8 @@ async def test_a_crowd_that_is_behind_shares_one_message_with_all_it_missed(serv
     joined = metrics.JOINED._value.get()
     streams = [server.hub.watch(house.performance_id).messages() for _ in range(100)]
     recording = Recording(house.performance_id, [Stream(0)])
-    for stream in streams:
-        first = await anext(stream)
-    recording.take(WatchSeatsResponse.FromString(first))
+    firsts = [await anext(stream) for stream in streams]
+    recording.take(WatchSeatsResponse.FromString(firsts[0]))
     # They do not read while a seat is held, given back and held again.
     await server.release(await server.hold(house.performance_id, 7))
     await server.hold(house.performance_id, 7, 8)
@@ -98,7 +97,8 @@ async def test_a_crowd_that_is_behind_shares_one_message_with_all_it_missed(serv
     assert metrics.JOINED._value.get() == joined + 100
     message = WatchSeatsResponse.FromString(messages[0])
     assert list(told_by(message)) == [1, 2, 3]
-    assert {change.index: change.state for change in message.changes.changes} == {7: SeatState.HELD, 8: SeatState.HELD}
+    held = int(SeatState.HELD)
+    assert {change.index: int(change.state) for change in message.changes.changes} == {7: held, 8: held}
     assert len(message.changes.changes) == 2
     recording.take(message)
     # Up to date again, they are told the next revision alone, in the bytes that are stored.
