@@ -103,8 +103,7 @@ ALWAYS: Final = {
         SELECT id FROM refunds WHERE (state IN (1, 2)) <> (next_attempt_time IS NOT NULL)
                                   OR (state = 4 AND error_reason IS NULL)""",
     "M5 a payment whose outcome is open is due": """
-        SELECT id FROM payments WHERE state IN (1, 3, 7) AND next_attempt_time IS NULL
-                                  AND coalesce(error_reason, '') NOT LIKE 'AMOUNT_MISMATCH%'""",
+        SELECT id FROM payments WHERE state IN (1, 3, 7) AND next_attempt_time IS NULL""",
 }
 
 # Holds once everything that is due was worked off.

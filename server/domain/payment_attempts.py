@@ -169,8 +169,10 @@ def hold_again(session: Session, attempt: Attempt) -> bool:
     Returns:
         Whether the ledger may be asked again to confirm it.
     """
-    booking, _ = _locked(session, attempt)
+    booking, payment = _locked(session, attempt)
     now = database_now(session)
+    if payment.state not in OPEN_STATES:
+        return False  # another worker has given its money back by now
     if booking is None or booking.payment_id is not None or booking_of(booking).has_run_out(now):
         return False
     if booking.state is not BookingState.HELD:
@@ -180,7 +182,15 @@ def hold_again(session: Session, attempt: Attempt) -> bool:
 
 
 def came_in_vain(session: Session, attempt: Attempt, answer: Captured, refusal: str) -> None:
-    """The money was taken and the booking cannot be confirmed: it goes back, asked for in this transaction (M1)."""
+    """The money was taken and buys nothing: all of it goes back, asked for in this transaction (M1).
+
+    Args:
+        session: a transaction.
+        attempt: the payment, in whatever state it is by now.
+        answer: what was taken.
+        refusal: why the booking is not confirmed by it. A booking that is still held is left to its own clock, and
+            may be paid anew.
+    """
     booking, payment = _locked(session, attempt)
     if payment.state is PaymentState.SUCCEEDED:
         return  # it bought the booking, or goes back already
@@ -188,25 +198,23 @@ def came_in_vain(session: Session, attempt: Attempt, answer: Captured, refusal: 
     payment.state = PaymentState.SUCCEEDED
     payment.provider_reference = answer.reference
     payment.error_reason = refusal
+    # What was really taken, lest less or more goes back.
+    payment.amount, payment.currency = answer.amount, answer.currency
     payment.next_attempt_time = None
     payment.update_time = payment.complete_time = now
     detach(booking, payment.id, now)
     session.flush()
-    request_rest(session, payment, reason=f"paid too late: {refusal}")
+    request_rest(session, payment, reason=f"the money bought nothing: {refusal}")
 
 
-def mismatched(session: Session, attempt: Attempt, answer: Captured) -> None:
-    """The provider took another amount than was asked for: nothing is confirmed, and staff have to look (M4)."""
-    booking, payment = _locked(session, attempt)
-    if payment.state in _SETTLED:
-        return
-    now = database_now(session)
-    payment.state = PaymentState.UNKNOWN
-    payment.provider_reference = answer.reference
-    payment.error_reason = f"AMOUNT_MISMATCH: the provider took {answer.amount} {answer.currency}"
-    payment.next_attempt_time = None
-    payment.update_time = now
-    detach(booking, payment.id, now)
+def mismatch(attempt: Attempt, answer: Captured) -> str | None:
+    """What is wrong with what the provider took; None: it is what was asked for (M4). Pure."""
+    order = attempt.order
+    if (answer.amount, answer.currency) == (order.amount, order.currency):
+        return None
+    return (
+        f"AMOUNT_MISMATCH: {answer.amount} {answer.currency} was taken, {order.amount} {order.currency} was asked for"
+    )
 
 
 def put_off(session: Session, attempt: Attempt, wait: timedelta) -> None:

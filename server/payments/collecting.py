@@ -15,7 +15,7 @@ import structlog
 
 from server.db.engine import Database
 from server.domain import payment_attempts
-from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
+from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
 from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError
 from server.payments.port import (
     Cancelled,
@@ -155,9 +155,10 @@ class Collector:
                 )
 
     async def _captured(self, attempt: Attempt, answer: Captured) -> None:
-        if (answer.amount, answer.currency) != (attempt.order.amount, attempt.order.currency):
-            _log.error("payment.amount_mismatch", payment=str(attempt.order.payment_id), taken=answer.amount)
-            await self._database.transaction(lambda session: payment_attempts.mismatched(session, attempt, answer))
+        wrong = mismatch(attempt, answer)
+        if wrong is not None:
+            _log.error("payment.amount_mismatch", payment=str(attempt.order.payment_id), said=wrong)
+            await self._give_back(attempt, answer, wrong)
         elif attempt.state is PaymentState.CANCELLED:
             await self._give_back(attempt, answer, "PAYMENT_CANCELLED")
         else:

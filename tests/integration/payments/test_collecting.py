@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from server.db.engine import Database
+from server.db.models.simulator import SimulatorOrder
 from server.domain.payments import give_up_abandoned
 from server.errors import FailedPrecondition, NotFound, RowlockError, Unavailable
 from server.payments.collecting import Patience
@@ -362,29 +364,83 @@ async def test_a_box_office_sale_ends_the_payment_that_was_begun(desk: Desk, hou
 
 
 class TakesTheWrongAmount(Simulator):
-    """A provider in whose books the amount is another one."""
+    """A provider that takes another amount than it is asked for, until it is mended."""
 
-    async def capture(self, order: PaymentOrder) -> Any:
-        """Take ten times as much."""
-        answer = await super().capture(order)
-        assert isinstance(answer, Captured)
-        return Captured(answer.reference, answer.amount * 10, answer.currency)
+    def __init__(self, database: Database, *, amount: int, currency: str = "EUR") -> None:
+        super().__init__(database, success_rate=1, delay=timedelta(0))
+        self._books = database
+        self._wrong = {"amount": amount, "currency": currency}
+        self.mended = False
+
+    async def create(self, order: PaymentOrder) -> Any:
+        """Write the wrong amount into its books."""
+        answer = await super().create(order)
+        if not self.mended:
+            change = update(SimulatorOrder).where(SimulatorOrder.payment_id == order.payment_id).values(**self._wrong)
+            await self._books.transaction(lambda session: session.execute(change))
+        return answer
 
 
-async def test_another_amount_than_was_asked_for_confirms_nothing(fresh_database: Database) -> None:
-    database, house = fresh_database, fresh_database.run_transaction(stage)
-    wrong = TakesTheWrongAmount(database, success_rate=1, delay=timedelta(0))
-    async with desk_on(database, provider=wrong) as desk:
+@pytest.mark.parametrize(("amount", "currency"), [(25_000, "EUR"), (24, "EUR"), (2500, "JPY")])
+async def test_another_amount_than_was_asked_for_buys_nothing_and_goes_back(
+    database: Database, house: Staged, amount: int, currency: str
+) -> None:
+    provider = TakesTheWrongAmount(database, amount=amount, currency=currency)
+    async with desk_on(database, provider=provider) as desk:
         booking = await desk.hold(house, 3)
         payment = await desk.captured(booking)
         await desk.settle()
 
-        noted = desk.payment(payment)
-        assert noted.state is PaymentState.UNKNOWN
-        assert noted.error_reason is not None
-        assert noted.error_reason.startswith("AMOUNT_MISMATCH")
-        assert desk.booking(booking).state is BookingState.HELD
-    assert_sound(database)
+        wrong = desk.payment(payment)
+        assert (wrong.state, wrong.amount, wrong.currency) == (PaymentState.SUCCEEDED, amount, currency)
+        assert wrong.error_reason == f"AMOUNT_MISMATCH: {amount} {currency} was taken, 2500 EUR was asked for"
+        refunds = [(r.amount, r.currency, r.state) for r in desk.refunds(payment)]
+        assert refunds == [(amount, currency, RefundState.SUCCEEDED)]
+        assert (desk.booking(booking).state, desk.booking(booking).payment_id) == (BookingState.HELD, None)
+        assert_sound(database, quiet=True)
+
+        provider.mended = True
+        await desk.captured(booking)
+        await desk.settle()
+        assert desk.booking(booking).state is BookingState.CONFIRMED
+    assert_sound(database, quiet=True)
+
+
+async def test_a_wrong_amount_of_a_payment_given_up_goes_back_beside_the_next_payment(
+    database: Database, house: Staged
+) -> None:
+    provider = TakesTheWrongAmount(database, amount=9900)
+    async with desk_on(database, provider=provider) as desk:
+        booking = await desk.hold(house, 3)
+        given_up = await desk.pay(booking)
+        await desk.settle()
+        await desk.give_up(given_up)
+        provider.mended = True
+        await desk.pay(booking)
+        await provider.capture(PaymentOrder(given_up.id, 2500, "EUR"))  # approved there at the last moment
+
+        await desk.settle()
+
+        assert desk.payment(given_up).state is PaymentState.SUCCEEDED
+        assert [(r.amount, r.state) for r in desk.refunds(given_up)] == [(9900, RefundState.SUCCEEDED)]
+    assert_sound(database, quiet=True)
+
+
+async def test_a_worker_that_comes_late_does_not_hold_a_booking_for_money_that_went_back(
+    database: Database, house: Staged
+) -> None:
+    async with desk_on(database, provider=TakesTheWrongAmount(database, amount=9900)) as desk:
+        booking = await desk.hold(house, 3)
+        payment = await desk.captured(booking)
+        (late,) = await desk.collector.take(1)
+        desk.one("UPDATE payments SET next_attempt_time = clock_timestamp() WHERE id = :id RETURNING 1", id=payment.id)
+        await desk.settle()
+
+        await desk.collector._confirm(late, Captured("late", 2500, "EUR"))
+
+        assert (desk.booking(booking).state, desk.booking(booking).payment_id) == (BookingState.HELD, None)
+        assert [r.amount for r in desk.refunds(payment)] == [9900]
+    assert_sound(database, quiet=True)
 
 
 class Breaks(Simulator):

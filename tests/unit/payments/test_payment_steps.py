@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
-from server.payments.port import PaymentOrder
+from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
+from server.payments.port import Captured, PaymentOrder
 from server.states import PaymentState, Provider
 
 
@@ -35,6 +35,15 @@ def attempt(state: PaymentState, *, known: bool, number: int = 1) -> Attempt:
 )
 def test_the_next_question(state: PaymentState, known: bool, number: int, step: Step) -> None:
     assert next_step(attempt(state, known=known, number=number)) is step
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "right"),
+    [(2500, "EUR", True), (2499, "EUR", False), (2500, "USD", False), (0, "EUR", False)],
+)
+def test_only_the_very_amount_and_currency_are_right(amount: int, currency: str, right: bool) -> None:
+    wrong = mismatch(attempt(PaymentState.PROCESSING, known=True), Captured("REF-1", amount, currency))
+    assert (wrong is None) is right
 
 
 def test_waits_double_up_to_five_minutes() -> None:
