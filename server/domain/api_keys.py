@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.accounts import ApiKey, User
-from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from server.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from server.resources import api_key as key_name
 from server.resources import user as user_name
 from server.states import Role
@@ -57,14 +57,14 @@ def create(
 
     Raises:
         NotFound: no such user.
-        FailedPrecondition: the user is disabled.
+        PermissionDenied: ACCOUNT_DISABLED.
         InvalidArgument: ``expire_time`` has passed.
     """
     owner = session.get(User, owner_id, with_for_update={"read": True})
     if owner is None:
         raise NotFound.of(user_name(owner_id))
     if owner.disable_time is not None:
-        raise FailedPrecondition("ACCOUNT_DISABLED", "the account that would answer for the key is disabled")
+        raise PermissionDenied("ACCOUNT_DISABLED", "the account that would answer for the key is disabled")
     if expire_time is not None and expire_time <= database_now(session):
         raise InvalidArgument.of("api_key.expire_time", "must be in the future")
     secret = _PREFIX + secrets.token_urlsafe(32)

@@ -14,7 +14,11 @@ from server import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
-TREE = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+TREE = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.RowlockError)
+}
 
 
 def raised() -> Iterator[tuple[str, str, str]]:
