@@ -65,6 +65,7 @@ class Desk:
                 booking.id,
                 booking.customer_id,
                 provider=Provider.SIMULATOR,
+                providers={Provider.SIMULATOR},
                 back=Return(),
             )
         )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from server.domain.payments import give_up_abandoned
-from server.payments.wake import ACTOR, QUEUE
+from server.payments.wake import PAYMENTS
 from workers.runtime import WorkerRuntime
 from workers.work import Work
 
@@ -20,7 +20,9 @@ async def end_abandoned_payments(runtime: WorkerRuntime) -> None:
         pass
 
 
-CARRY_ON: Final = Work(ACTOR, QUEUE, lambda settings: settings.payment_sweep_interval, carry_payments_on)
+CARRY_ON: Final = Work(
+    PAYMENTS.actor, PAYMENTS.queue, lambda settings: settings.payment_sweep_interval, carry_payments_on
+)
 END_ABANDONED: Final = Work(
-    "end_abandoned_payments", QUEUE, lambda settings: settings.payment_sweep_interval, end_abandoned_payments
+    "end_abandoned_payments", PAYMENTS.queue, lambda settings: settings.payment_sweep_interval, end_abandoned_payments
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from server.payments.wake import REFUNDS
 from workers.runtime import WorkerRuntime
 from workers.work import Work
 
@@ -11,4 +12,4 @@ async def carry_refunds_on(runtime: WorkerRuntime) -> None:
     await runtime.refunds.run()
 
 
-WORK: Final = Work("carry_refunds_on", "refunds", lambda settings: settings.payment_sweep_interval, carry_refunds_on)
+WORK: Final = Work(REFUNDS.actor, REFUNDS.queue, lambda settings: settings.payment_sweep_interval, carry_refunds_on)

@@ -11,6 +11,7 @@ paid is what was priced.
 Order of locks, here and in the ledger: the booking, then its payments.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -57,15 +58,26 @@ def begin(
     owner: UUID | None,
     *,
     provider: Provider,
+    providers: Collection[Provider],
     back: Return,
 ) -> Payment:
     """Begin to pay a booking: what it costs is the booking's own total.
 
-    A booking that costs nothing is captured at once, by nobody.
+    A booking that costs nothing is captured at once, by nobody: then it does not matter who is set up.
+
+    Args:
+        session: a transaction.
+        performance_id: the booking's performance.
+        booking_id: the booking.
+        owner: whose it must be; None: anybody's.
+        provider: who is to move the money.
+        providers: those that this installation is set up for.
+        back: where the provider sends the customer.
 
     Raises:
         NotFound: the booking is absent, or not the owner's.
-        FailedPrecondition: HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PERFORMANCE_CANCELLED or PAYMENT_IN_FLIGHT.
+        FailedPrecondition: HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PERFORMANCE_CANCELLED, PAYMENT_IN_FLIGHT or
+            PROVIDER_NOT_CONFIGURED.
     """
     booking = _locked_booking(session, performance_id, booking_id, owner)
     now, state, open_payment = session.execute(_facts(performance_id, booking_id)).one()
@@ -74,6 +86,9 @@ def begin(
         raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
     if open_payment is not None:
         raise _in_flight(performance_id, booking_id, open_payment)
+    amount = sum(booking.prices)
+    if amount and provider not in providers:
+        raise not_configured(provider)
     payment = Payment(
         performance_id=performance_id,
         id=new_id(),
@@ -81,7 +96,7 @@ def begin(
         customer_id=booking.customer_id,
         provider=provider,
         state=PaymentState.CREATED,
-        amount=sum(booking.prices),
+        amount=amount,
         currency=booking.currency,
         return_uri=back.return_uri,
         cancel_uri=back.cancel_uri,
@@ -90,7 +105,7 @@ def begin(
         update_time=now,
     )
     session.add(payment)
-    if payment.amount == 0:
+    if amount == 0:
         _begin_capture(booking, payment, now)
     session.flush()
     return payment

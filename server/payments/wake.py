@@ -1,10 +1,11 @@
-"""Wakes a worker at once when there is something to pay, instead of at the next sweep.
+"""Wakes a worker at once when there is something to pay or to give back, instead of at the next sweep.
 
 What is to be done stands in the database; a message only says "look now". So it carries nothing, many calls share one,
 it is sent beside the call that caused it, and if Redis is away it is simply not sent.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,8 +18,17 @@ from redis.retry import Retry
 
 from server.config import Settings
 
-QUEUE: Final = "payments"
-ACTOR: Final = "carry_payments_on"
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Which actor is to look, and the queue on which it listens."""
+
+    queue: str
+    actor: str
+
+
+PAYMENTS: Final = Errand("payments", "carry_payments_on")
+REFUNDS: Final = Errand("refunds", "carry_refunds_on")
 
 _ENOUGH: Final = 20
 _PAUSE_AFTER_FAILURE: Final = 1.0
@@ -64,10 +74,12 @@ class Waker:
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
+        self._errands: set[Errand] = set()
         self._wanted = asyncio.Event()
 
-    def wake(self) -> None:
-        """Have a worker look for payments now. Neither waits nor raises."""
+    def wake(self, errand: Errand) -> None:
+        """Have a worker look now. Neither waits nor raises."""
+        self._errands.add(errand)
         self._wanted.set()
 
     async def run(self) -> None:
@@ -75,8 +87,10 @@ class Waker:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            errands, self._errands = self._errands, set()
             try:
-                await asyncio.to_thread(enqueue, self._broker, QUEUE, ACTOR)
+                for errand in errands:
+                    await asyncio.to_thread(enqueue, self._broker, errand.queue, errand.actor)
             except (RedisError, OSError) as error:
-                _log.warning("payments.wake_failed", error=repr(error), effect="the next sweep finds the payment")
+                _log.warning("payments.wake_failed", error=repr(error), effect="the next sweep finds what is due")
                 await asyncio.sleep(_PAUSE_AFTER_FAILURE)

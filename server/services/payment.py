@@ -25,7 +25,7 @@ from server.domain.refunds import Amount
 from server.errors import NotFound, RowlockError, Unavailable
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
-from server.payments.wake import Waker
+from server.payments.wake import PAYMENTS, REFUNDS, Waker
 from server.seats.commands import Confirm
 from server.seats.ledger import Ledger
 from server.services.mutation import once
@@ -67,15 +67,19 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         who = caller()
         performance_id, booking_id = resources.parse_booking(request.parent, "parent")
         provider = Provider(request.payment.provider)
-        if provider not in self._providers:
-            raise payments.not_configured(provider)
         back = Return(request.return_uri or None, request.cancel_uri or None)
         answer = await self._change(
             request,
             who,
             performance_id,
             lambda session: payments.begin(
-                session, performance_id, booking_id, owner_of(who), provider=provider, back=back
+                session,
+                performance_id,
+                booking_id,
+                owner_of(who),
+                provider=provider,
+                providers=self._providers,
+                back=back,
             ),
         )
         if answer.state == pb.Payment.PROCESSING:
@@ -163,7 +167,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             )
 
         answer = await once(self._database, request, pb.Refund, work, scope=who.scope)
-        self._waker.wake()
+        self._waker.wake(REFUNDS)
         return answer
 
     async def GetRefund(self, request: pb.GetRefundRequest, context: Context) -> pb.Refund:
@@ -206,7 +210,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             lambda session: payment_message(as_shown(session, work(session))),
             scope=who.scope,
         )
-        self._waker.wake()
+        self._waker.wake(PAYMENTS)
         return answer
 
     async def _confirm_free(self, who: Caller, answer: pb.Payment) -> pb.Payment:
@@ -225,7 +229,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
                 )
             )
         except RowlockError:
-            self._waker.wake()
+            self._waker.wake(PAYMENTS)
         return payment_message(await self._read(who, name))
 
     async def _outcome(self, who: Caller, name: tuple[int, UUID, UUID]) -> pb.Payment:

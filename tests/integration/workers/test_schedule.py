@@ -12,7 +12,7 @@ from sqlalchemy import text
 from server.config import Settings
 from server.db.engine import Database
 from server.domain.bookings import run_out_holds
-from server.payments.wake import enqueue, redis_broker
+from server.payments.wake import PAYMENTS, REFUNDS, Waker, enqueue, redis_broker
 from server.states import BookingState
 from tests.eventually import eventually
 from tests.invariants import assert_sound
@@ -108,6 +108,20 @@ async def test_workers_that_are_away_find_no_backlog(fast: Settings) -> None:
     for _ in range(200):
         enqueue(broker, "expiry", "expire_holds")
     assert broker.do_qsize("expiry") <= 20
+
+
+async def test_a_wake_up_reaches_the_queue_of_its_work(fast: Settings) -> None:
+    broker = redis_broker(fast)
+    waker = Waker(broker)
+    running = asyncio.create_task(waker.run())
+    waker.wake(REFUNDS)
+    await eventually(lambda: broker.do_qsize("refunds") == 1)
+    assert broker.do_qsize("payments") == 0
+    waker.wake(PAYMENTS)
+    waker.wake(PAYMENTS)
+    await eventually(lambda: broker.do_qsize("payments") == 1)
+    running.cancel()
+    assert {(work.queue, work.actor) for work in WORKS} >= {(e.queue, e.actor) for e in (PAYMENTS, REFUNDS)}
 
 
 async def test_every_kind_of_work_may_run_at_any_time_and_twice_at_once(

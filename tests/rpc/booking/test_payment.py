@@ -134,6 +134,16 @@ async def test_what_costs_nothing_is_confirmed_at_once(office: BoxOffice) -> Non
     assert (await office.get(booking, anna)).state == pb.Booking.CONFIRMED
 
 
+async def test_what_costs_nothing_needs_no_provider(fast: Settings, database: Database, office: BoxOffice) -> None:
+    house = office.stage(ticket_types=({"display_name": "Guest", "price": 0},))
+    anna = await office.customer()
+    booking = await office.book(house, anna, "Stalls-A-1")
+    async with served(fast.model_copy(update={"simulator": False}), database) as client:
+        payment = await BoxOffice(client, database, ()).pay(booking, anna)
+    assert (payment.state, payment.amount.units) == (Payment.SUCCEEDED, 0)
+    assert (await office.get(booking, anna)).state == pb.Booking.CONFIRMED
+
+
 @pytest.mark.promise("1.8")
 async def test_strangers_pay_nothing_and_see_nothing(office: BoxOffice, house: Staged) -> None:
     anna, bert = await office.customer(), await office.customer()
@@ -197,10 +207,11 @@ async def test_without_the_simulator_nobody_buys_for_nothing(
 ) -> None:
     anna = await office.customer()
     booking = await office.book(house, anna, "Stalls-A-1")
+    unpaid = await office.book(house, anna, "Stalls-A-2")
     begun = await office.pay(booking, anna)
     async with served(fast.model_copy(update={"simulator": False}), database) as client:
         strict = BoxOffice(client, database, ())
-        for call in (strict.pay(booking, anna), strict.simulate(begun, anna)):
+        for call in (strict.pay(unpaid, anna), strict.simulate(begun, anna)):
             assert (await refusal(call)).reason == "PROVIDER_NOT_CONFIGURED"
 
 
