@@ -371,7 +371,10 @@ class Settings(BaseSettings):
         "No refund later than this before the start, unless a performance says so.",
     )
     require_verified_email: bool = _setting(
-        "Booking", False, "Whether a customer must have verified the e-mail address before holding seats."
+        "Booking",
+        False,
+        "Whether a customer must have verified the e-mail address before holding seats. This release sends no mails, "
+        "so nobody could: a server refuses to start with it.",
     )
     request_result_retention: PositiveDuration = _setting(
         "Booking", timedelta(hours=24), "How long a repeated `request_id` gets the first answer again."
@@ -467,6 +470,9 @@ class Settings(BaseSettings):
     rate_limit_address: Rate = _setting("Rate limits", "6000/minute", "Calls per network address.")
     rate_limit_credentials: Rate = _setting(
         "Rate limits", "30/minute", "Sign-ups, log-ins and password resets per network address."
+    )
+    rate_limit_log_in: Rate = _setting(
+        "Rate limits", "30/10 minutes", "Log-ins per e-mail address, from wherever they come."
     )
 
     trusted_proxies: Annotated[frozenset[str], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)] = (

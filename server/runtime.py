@@ -39,6 +39,7 @@ from server.services.auth import AuthService, Lifetimes
 from server.services.booking import BookingPolicy, BookingService
 from server.services.booking_watch import BookingWatch
 from server.services.event import EventService
+from server.services.log_in_limit import LogInLimit
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.stream_end import StreamEnd
@@ -140,6 +141,10 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 revocations,
                 passwords,
                 Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
+                log_in_limit=LogInLimit(
+                    _shared_buckets(settings, redis, "log-in", settings.rate_limit_log_in),
+                    tokens.keys.secret("log-in limit"),
+                ),
             ),
             BookingService(  # type: ignore[abstract]
                 database,
@@ -245,11 +250,7 @@ def _chain(
         limits = RateLimits(
             per_account=LocalBuckets(Rate.parse(settings.rate_limit_account)),
             per_address=LocalBuckets(Rate.parse(settings.rate_limit_address)),
-            credentials=SharedBuckets(
-                redis,
-                f"{settings.redis_key_prefix}:limit:credentials:",
-                Rate.parse(settings.rate_limit_credentials),
-            ),
+            credentials=_shared_buckets(settings, redis, "credentials", settings.rate_limit_credentials),
         )
     log = AccessLog(line_writer(), settings.log_format, settings.log_level)
     return make_chain(
@@ -261,6 +262,12 @@ def _chain(
         draining=turn_away,
         default_deadline=settings.default_deadline.total_seconds(),
     )
+
+
+def _shared_buckets(settings: Settings, redis: Redis, name: str, rate: str) -> SharedBuckets | None:
+    if not settings.rate_limits:
+        return None
+    return SharedBuckets(redis, f"{settings.redis_key_prefix}:limit:{name}:", Rate.parse(rate))
 
 
 async def _signing_keys(settings: Settings, database: Database) -> Keys:

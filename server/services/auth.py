@@ -31,6 +31,7 @@ from server.services.account_messages import (
     user_message,
 )
 from server.services.field_mask import paths_of
+from server.services.log_in_limit import LogInLimit
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.password_hashing import PasswordHashing
@@ -60,6 +61,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         revocations: told at once of what ends here; other processes read it within seconds.
         passwords: hashes and checks passwords.
         lifetimes: of refresh tokens.
+        log_in_limit: counts log-ins by e-mail address.
     """
 
     def __init__(
@@ -69,12 +71,15 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         revocations: Revocations,
         passwords: PasswordHashing,
         lifetimes: Lifetimes,
+        *,
+        log_in_limit: LogInLimit,
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._revocations = revocations
         self._passwords = passwords
         self._lifetimes = lifetimes
+        self._log_in_limit = log_in_limit
 
     async def SignUp(self, request: pb.SignUpRequest, context: Context) -> pb.SignUpResponse:
         """Open an account; says nothing about whether the address was free."""
@@ -102,6 +107,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
 
     async def LogIn(self, request: pb.LogInRequest, context: Context) -> pb.LogInResponse:
         """Begin a session. An unknown address takes as long, and is answered like a wrong password."""
+        await self._log_in_limit.admit(request.email)
         known = await self._database.read(lambda session: accounts.find_by_email(session, request.email))
         checked_hash = known.password_hash if known else None
         right = await self._passwords.verify(checked_hash, request.password)

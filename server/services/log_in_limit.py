@@ -1,0 +1,42 @@
+"""How often anybody may try to log in with one e-mail address, from wherever they come.
+
+The limit per network address does not stop who guesses from thousands of them. Known and unknown addresses count
+alike, and so do right and wrong passwords: so the answer says nothing of the account. Redis is given a keyed hash,
+from which nobody reads an address.
+"""
+
+import hashlib
+
+from server.domain.accounts import email_key
+from server.errors import ResourceExhausted
+from server.interceptors.rate_limit import SharedBuckets
+
+
+class LogInLimit:
+    """One bucket per e-mail address, shared by all processes.
+
+    Args:
+        buckets: count the tries; None: there is no limit.
+        key: at most 64 secret bytes, the same in all processes.
+    """
+
+    def __init__(self, buckets: SharedBuckets | None, key: bytes) -> None:
+        self._buckets = buckets
+        self._key = key
+
+    async def admit(self, email: str) -> None:
+        """Count one try.
+
+        Raises:
+            ResourceExhausted: RATE_LIMITED.
+        """
+        if self._buckets is None:
+            return
+        bucket = hashlib.blake2b(email_key(email).encode(), digest_size=16, key=self._key).hexdigest()
+        if wait := await self._buckets.wait(bucket):
+            raise ResourceExhausted(
+                "RATE_LIMITED",
+                "too many log-ins with this e-mail address; come back later",
+                retry_after=wait,
+                limit="email",
+            )
