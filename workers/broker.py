@@ -58,9 +58,9 @@ class Runtimes(AsyncIO):
     async def run(self, work: Work) -> None:
         """Do one kind of work now, on the event loop."""
         assert self._runtime is not None, "messages come after the boot"  # noqa: S101
-        self._lookout.seen(work)
         try:
-            await work.run(self._runtime)
+            with self._lookout.doing(work):
+                await work.run(self._runtime)
         except RowlockError as error:
             _log.warning("work.put_off", work=work.actor, reason=error.reason)
         except Exception:  # noqa: BLE001 - whatever it is, the process must go on with other work

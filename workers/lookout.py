@@ -6,7 +6,9 @@ done, and never whether.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from server.config import Settings
@@ -29,6 +31,7 @@ class Lookout:
         self._settings = settings
         self._run = run
         self._last: dict[str, float] = {}
+        self._at_work: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, works: Sequence[Work]) -> None:
@@ -41,16 +44,24 @@ class Lookout:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def seen(self, work: Work) -> None:
-        """The work is being done now."""
-        self._last[work.actor] = time.monotonic()
+    @contextmanager
+    def doing(self, work: Work) -> Iterator[None]:
+        """The work is done in this block, whoever asked for it. Meanwhile, and for a while afterwards, nobody need."""
+        self._at_work[work.actor] += 1
+        try:
+            yield
+        finally:
+            self._at_work[work.actor] -= 1
+            self._last[work.actor] = time.monotonic()
 
     async def _watch_over(self, work: Work) -> None:
         patience = max(work.interval(self._settings).total_seconds() * _PATIENCE, _SHORTEST_WAIT)
         self._last.setdefault(work.actor, time.monotonic())
         while True:
             waited = time.monotonic() - self._last[work.actor]
-            if waited < patience:
+            if self._at_work[work.actor]:
+                await asyncio.sleep(patience)
+            elif waited < patience:
                 await asyncio.sleep(patience - waited)
             else:
                 await self._run(work)
