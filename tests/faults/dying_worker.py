@@ -30,13 +30,13 @@ from workers.broker import worker
 
 NO_FAULT: Final = "nothing happens"
 
-_strikes: Final[list[signal.Signals]] = []
+strikes: Final[list[signal.Signals]] = []
 
 
 def die() -> None:
     """Be struck, the first time."""
-    if _strikes:
-        os.kill(os.getpid(), _strikes.pop())
+    if strikes:
+        os.kill(os.getpid(), strikes.pop())
 
 
 def before(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> None:
@@ -126,7 +126,7 @@ def work(strike: str, point: str, environment: dict[str, str]) -> None:
     sys.stdout = sys.stderr  # the test reads the other one
     settings = load_settings(env_file=None)
     configure_logging(settings.log_level, settings.log_format)
-    _strikes.append(signal.Signals[strike])
+    strikes.append(signal.Signals[strike])
     POINTS[point]()
     worker(settings).start()
     threading.Event().wait()
