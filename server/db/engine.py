@@ -4,6 +4,9 @@ Domain functions are synchronous and take a ``Session``; ``Database.transaction`
 so that psycopg2 never blocks the event loop, commits once, and repeats them when PostgreSQL asks for it
 (a serialization failure or a deadlock). So a domain function may run several times and must have no effect
 outside its session.
+
+What PostgreSQL refuses for reasons that are not the caller's is told as what the caller can do about it: come back
+(Unavailable), start the step again (Aborted), or ask whether it happened (OUTCOME_UNKNOWN).
 """
 
 import asyncio
@@ -15,11 +18,11 @@ from contextvars import ContextVar, copy_context
 from typing import Final, TypeVar
 
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from server.errors import DeadlineExceeded, Unavailable
+from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
 
 T = TypeVar("T")
 
@@ -28,6 +31,12 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 _REPEATABLE: Final = frozenset({"40001", "40P01"})
 _CANCELLED_BY_TIMEOUT: Final = "57014"
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_READ_ONLY: Final = "25006"
+_NO_RESOURCES: Final = "53"
+"""Class of codes: disk full, too many connections, out of memory."""
+_CONNECTION_ENDED: Final = ("08", "57P", "25P03")
+"""Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _ATTEMPTS: Final = 5
 
 
@@ -63,7 +72,10 @@ class Database:
         """Run ``fn`` in a transaction on the executor, commit, and return its result.
 
         Raises:
-            Unavailable: PostgreSQL cannot be reached or has no connection to give.
+            Unavailable: DATABASE_UNAVAILABLE or OVERLOADED (PostgreSQL cannot be reached, is no longer the one that
+                may be written, has no room or no connection to give), without effect; or OUTCOME_UNKNOWN, the
+                connection was lost during the commit.
+            Aborted: CONTENDED, somebody else held a row for too long.
             DeadlineExceeded: the caller's deadline passed first; nothing was committed.
         """
         return await self._on_executor(lambda: self.run_transaction(fn))
@@ -93,24 +105,47 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(work))
 
     def _attempt(self, fn: Callable[[Session], T], *, read_only: bool) -> T:
+        committing = False
         try:
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                if read_only:
-                    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                limit_by_deadline(session)
-                return fn(session)
+            with Session(self.engine, expire_on_commit=False) as session:
+                try:
+                    if read_only:
+                        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+                    limit_by_deadline(session)
+                    result = fn(session)
+                    session.flush()
+                    committing = not read_only
+                    session.commit()
+                except DBAPIError as error:
+                    self._drop_useless(session, error, read_only=read_only)
+                    raise
+                return result
         except PoolTimeout as error:
             raise Unavailable("OVERLOADED", "every database connection is busy", retry_after=1) from error
-        except OperationalError as error:
-            if sqlstate(error) == _CANCELLED_BY_TIMEOUT and deadline.get() is not None:
-                raise DeadlineExceeded("DEADLINE", "the deadline passed while the database worked") from error
-            if sqlstate(error) in _REPEATABLE:
+        except DBAPIError as error:
+            refusal = _refusal(error, committing=committing, read_only=read_only)
+            if refusal is None:
                 raise
-            raise Unavailable("DATABASE_UNAVAILABLE", "the database cannot be reached", retry_after=1) from error
+            raise refusal from error
+
+    def _drop_useless(self, session: Session, error: DBAPIError, *, read_only: bool) -> None:
+        """Close connections that will not serve the next transaction either."""
+        code = sqlstate(error) or ""
+        if code.startswith(_NO_RESOURCES):
+            session.invalidate()
+        elif code == _READ_ONLY and not read_only:
+            # This server was demoted while we were connected, all of us: the next connections find its successor.
+            session.invalidate()
+            self.engine.dispose()
 
 
 def limit_by_deadline(session: Session) -> None:
-    """Let PostgreSQL cancel this transaction's statements when the caller's deadline passes."""
+    """Let PostgreSQL cancel this transaction's statements when the caller's deadline passes.
+
+    The time that is left now is given to each statement. To give each only what is left at its own beginning would
+    cost a round trip a statement; so a transaction of several slow ones may overrun the deadline, in the worst case
+    by as much again for each of them. The caller has been told by then: the call ended at its deadline.
+    """
     end = deadline.get()
     if end is None:
         return
@@ -123,6 +158,34 @@ def limit_by_deadline(session: Session) -> None:
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's five-character code of a failed statement, or None where the connection itself failed."""
     return getattr(error.orig, "pgcode", None)
+
+
+def _refusal(error: DBAPIError, *, committing: bool, read_only: bool) -> RowlockError | None:
+    """What to tell the caller; None: it is to be repeated, or a fault of ours."""
+    code = sqlstate(error) or ""
+    if code in _REPEATABLE:
+        return None
+    if code == _CANCELLED_BY_TIMEOUT and deadline.get() is not None:
+        return DeadlineExceeded("DEADLINE", "the deadline passed while the database worked")
+    if code == _LOCK_NOT_AVAILABLE:
+        return Aborted("CONTENDED", "others hold what this needs; start again")
+    if committing and _lost_connection(error):
+        return Unavailable(
+            "OUTCOME_UNKNOWN", "the database went away during the commit; ask again with the same request_id"
+        )
+    if isinstance(error, OperationalError) or _lost_connection(error) or (code == _READ_ONLY and not read_only):
+        return Unavailable("DATABASE_UNAVAILABLE", "the database cannot serve this now", retry_after=1)
+    return None
+
+
+def _lost_connection(error: DBAPIError) -> bool:
+    """Whether the connection failed, rather than the statement."""
+    if error.connection_invalidated:
+        return True
+    code = sqlstate(error)
+    if code is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return code.startswith(_CONNECTION_ENDED)
 
 
 def driver_url(url: str) -> str:
