@@ -215,6 +215,7 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
+@pytest.mark.mistake("one lost timer message holds seats for ever")
 async def test_all_messages_lost_costs_nothing(desk: Desk, house: Staged, workers: Workers) -> None:
     booking, late = await desk.hold(house, 3), await desk.hold(house, 4)
     async with workers.at_work():

@@ -59,6 +59,8 @@ def reasons(answers: list[Any]) -> set[str]:
     return {answer.reason for answer in answers if isinstance(answer, RowlockError)}
 
 
+@pytest.mark.mistake("payment and expiry race leaves a paid order without seats")
+@pytest.mark.mistake("a charge at sold-out")
 async def test_expiry_against_payment_leaves_either_a_sold_seat_or_no_charge(
     desks: tuple[Desk, Desk], house: Staged
 ) -> None:

@@ -363,6 +363,7 @@ async def test_the_box_office_sells_for_cash_and_the_tickets_are_there(office: B
 
 @pytest.mark.promise("0.12")
 @pytest.mark.promise("3.3")
+@pytest.mark.mistake("holds never end")
 async def test_an_unpaid_hold_ends_and_frees_its_seats(office: BoxOffice) -> None:
     house = office.stage(hold_duration=timedelta(seconds=1))
     anna = await office.customer()

@@ -215,6 +215,7 @@ async def test_without_the_simulator_nobody_buys_for_nothing(
             assert (await refusal(call)).reason == "PROVIDER_NOT_CONFIGURED"
 
 
+@pytest.mark.mistake("status or price or total taken from the client")
 async def test_the_amount_is_the_servers(office: BoxOffice, house: Staged) -> None:
     anna = await office.customer()
     booking = await office.book(house, anna, "Stalls-A-1")
@@ -227,6 +228,7 @@ async def test_the_amount_is_the_servers(office: BoxOffice, house: Staged) -> No
 
 @pytest.mark.promise("1.9")
 @pytest.mark.promise("1.10")
+@pytest.mark.mistake("double cancel or double refund")
 async def test_a_cancelled_booking_is_refunded_once(office: BoxOffice, house: Staged) -> None:
     anna = await office.customer()
     booking, payment = await office.buy(house, anna, "Stalls-A-1")

@@ -162,6 +162,7 @@ async def test_a_page_of_what_staff_see_is_not_continued_by_others(house: House)
 
 
 @pytest.mark.promise("3.7")
+@pytest.mark.mistake("list end point that runs a query per row")
 async def test_a_list_takes_as_many_statements_for_twenty_rows_as_for_two(house: House) -> None:
     """The old mistake: a query for each row of a list."""
     category = (await house.category()).name
