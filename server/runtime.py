@@ -33,6 +33,7 @@ from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
 from server.seats.feed_subscription import Subscription
+from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
 from server.seats.ledger import Ledger
 from server.services.auth import AuthService, Lifetimes
@@ -133,6 +134,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(checker.watch_redis(), "health of Redis")
         stack.push_async_callback(background.stop)
 
+        halls = Halls()
         # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
         servicers = (
             AuthService(  # type: ignore[abstract]
@@ -155,11 +157,13 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                     require_verified_email=settings.require_verified_email,
                     heartbeat=settings.stream_heartbeat.total_seconds(),
                 ),
+                halls=halls,
             ),
             EventService(  # type: ignore[abstract]
                 database,
                 ledger,
                 SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
+                halls,
             ),
             PaymentService(database, ledger, waker, _providers(settings)),  # type: ignore[abstract]
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]

@@ -18,11 +18,11 @@ from server.db.models.catalogue import Event, Performance, TicketType
 from server.db.models.inventory import Inventory
 from server.domain import events, ticket_types
 from server.domain.rows import found
-from server.domain.seat_maps import Halls
 from server.domain.ticket_types import TicketTypeView
 from server.domain.zone_counts import ZoneCounts
 from server.seats.board import read_board
 from server.seats.hall import Hall
+from server.seats.halls import Halls
 from server.states import EventState, PerformanceState, SeatState
 
 _STATES: Final = tuple(SeatState)

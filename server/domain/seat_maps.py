@@ -4,10 +4,8 @@ Performances keep the version that they were made with, and everything about the
 feed speaks, the ids that requests name) rests on it.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from sqlalchemy import Select, and_, select
@@ -19,7 +17,6 @@ from server.domain import venues
 from server.domain.rows import Listing, behind, changed, count, found, locked, referred
 from server.errors import FailedPrecondition
 from server.seats.hall import Hall
-from server.seats.rules import HallCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,34 +128,6 @@ def zone_summary(hall: Hall) -> list[dict[str, Any]]:
         {"name": zone.name, "color": zone.color, "place_count": len(hall.places_by_zone[zone.name])}
         for zone in hall.zones
     ]
-
-
-class Halls:
-    """Halls that were parsed, the least used dropped first. Safe to use from several threads.
-
-    Args:
-        limit: how many to keep; one of 20,000 places takes about 6 MB.
-    """
-
-    def __init__(self, limit: int = 32) -> None:
-        self._halls: OrderedDict[tuple[int, int], Hall] = OrderedDict()
-        self._limit = limit
-        self._lock = Lock()
-
-    def get(self, session: Session, seat_map_id: int, number: int) -> Hall:
-        """The hall of a version that exists."""
-        key = (seat_map_id, number)
-        with self._lock:
-            hall = self._halls.get(key)
-            if hall is not None:
-                self._halls.move_to_end(key)
-                return hall
-        hall = HallCache().get(session, seat_map_id, number)
-        with self._lock:
-            self._halls[key] = hall
-            if len(self._halls) > self._limit:
-                self._halls.popitem(last=False)
-        return hall
 
 
 def _with_version(number: Any) -> Select[SeatMap, SeatMapVersion]:

@@ -5,13 +5,14 @@ is done here is to turn names into places and back. Documents of tickets and the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc.aio
+from sqlalchemy.orm import Session
 
 from rowlock.v1 import booking_pb2 as pb
 from rowlock.v1 import booking_pb2_grpc, ticket_pb2
@@ -25,6 +26,7 @@ from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
 from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove
 from server.seats.hall import Hall
+from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
 from server.services.booking_claims import claims, places_of, requested
@@ -62,6 +64,7 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         watch: tells streams of changes.
         stream_end: ends streams.
         policy: what the installation decides.
+        halls: the halls of this process.
     """
 
     def __init__(
@@ -71,12 +74,15 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         watch: BookingWatch,
         stream_end: StreamEnd,
         policy: BookingPolicy,
+        *,
+        halls: Halls,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
+        self._halls = halls
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
         """Claim places, all or none."""
@@ -161,8 +167,9 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         if customer_id is None and request.customer:
             customer_id = resources.parse_user(request.customer, who.user_id, "customer")
         page = page_of(request, datetime, UUID, scope=str(customer_id))
-        found = await self._database.read(
-            lambda session: bookings.list_bookings(
+
+        def work(session: Session) -> tuple[bookings.BookingPage, dict[int, Hall]]:
+            found = bookings.list_bookings(
                 session,
                 performance_id=performance_id,
                 customer_id=customer_id,
@@ -170,9 +177,10 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
                 after=page.after,
                 limit=page.limit,
             )
-        )
+            return found, self._halls.of_performances(session, (booking.performance_id for booking in found.bookings))
+
+        found, halls = await self._database.read(work)
         shown, next_page_token = page.cut(found.bookings, lambda booking: (booking.create_time, booking.id))
-        halls = await self._halls(booking.performance_id for booking in shown)
         return pb.ListBookingsResponse(
             bookings=[booking_message(booking, halls[booking.performance_id]) for booking in shown],
             next_page_token=next_page_token,
@@ -220,8 +228,9 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         booking_id = None if booking == _ANY else UUID(booking)
         owner = owner_of(who)
         page = page_of(request, UUID, int, scope=str(owner))
-        found = await self._database.read(
-            lambda session: bookings.list_tickets(
+
+        def work(session: Session) -> tuple[bookings.TicketPage, dict[int, Hall]]:
+            found = bookings.list_tickets(
                 session,
                 performance_id=performance_id,
                 booking_id=booking_id,
@@ -230,9 +239,10 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
                 after=page.after,
                 limit=page.limit,
             )
-        )
+            return found, self._halls.of_performances(session, (ticket.performance_id for ticket in found.tickets))
+
+        found, halls = await self._database.read(work)
         shown, next_page_token = page.cut(found.tickets, lambda ticket: (ticket.booking_id, ticket.place))
-        halls = await self._halls(ticket.performance_id for ticket in shown)
         return ticket_pb2.ListTicketsResponse(
             tickets=[ticket_message(ticket, halls[ticket.performance_id]) for ticket in shown],
             next_page_token=next_page_token,
@@ -298,9 +308,6 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         if rules is None:
             raise NotFound.of(resources.performance(performance_id))
         return rules
-
-    async def _halls(self, performance_ids: Iterable[int]) -> dict[int, Hall]:
-        return {performance_id: (await self._rules(performance_id)).hall for performance_id in set(performance_ids)}
 
     async def _customer(self, who: Caller, name: str) -> UUID:
         """Whose booking it will be.

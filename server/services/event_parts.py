@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.domain.performances import SaleDefaults
-from server.domain.seat_maps import Halls
 from server.interceptors.authentication import caller, optional_caller
+from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.services.mutation import once
 from server.states import Role
@@ -29,13 +29,14 @@ class EventServiceParts:
         database: where the catalogue is.
         ledger: changes seats.
         defaults: what holds for performances of which staff do not say otherwise.
+        halls: the halls of this process.
     """
 
-    def __init__(self, database: Database, ledger: Ledger, defaults: SaleDefaults) -> None:
+    def __init__(self, database: Database, ledger: Ledger, defaults: SaleDefaults, halls: Halls) -> None:
         self._database = database
         self._ledger = ledger
         self._defaults = defaults
-        self._halls = Halls()
+        self._halls = halls
         self._winding_up: set[asyncio.Task[None]] = set()
 
     async def _once(self, request: Message, answer: type[Answer], work: Callable[[Session], Answer]) -> Answer:

@@ -19,6 +19,7 @@ from server.errors import FailedPrecondition, FieldFault, InvalidArgument
 from server.interceptors.authentication import caller
 from server.seats.commands import Block, RequestKey, Unblock
 from server.seats.hall import Hall
+from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.services.catalogue_messages import counts_message
 from server.services.event_parts import Context, EventServiceParts, by_staff, view_scope
@@ -39,8 +40,8 @@ _Drawing = tuple[int, int, int, int]
 class SeatMethods(EventServiceParts):
     """The RPCs of a performance's places."""
 
-    def __init__(self, database: Database, ledger: Ledger, defaults: SaleDefaults) -> None:
-        super().__init__(database, ledger, defaults)
+    def __init__(self, database: Database, ledger: Ledger, defaults: SaleDefaults, halls: Halls) -> None:
+        super().__init__(database, ledger, defaults, halls)
         self._zone_counts = ZoneCounts()
         self._drawings: OrderedDict[_Drawing, bytes] = OrderedDict()
 

@@ -11,9 +11,9 @@ from server.db.engine import Database
 from server.db.models.inventory import SeatChange
 from server.domain import availability
 from server.domain.availability import Availability
-from server.domain.seat_maps import Halls
 from server.domain.zone_counts import ZoneCounts
 from server.seats.commands import Block, Cancel, Claim, Hold, Unblock
+from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.states import SeatState
 from tests.invariants import assert_sound

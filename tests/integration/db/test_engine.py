@@ -19,8 +19,9 @@ def says(*statements: str) -> Callable[[Session], Any]:
     """Work that says these statements and returns the last one's value."""
 
     def work(session: Session) -> Any:
-        for statement in statements:
-            result = session.execute(text(statement))
+        for statement in statements[:-1]:
+            session.execute(text(statement))
+        result = session.execute(text(statements[-1]))
         return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
 
     return work

@@ -9,7 +9,7 @@ from uuid import uuid4
 import grpc.aio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from rowlock.v1 import auth_pb2, stream_pb2, ticket_pb2
 from rowlock.v1 import booking_pb2 as pb
@@ -334,6 +334,36 @@ async def test_a_page_token_belongs_to_its_query(office: BoxOffice, house: Stage
         pb.ListBookingsRequest(parent=parent(house), page_size=1, page_token=token + "x"),
     ):
         assert (await refusal(office.bookings.ListBookings(other, metadata=who))).reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.promise("3.7")
+async def test_a_list_over_many_performances_is_no_query_per_performance(
+    office: BoxOffice, another_server: Callable[[], Any]
+) -> None:
+    anna = await office.customer()
+    bookings = [await office.book(office.stage(), anna, "Stalls-A-1") for _ in range(6)]
+    for booking in bookings:
+        request = pb.ConfirmBookingRequest(name=booking.name, method=pb.Booking.CASH)
+        await office.bookings.ConfirmBooking(request, metadata=office.staff)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    async with another_server() as client:  # which has no hall in memory
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            everywhere = pb.ListBookingsRequest(parent="performances/-")
+            cold = BoxOffice(client, office.database, office.staff).bookings
+            page = await cold.ListBookings(everywhere, metadata=anna)
+            tickets = ticket_pb2.ListTicketsRequest(parent="performances/-/bookings/-")
+            listed = await cold.ListTickets(tickets, metadata=anna)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+    assert [seat.seat for booking in page.bookings for seat in booking.seats] == ["Stalls-A-1"] * 6
+    assert [ticket.seat for ticket in listed.tickets] == ["Stalls-A-1"] * 6
+    assert len([statement for statement in statements if "seat_map_version" in statement]) == 3
 
 
 async def test_the_box_office_sells_for_cash_and_the_tickets_are_there(office: BoxOffice, house: Staged) -> None:
