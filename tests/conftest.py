@@ -36,6 +36,8 @@ _server_key = pytest.StashKey[PostgresServer]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Tests start servers from a process that uses gRPC, whose handlers of fork() crash it now and then.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     # A developer's own settings must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
