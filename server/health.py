@@ -68,10 +68,6 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
         self._update()
         self._changed.set()
 
-    def is_serving(self, name: str = "") -> bool:
-        """What a check of ``name`` would say."""
-        return bool(self._statuses.get(name) == _Response.SERVING)
-
     async def Check(  # noqa: N802 - named by the protocol
         self, request: health_pb2.HealthCheckRequest, context: _Context
     ) -> health_pb2.HealthCheckResponse:

@@ -6,12 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from server.access_log import AccessLog
 from server.background import Background
-from server.config import LedgerScope, Settings, StartError
+from server.config import Settings, StartError
 from server.db.engine import Database
 from server.domain.passwords import PasswordHasher
 from server.domain.performances import SaleDefaults
@@ -29,13 +27,13 @@ from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop, watch_ledger
+from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
 from server.seats.feed_subscription import Subscription
 from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
-from server.seats.ledger import Ledger
 from server.services.auth import AuthService, Lifetimes
 from server.services.booking import BookingPolicy, BookingService
 from server.services.booking_watch import BookingWatch
@@ -87,11 +85,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background = Background()
         health = Health(tuple(service_names()))
 
-        database = Database(
-            settings.database_url,
-            threads=settings.executor_threads,
-            pool_wait=settings.database_pool_timeout.total_seconds(),
-        )
+        database = connect_database(settings)
         stack.callback(database.close)
         redis = connect_redis(settings)
         stack.push_async_callback(redis.aclose)
@@ -106,7 +100,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         hub = _hub(settings, database, draining)
         publisher = Publisher(redis, prefix=settings.redis_key_prefix, deliver=hub.deliver)
         stack.push_async_callback(publisher.close)
-        ledger = _ledger(settings, database, publisher)
+        ledger = make_ledger(settings, database, publisher)
         stack.push_async_callback(ledger.close)
 
         streams = OpenStreams(
@@ -179,19 +173,6 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         )
 
 
-def connect_redis(settings: Settings) -> Redis:
-    """A client that gives up soon: whoever asks Redis can do without."""
-    timeout = settings.redis_timeout.total_seconds()
-    return Redis.from_url(
-        settings.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        # One more try, because a kept connection may have died since it was last used.
-        retry=Retry(NoBackoff(), 1),
-        client_name="rowlock",
-    )
-
-
 async def _identity(
     settings: Settings, database: Database, stack: AsyncExitStack
 ) -> tuple[Tokens, Revocations, Authenticator]:
@@ -232,18 +213,6 @@ def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub
 def _providers(settings: Settings) -> frozenset[Provider]:
     """By whom new payments may be made."""
     return frozenset({Provider.SIMULATOR} if settings.simulator_enabled else ())
-
-
-def _ledger(settings: Settings, database: Database, publisher: Publisher) -> Ledger:
-    return Ledger(
-        database,
-        publisher.publish,
-        batch_size=settings.ledger_batch_size,
-        batches_in_flight=settings.ledger_batches_in_flight,
-        by_performance=settings.ledger_scope is LedgerScope.PERFORMANCE,
-        queue_limit=settings.ledger_queue_limit,
-        max_hold_time=settings.max_hold_time,
-    )
 
 
 def _chain(

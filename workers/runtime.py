@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from server.config import LedgerScope, Settings
+from server.config import Settings
 from server.db.engine import Database
 from server.domain.payment_attempts import Attempt
 from server.domain.refunds import RefundAttempt
+from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.collecting import Collector, Patience
 from server.payments.port import PaymentProvider
 from server.payments.refunding import Refunder
@@ -45,29 +44,10 @@ class WorkerRuntime:
     @classmethod
     async def start(cls, settings: Settings) -> Self:
         """Build everything; nothing is connected before it is needed."""
-        database = Database(
-            settings.database_url,
-            threads=settings.executor_threads,
-            pool_wait=settings.database_pool_timeout.total_seconds(),
-        )
-        timeout = settings.redis_timeout.total_seconds()
-        redis = Redis.from_url(
-            settings.redis_url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 1),
-            client_name="rowlock",
-        )
+        database = connect_database(settings)
+        redis = connect_redis(settings)
         publisher = Publisher(redis, prefix=settings.redis_key_prefix)
-        ledger = Ledger(
-            database,
-            publisher.publish,
-            batch_size=settings.ledger_batch_size,
-            batches_in_flight=settings.ledger_batches_in_flight,
-            by_performance=settings.ledger_scope is LedgerScope.PERFORMANCE,
-            queue_limit=settings.ledger_queue_limit,
-            max_hold_time=settings.max_hold_time,
-        )
+        ledger = make_ledger(settings, database, publisher)
         providers: dict[Provider, PaymentProvider] = {
             Provider.SIMULATOR: Simulator(
                 database, success_rate=settings.simulator_success_rate, delay=settings.simulator_delay

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import grpc.aio
 import psutil
@@ -18,7 +19,8 @@ from server.background import Background
 from server.config import Settings
 from server.embedded import PostgresServer, ValkeyServer
 from server.health import DATABASE, REDIS, Checker, Health
-from server.runtime import connect_redis, runtime
+from server.parts import connect_redis
+from server.runtime import runtime
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -37,9 +39,14 @@ async def checked(settings: Settings) -> AsyncIterator[Health]:
     await redis.aclose()
 
 
+async def is_serving(health: Health, name: str) -> bool:
+    answer = await health.Check(health_pb2.HealthCheckRequest(service=name), cast("Any", None))
+    return bool(answer.status == SERVING)
+
+
 async def becomes(health: Health, expected: dict[str, bool], seconds: float = 12) -> None:
     async with asyncio.timeout(seconds):
-        while {name: health.is_serving(name) for name in expected} != expected:  # noqa: ASYNC110 - told by nobody
+        while {name: await is_serving(health, name) for name in expected} != expected:  # noqa: ASYNC110 - told by nobody
             await asyncio.sleep(0.05)
 
 
@@ -61,7 +68,7 @@ async def test_without_redis_the_server_is_degraded_and_serves(
 ) -> None:
     async with checked(own_settings) as health:
         await asyncio.sleep(1.2)
-        assert health.is_serving(REDIS)
+        assert await is_serving(health, REDIS)
         private_valkey.kill()
         await becomes(health, {REDIS: False, DATABASE: True, "": True, "rowlock.v1.BookingService": True})
         private_valkey.start()

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from server.config import Settings
 from server.embedded import ValkeyServer
 from server.interceptors.rate_limit import Rate, SharedBuckets
-from server.runtime import connect_redis
+from server.parts import connect_redis
 
 
 async def test_two_processes_share_one_bucket(fresh_valkey_url: str) -> None:
