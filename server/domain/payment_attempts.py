@@ -16,13 +16,14 @@ from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from server.db.clock import database_now
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
 from server.domain.bookings import booking_of, lock_booking
+from server.domain.due import take_up
 from server.domain.payments import attach, detach, lock_payment
 from server.domain.refunds import request_rest
 from server.payments.port import Captured, Created, PaymentOrder
@@ -79,27 +80,7 @@ def wait_before(number: int, first: timedelta) -> timedelta:
 
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Attempt]:
     """Take up payments that are due; nobody else does for the length of ``lease``."""
-    due = session.execute(
-        select(Payment.performance_id, Payment.id)
-        .where(Payment.next_attempt_time <= func.clock_timestamp())
-        .order_by(Payment.next_attempt_time)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-    ).all()
-    if not due:
-        return ()
-    taken = session.scalars(
-        update(Payment)
-        .where(tuple_(Payment.performance_id, Payment.id).in_([tuple(key) for key in due]))
-        .values(
-            next_attempt_time=func.clock_timestamp() + lease,
-            attempt_count=Payment.attempt_count + 1,
-            update_time=Payment.update_time,
-        )
-        .returning(Payment),
-        execution_options={"synchronize_session": False, "populate_existing": True},
-    )
-    return [_attempt(payment) for payment in taken]
+    return [_attempt(payment) for payment in take_up(session, Payment, limit, lease)]
 
 
 def created(session: Session, attempt: Attempt, answer: Created) -> Attempt:

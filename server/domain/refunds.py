@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -20,6 +20,7 @@ from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.payments import Payment, Refund
 from server.domain.bookings import lock_booking
+from server.domain.due import take_up
 from server.domain.rows import count
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
@@ -101,31 +102,11 @@ def request_rest(session: Session, payment: Payment, *, reason: str) -> None:
 
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundAttempt]:
     """Take up refunds that are due; nobody else does for the length of ``lease``."""
-    due = session.execute(
-        select(Refund.performance_id, Refund.id)
-        .where(Refund.next_attempt_time <= func.clock_timestamp())
-        .order_by(Refund.next_attempt_time)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-    ).all()
-    if not due:
-        return ()
-    session.execute(
-        update(Refund)
-        .where(tuple_(Refund.performance_id, Refund.id).in_([tuple(key) for key in due]))
-        .values(
-            state=RefundState.PROCESSING,
-            next_attempt_time=func.clock_timestamp() + lease,
-            attempt_count=Refund.attempt_count + 1,
-        ),
-        execution_options={"synchronize_session": False},
-    )
-    rows = session.execute(
-        select(Refund, Payment)
-        .join(Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id))
-        .where(tuple_(Refund.performance_id, Refund.id).in_([tuple(key) for key in due]))
-    )
-    return [_attempt(refund, payment) for refund, payment in rows]
+    taken = take_up(session, Refund, limit, lease, state=RefundState.PROCESSING)
+    keys = {(refund.performance_id, refund.payment_id) for refund in taken}
+    paid = session.scalars(select(Payment).where(tuple_(Payment.performance_id, Payment.id).in_(keys))) if keys else ()
+    payments = {payment.id: payment for payment in paid}
+    return [_attempt(refund, payments[refund.payment_id]) for refund in taken]
 
 
 def done(session: Session, attempt: RefundAttempt, reference: str) -> None:
