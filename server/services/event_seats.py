@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -17,15 +17,15 @@ from server.domain.rows import found
 from server.domain.zone_counts import ZoneCounts
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument
 from server.interceptors.authentication import caller
-from server.seats.commands import Block, RequestKey, Unblock
+from server.seats.commands import Block, Unblock
 from server.seats.hall import Hall
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.services.catalogue_messages import counts_message
 from server.services.event_parts import Context, EventServiceParts, by_staff, view_scope
-from server.services.mutation import fingerprint
 from server.services.paging import Page, page_of
 from server.services.seat_map_layout import area_messages, seat_message, seat_messages, zone_messages
+from server.services.standing import request_key
 from server.services.wire import money
 from server.states import PerformanceState, SeatState
 
@@ -110,33 +110,27 @@ class SeatMethods(EventServiceParts):
 
     async def BlockSeats(self, request: pb.BlockSeatsRequest, context: Context) -> pb.BlockSeatsResponse:
         """Take free places out of the sale, all or none."""
-        performance_id = resources.parse_performance(request.performance, "performance")
-        places, hall = await self._places(performance_id, request.seats)
-        command = Block(
-            performance_id=performance_id,
-            places=places,
-            actor_id=caller().user_id,
-            reason=request.reason,
-            hall=hall,
-            request=_request_key(request),
-        )
-        revision, counts = await self._carry_out(command)
+        revision, counts = await self._carry_out(Block(**await self._named(request)))
         return pb.BlockSeatsResponse(revision=revision, counts=counts)
 
     async def UnblockSeats(self, request: pb.UnblockSeatsRequest, context: Context) -> pb.UnblockSeatsResponse:
         """Put blocked places back on sale, all or none."""
+        revision, counts = await self._carry_out(Unblock(**await self._named(request)))
+        return pb.UnblockSeatsResponse(revision=revision, counts=counts)
+
+    async def _named(self, request: pb.BlockSeatsRequest | pb.UnblockSeatsRequest) -> dict[str, Any]:
+        """What a command on named places carries."""
+        who = caller()
         performance_id = resources.parse_performance(request.performance, "performance")
         places, hall = await self._places(performance_id, request.seats)
-        command = Unblock(
-            performance_id=performance_id,
-            places=places,
-            actor_id=caller().user_id,
-            reason=request.reason,
-            hall=hall,
-            request=_request_key(request),
-        )
-        revision, counts = await self._carry_out(command)
-        return pb.UnblockSeatsResponse(revision=revision, counts=counts)
+        return {
+            "performance_id": performance_id,
+            "places": places,
+            "actor_id": who.user_id,
+            "reason": request.reason,
+            "hall": hall,
+            "request": request_key(request, who),
+        }
 
     async def _places(self, performance_id: int, seat_ids: Sequence[str]) -> tuple[tuple[int, ...], Hall]:
         """The indexes of named places of a performance that is not cancelled, and the hall that they are of."""
@@ -231,10 +225,6 @@ def _type_availability(counted: TypeAvailability) -> pb.GetAvailabilityResponse.
         available=counted.available,
         on_sale=counted.on_sale,
     )
-
-
-def _request_key(request: pb.BlockSeatsRequest | pb.UnblockSeatsRequest) -> RequestKey | None:
-    return RequestKey(request.request_id, fingerprint(request)) if request.request_id else None
 
 
 def _unknown_seats(seat_ids: Sequence[str], unknown: Sequence[str]) -> InvalidArgument:

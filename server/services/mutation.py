@@ -8,7 +8,6 @@ leaves no row, so it may be mended and sent again.
 The seat ledger keeps its own results, with its own rows; this is for everything else.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.accounts import RequestResult
 from server.errors import FieldFault, InvalidArgument
+from server.services.fingerprints import fingerprint
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -48,8 +48,7 @@ async def once(
         work: does everything in the session it is given and makes the answer. It may run again when PostgreSQL
             asks for a retry, so it must have no effect elsewhere.
         scope: whose ids these are: ``caller().scope``, or the address of an anonymous caller.
-        key: at most 64 secret bytes, for requests that hold a password: without them the fingerprint would be a
-            fast way to try passwords for whoever reads the table.
+        key: of the fingerprint, for requests that hold a password.
         keep: makes what is stored from the answer, where the answer holds a secret that must not be.
 
     Raises:
@@ -75,16 +74,6 @@ async def once(
         return made
 
     return await database.transaction(remembered)
-
-
-def fingerprint(request: Message, key: bytes = b"") -> bytes:
-    """32 bytes that differ whenever the request's type or any of its fields differs.
-
-    Every RPC has a request type of its own, so the type says the method.
-    """
-    digest = hashlib.blake2b(request.DESCRIPTOR.full_name.encode() + b"\0", digest_size=32, key=key)
-    digest.update(request.SerializeToString(deterministic=True))
-    return digest.digest()
 
 
 def _stored(session: Session, scope: str, request_id: str, mark: bytes) -> bytes:

@@ -1,7 +1,5 @@
 """What a caller's token means for bookings and payments: whose they may see, and whose request ids they use."""
 
-import hashlib
-from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +7,7 @@ from google.protobuf.message import Message
 
 from server.interceptors.authentication import Caller
 from server.seats.commands import RequestKey
+from server.services.fingerprints import fingerprint
 from server.states import Role
 
 STAFF: Final = frozenset({Role.STAFF, Role.ADMIN})
@@ -24,13 +23,5 @@ def request_key(request: Message, who: Caller) -> RequestKey | None:
     request_id: str = request.request_id  # type: ignore[attr-defined]
     if not request_id:
         return None
-    digest = _fingerprint_of(request.DESCRIPTOR.full_name).copy()
-    digest.update(request.SerializeToString(deterministic=True))
     # The ids of an API key are its own, whoever answers for it.
-    return RequestKey(request_id if who.key_id is None else f"{who.key_id}/{request_id}", digest.digest())
-
-
-@cache
-def _fingerprint_of(request_type: str) -> "hashlib.blake2b":
-    """The digest so far: every request type begins differently, and each RPC has its own."""
-    return hashlib.blake2b(request_type.encode() + b"\0", digest_size=16)
+    return RequestKey(request_id if who.key_id is None else f"{who.key_id}/{request_id}", fingerprint(request))

@@ -13,7 +13,8 @@ from server.db.engine import Database
 from server.db.models.accounts import RequestResult
 from server.domain.accounts import find_by_email, sign_up
 from server.errors import InvalidArgument, NotFound
-from server.services.mutation import fingerprint, once
+from server.services.fingerprints import fingerprint
+from server.services.mutation import once
 
 
 def opens_account(email: str) -> Callable[[Session], User]:
