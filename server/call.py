@@ -14,9 +14,6 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 address: ContextVar[str] = ContextVar("address", default="")
 """The caller's network address without a port, see ``server.interceptors.address``."""
 
-request_bytes: ContextVar[bytes] = ContextVar("request_bytes", default=b"")
-"""The request as it came over the wire, which is what a fingerprint is taken of."""
-
 _HEX: Final = frozenset("0123456789abcdef")
 _NO_TRACE: Final = "0" * 32
 

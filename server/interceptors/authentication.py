@@ -126,17 +126,6 @@ class Authenticator:
         # Header text → the caller, and the generation of revocations against which it was last checked.
         self._cache: dict[str, tuple[Caller, int]] = {}
 
-    async def authenticate(self, context: HasMetadata) -> Caller | None:
-        """Return the caller, or None where the metadata has no token.
-
-        Raises:
-            Unauthenticated: TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_REVOKED.
-        """
-        header = authorization(context)
-        if header is None:
-            return None
-        return self.remembered(header) or await self.verified(header)
-
     def check(self, found: Caller) -> None:
         """Return if the caller's token is still valid; for streams, which outlive the check at their begin.
 

@@ -11,7 +11,6 @@ from typing import Final
 from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
-from server.call import request_bytes
 from server.errors import FieldFault, InvalidArgument, ResourceExhausted
 from server.interceptors.method import Method
 from server.interceptors.well_formed import well_formed
@@ -61,7 +60,6 @@ class Validation:
                 request = parse(raw)
             except DecodeError:
                 raise _unreadable(method) from None
-            request_bytes.set(raw)
             if found := violations(request):
                 raise refusal(request, found)
             if check_times is not None and (faults := check_times(request)):

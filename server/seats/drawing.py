@@ -64,20 +64,6 @@ def read_shape(document: Mapping[str, Any]) -> Shape:
     )
 
 
-def shape_document(shape: Shape) -> dict[str, Any]:
-    """The shape as a document writes it."""
-    if shape.kind == "polygon":
-        return {"kind": "polygon", "points": [[x, y] for x, y in shape.points]}
-    document: dict[str, Any] = {"kind": shape.kind, "x": shape.x, "y": shape.y}
-    if shape.kind == "circle":
-        document["radius"] = shape.width / 2
-    elif shape.kind != "point":
-        document |= {"width": shape.width, "height": shape.height}
-        if shape.rotation:
-            document["rotation"] = shape.rotation
-    return document
-
-
 def read_decoration(document: Mapping[str, Any]) -> Decoration:
     """The decoration of a checked document."""
     return Decoration(
@@ -88,12 +74,3 @@ def read_decoration(document: Mapping[str, Any]) -> Decoration:
         text_size=float(document.get("text_size", 0)),
         text_color=document.get("text_color", ""),
     )
-
-
-def decoration_document(decoration: Decoration) -> dict[str, Any]:
-    """The decoration as a document writes it."""
-    document: dict[str, Any] = {"shape": shape_document(decoration.shape)}
-    for key in ("fill", "stroke", "text", "text_size", "text_color"):
-        if value := getattr(decoration, key):
-            document[key] = value
-    return document

@@ -7,20 +7,13 @@ snapshots and best available all speak of that index, so a stored seat map may n
 `Hall.from_document` trusts its input: it takes what `seat_map_file` or `pretix_plan` has already checked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from server.seats.drawing import (
-    Decoration,
-    Shape,
-    decoration_document,
-    read_decoration,
-    read_shape,
-    shape_document,
-)
+from server.seats.drawing import Decoration, Shape, read_decoration, read_shape
 from server.seats.row_layout import expand_row
 
 FORMAT = "rowlock-seat-map"
@@ -155,48 +148,6 @@ class Hall:
             places_by_zone=MappingProxyType({name: tuple(indexes) for name, indexes in by_zone.items()}),
             area_by_id=MappingProxyType({area.id: area for area in builder.areas}),
         )
-
-    def to_document(self) -> dict[str, Any]:
-        """The same hall as a document with one object per seat; it loads back to equal places."""
-        rows: dict[str, list[dict[str, Any]]] = {section.name: [] for section in self.sections}
-        areas: dict[str, list[dict[str, Any]]] = {section.name: [] for section in self.sections}
-        for row in self.rows:
-            rows[row.section].append({"label": row.label, "seats": list(self._seat_documents(row))})
-        for area in self.areas:
-            areas[area.section].append(
-                {
-                    "name": area.id,
-                    "zone": area.zone,
-                    "capacity": area.capacity,
-                    "shape": shape_document(area.shape),
-                }
-            )
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": self.name,
-            "size": {"width": self.size[0], "height": self.size[1]},
-            "focus": {"x": self.focus[0], "y": self.focus[1]},
-            "zones": [{"name": zone.name, "color": zone.color} for zone in self.zones],
-            "sections": [
-                {"name": section.name, "rows": rows[section.name], "areas": areas[section.name]}
-                for section in self.sections
-            ],
-            "decorations": [decoration_document(item) for item in self.decorations],
-        }
-
-    def _seat_documents(self, row: Row) -> Iterator[dict[str, Any]]:
-        aisles = {run.start for run in row.runs[1:]}
-        for index in row.seats:
-            place = self.places[index]
-            seat: dict[str, Any] = {"number": place.number, "zone": place.zone, "x": place.x, "y": place.y}
-            if place.id != seat_id(place.section, place.row, place.number):
-                seat["id"] = place.id
-            if place.accessible:
-                seat["accessible"] = True
-            if index in aisles:
-                seat["gap_before"] = True
-            yield seat
 
 
 def seat_id(section: str, row: str, number: str) -> str:

@@ -19,6 +19,7 @@ from server.interceptors.access import access
 from server.interceptors.authentication import (
     Authenticator,
     Caller,
+    authorization,
     caller,
     optional_caller,
     set_caller,
@@ -59,24 +60,32 @@ def bearer(role: Role = Role.CUSTOMER, session_id: UUID = SESSION, tokens: Token
     return "Bearer " + tokens.issue(USER, role, session_id=session_id).text
 
 
+async def authenticate(authenticator: Authenticator, metadata: Metadata) -> Caller | None:
+    """As the guard does: remembered, or else verified."""
+    header = authorization(metadata)
+    if header is None:
+        return None
+    return authenticator.remembered(header) or await authenticator.verified(header)
+
+
 async def reason(authenticator: Authenticator, *entries: tuple[str, str | bytes]) -> str:
     with pytest.raises(Unauthenticated) as refused:
-        await authenticator.authenticate(Metadata(*entries))
+        await authenticate(authenticator, Metadata(*entries))
     return refused.value.reason
 
 
 async def test_a_good_token_makes_a_caller_and_none_makes_nobody() -> None:
     authenticator = Authenticator(TOKENS, revocations())
-    found = await authenticator.authenticate(Metadata(("user-agent", "x"), ("authorization", bearer(Role.STAFF))))
+    found = await authenticate(authenticator, Metadata(("user-agent", "x"), ("authorization", bearer(Role.STAFF))))
     assert found is not None
     assert (found.user_id, found.role, found.grant, found.scope) == (USER, Role.STAFF, SESSION, f"users/{USER}")
-    assert await authenticator.authenticate(Metadata(("user-agent", "x"))) is None
+    assert await authenticate(authenticator, Metadata(("user-agent", "x"))) is None
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
 async def test_the_scheme_is_written_in_any_case(scheme: str) -> None:
     header = bearer().replace("Bearer", scheme)
-    assert await Authenticator(TOKENS, revocations()).authenticate(Metadata(("authorization", header)))
+    assert await authenticate(Authenticator(TOKENS, revocations()), Metadata(("authorization", header)))
 
 
 async def test_two_tokens_are_none_even_if_both_are_good() -> None:
@@ -100,13 +109,13 @@ async def test_a_token_with_anything_around_it_is_refused() -> None:
 
 async def test_nothing_else_in_the_metadata_says_who_somebody_is() -> None:
     forged = [(key, str(USER)) for key in ("x-user-id", "user", "x-forwarded-user", "grpc-metadata-authorization")]
-    assert await Authenticator(TOKENS, revocations()).authenticate(Metadata(*forged)) is None
+    assert await authenticate(Authenticator(TOKENS, revocations()), Metadata(*forged)) is None
 
 
 async def test_a_remembered_token_still_ends_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     authenticator = Authenticator(TOKENS, revocations())
     entry = ("authorization", bearer())
-    assert await authenticator.authenticate(Metadata(entry))
+    assert await authenticate(authenticator, Metadata(entry))
     monkeypatch.setattr(authentication, "now", lambda: now() + timedelta(minutes=15))
     assert await reason(authenticator, entry) == "TOKEN_EXPIRED"
 
@@ -115,21 +124,21 @@ async def test_a_remembered_token_is_refused_as_soon_as_its_session_is_known_to_
     revoked = revocations()
     authenticator = Authenticator(TOKENS, revoked)
     entry, other = ("authorization", bearer()), ("authorization", bearer(session_id=uuid4()))
-    assert await authenticator.authenticate(Metadata(entry))
+    assert await authenticate(authenticator, Metadata(entry))
     revoked.add([SESSION])
     assert await reason(authenticator, entry) == "TOKEN_REVOKED"
     assert await reason(authenticator, entry) == "TOKEN_REVOKED"
-    assert await authenticator.authenticate(Metadata(other))
+    assert await authenticate(authenticator, Metadata(other))
 
 
 async def test_memory_is_bounded_and_only_good_tokens_are_kept() -> None:
     authenticator = Authenticator(TOKENS, revocations(), cache_size=3)
     for _ in range(5):
-        await authenticator.authenticate(Metadata(("authorization", bearer())))
+        await authenticate(authenticator, Metadata(("authorization", bearer())))
         await reason(authenticator, ("authorization", bearer()[:-4]))
     assert len(authenticator._cache) == 3
     nothing_kept = Authenticator(TOKENS, revocations(), cache_size=0)
-    assert await nothing_kept.authenticate(Metadata(("authorization", bearer())))
+    assert await authenticate(nothing_kept, Metadata(("authorization", bearer())))
     assert not nothing_kept._cache
 
 
@@ -155,7 +164,7 @@ async def test_a_new_signing_key_is_learnt_when_it_is_first_met_but_not_for_ever
         return new.keys
 
     authenticator = Authenticator(tokens_of(KEY), revocations(), reload_keys=reload)
-    assert await authenticator.authenticate(Metadata(("authorization", bearer(tokens=new))))
+    assert await authenticate(authenticator, Metadata(("authorization", bearer(tokens=new))))
     for _ in range(5):
         made_up = bearer(tokens=tokens_of(Ed25519PrivateKey.generate()))
         assert await reason(authenticator, ("authorization", made_up)) == "TOKEN_INVALID"
@@ -169,7 +178,7 @@ async def test_keys_that_cannot_be_read_leave_the_known_ones_in_force() -> None:
     authenticator = Authenticator(tokens_of(KEY), revocations(), reload_keys=fail)
     strange = bearer(tokens=tokens_of(Ed25519PrivateKey.generate()))
     assert await reason(authenticator, ("authorization", strange)) == "TOKEN_INVALID"
-    assert await authenticator.authenticate(Metadata(("authorization", bearer())))
+    assert await authenticate(authenticator, Metadata(("authorization", bearer())))
 
 
 def holder(expires_in: timedelta = timedelta(minutes=15)) -> Caller:

@@ -1,6 +1,7 @@
 """Best available: together, nobody stranded, near the focus; and never a place that is not free."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,7 @@ def test_the_front_centre_comes_first() -> None:
 
 
 def test_the_focus_decides_what_is_best() -> None:
-    document = make_hall("sssss", "sssss", "sssss").to_document()
-    hall = Hall.from_document({**document, "focus": {"x": 150, "y": 300}})
+    hall = replace(make_hall("sssss", "sssss", "sssss"), focus=(150.0, 300.0))
     assert ids(hall, choose(hall, states_of(hall), Want(1))) == ["C-3"]
 
 

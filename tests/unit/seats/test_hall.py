@@ -137,12 +137,6 @@ def test_a_hall_cannot_be_changed(hall: Hall) -> None:
         hall.index_of["x"] = 1  # type: ignore[index]
 
 
-def test_a_hall_survives_the_way_through_a_document(hall: Hall) -> None:
-    again = Hall.from_document(hall.to_document())
-    for name in ("name", "size", "focus", "zones", "sections", "rows", "areas", "decorations", "places", "zone_of"):
-        assert getattr(again, name) == getattr(hall, name), name
-
-
 @pytest.mark.parametrize(
     ("file", "places", "standing", "accessible"),
     [

@@ -44,11 +44,6 @@ def test_a_good_file_is_taken_as_it_is() -> None:
     assert seat_map_import.read(b"\xef\xbb\xbf" + json.dumps(DOCUMENT).encode()) == DOCUMENT
 
 
-def test_what_a_hall_writes_is_a_good_file() -> None:
-    document = Hall.from_document(DOCUMENT).to_document()
-    assert seat_map_file.read(json.dumps(document).encode()) == document
-
-
 ROW_A = "sections.0.rows.0"
 ROW_B = "sections.0.rows.1"
 AREA = "sections.0.areas.0"
