@@ -148,10 +148,16 @@ async def test_any_number_of_performances_is_compared_in_one_statement(server: F
     streams = [server.hub.watch(one.performance_id).messages() for one in houses]
     for stream in streams:
         await anext(stream)
-    await asyncio.sleep(0.3)
-    with statements(server, "IS DISTINCT FROM w.known") as compared:
-        await asyncio.sleep(1.0)
-    assert 3 <= len(compared) <= 6
+    compared: list[set[int]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "IS DISTINCT FROM w.known" in statement:
+            compared.append(set(values["ids"]))
+
+    event.listen(server.database.engine, "before_cursor_execute", note)
+    await until(lambda: len(compared) >= 3)
+    event.remove(server.database.engine, "before_cursor_execute", note)
+    assert compared == [{one.performance_id for one in houses}] * len(compared)
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
 
@@ -174,7 +180,9 @@ async def test_rubbish_in_the_channel_is_counted_and_changes_nothing(
             ):
                 client.publish(place, payload)
         await until(lambda: metrics.REFUSED_FRAMES._value.get() >= refused + 4)
-        await asyncio.sleep(0.3)  # what was never committed is forgotten at the next comparison
+        with statements(server, "IS DISTINCT FROM w.known") as compared:
+            # What was never committed is forgotten at the next comparison, which is over when another one begins.
+            await until(lambda: len(compared) >= 2)
         await server.hold(house.performance_id, 1)
         await server.hold(house.performance_id, 2)
         await server.hold(house.performance_id, 3)

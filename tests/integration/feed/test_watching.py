@@ -13,6 +13,7 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 import pytest
+import redis
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from sqlalchemy import text
@@ -22,6 +23,7 @@ from rowlock.v1.seat_feed_pb2 import WatchSeatsRequest, WatchSeatsResponse
 from rowlock.v1.stream_pb2 import Reconnect
 from server.db.engine import Database
 from server.seats.change_log import trim
+from server.seats.feed_publication import channel
 from server.seats.inventory import delete_inventory
 from server.states import Role, SeatState
 from tests.feed_checkers import Truth, faults, told_by
@@ -97,16 +99,21 @@ async def test_nobody_hears_of_another_performance(server: FeedServer, house: St
     async with watching(server, house) as here, watching(server, other) as there:
         await server.hold(house.performance_id, 1)
         await until(lambda: here.revision == 1)
-        await asyncio.sleep(0.3)
-        assert kinds(there) == ["snapshot"]
+        # Whatever had gone astray would have come before this.
+        await server.hold(other.performance_id, 2)
+        await until(lambda: there.revision == 1)
+        assert kinds(there) == ["snapshot", "changes"]
+        assert [place for place, state in enumerate(there.states) if state != SeatState.AVAILABLE] == [2]
 
 
 async def test_changes_of_another_process_come_through_redis_within_moments(
-    server: FeedServer, house: Staged, database_url: str, valkey_url: str
+    server: FeedServer, house: Staged, database_url: str, fresh_valkey_url: str
 ) -> None:
     slow = replace(QUICK, poll_interval=60.0)
-    async with feed_server(database_url, valkey_url, slow) as other, watching(other, house) as recording:
-        await asyncio.sleep(0.2)  # the subscription
+    place = channel("rowlock", house.performance_id)
+    async with feed_server(database_url, fresh_valkey_url, slow) as other, watching(other, house) as recording:
+        with redis.Redis.from_url(fresh_valkey_url) as client:
+            await until(lambda: client.pubsub_numsub(place)[0][1] == 1)
         begin = time.monotonic()
         await server.hold(house.performance_id, 1)
         await until(lambda: recording.revision == 1, 1)
@@ -219,7 +226,7 @@ async def test_a_revision_that_this_process_has_not_heard_of_yet_is_no_error(hou
         feed_server(database_url, None, blind) as other,
         watching(other, house) as before,
     ):
-        await asyncio.sleep(0.1)
+        await until(lambda: kinds(before) == ["snapshot"])
         await writer.hold(house.performance_id, 1)
         assert before.revision == 0
         recording = await resumed(other, house, 1)
