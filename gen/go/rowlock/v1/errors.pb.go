@@ -44,7 +44,8 @@ const (
 	ErrorReason_UPDATE_MASK_INVALID ErrorReason = 2
 	// INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start.
 	ErrorReason_PAGE_TOKEN_INVALID ErrorReason = 3
-	// INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id.
+	// INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id: one belongs to
+	// one caller, one method and one performance, and to all attempts at the same thing.
 	ErrorReason_REQUEST_ID_REUSED ErrorReason = 4
 	// INVALID_ARGUMENT. `resume_revision` is greater than the performance's revision. Watch from 0. [revision]
 	ErrorReason_REVISION_IN_FUTURE ErrorReason = 5
@@ -83,7 +84,8 @@ const (
 	ErrorReason_CODE_INVALID ErrorReason = 32
 	// FAILED_PRECONDITION. The last administrator cannot be disabled or lose the role.
 	ErrorReason_LAST_ADMIN ErrorReason = 33
-	// RESOURCE_EXHAUSTED. Too many calls from this account or address. Wait for RetryInfo's delay. [limit]
+	// RESOURCE_EXHAUSTED. Too many calls from this account or network address, or log-ins with this e-mail address. Wait
+	// for RetryInfo's delay. [limit]
 	ErrorReason_RATE_LIMITED ErrorReason = 40
 	// RESOURCE_EXHAUSTED. The message is larger than the server accepts. [limit_bytes]
 	ErrorReason_REQUEST_TOO_LARGE ErrorReason = 41

@@ -300,7 +300,8 @@ type Payment struct {
 	Booking string `protobuf:"bytes,2,opt,name=booking,proto3" json:"booking,omitempty"`
 	// The state.
 	State Payment_State `protobuf:"varint,3,opt,name=state,proto3,enum=rowlock.v1.Payment_State" json:"state,omitempty"`
-	// How much: the booking's total when the payment was made.
+	// How much: the booking's total when the payment was made. If the provider took another amount, that one: then
+	// `error_reason` says so, the payment buys nothing and all of it is refunded.
 	Amount *money.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Who moves the money: SIMULATOR, PAYPAL or STRIPE when a payment is made.
 	Provider Payment_Provider `protobuf:"varint,5,opt,name=provider,proto3,enum=rowlock.v1.Payment_Provider" json:"provider,omitempty"`

@@ -43,7 +43,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start."""
     REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
-    """INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id."""
+    """INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id: one belongs to
+    one caller, one method and one performance, and to all attempts at the same thing.
+    """
     REVISION_IN_FUTURE: _ErrorReason.ValueType  # 5
     """INVALID_ARGUMENT. `resume_revision` is greater than the performance's revision. Watch from 0. [revision]"""
     NOT_FOUND: _ErrorReason.ValueType  # 6
@@ -88,7 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     RATE_LIMITED: _ErrorReason.ValueType  # 40
     """--- the server ---
 
-    RESOURCE_EXHAUSTED. Too many calls from this account or address. Wait for RetryInfo's delay. [limit]
+    RESOURCE_EXHAUSTED. Too many calls from this account or network address, or log-ins with this e-mail address. Wait
+    for RetryInfo's delay. [limit]
     """
     REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 41
     """RESOURCE_EXHAUSTED. The message is larger than the server accepts. [limit_bytes]"""
@@ -236,7 +239,9 @@ UPDATE_MASK_INVALID: ErrorReason.ValueType  # 2
 PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The `page_token` was changed, is too old, or belongs to another query. List from the start."""
 REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
-"""INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id."""
+"""INVALID_ARGUMENT. This `request_id` was used in the last 24 hours for another request. Take a new id: one belongs to
+one caller, one method and one performance, and to all attempts at the same thing.
+"""
 REVISION_IN_FUTURE: ErrorReason.ValueType  # 5
 """INVALID_ARGUMENT. `resume_revision` is greater than the performance's revision. Watch from 0. [revision]"""
 NOT_FOUND: ErrorReason.ValueType  # 6
@@ -281,7 +286,8 @@ LAST_ADMIN: ErrorReason.ValueType  # 33
 RATE_LIMITED: ErrorReason.ValueType  # 40
 """--- the server ---
 
-RESOURCE_EXHAUSTED. Too many calls from this account or address. Wait for RetryInfo's delay. [limit]
+RESOURCE_EXHAUSTED. Too many calls from this account or network address, or log-ins with this e-mail address. Wait
+for RetryInfo's delay. [limit]
 """
 REQUEST_TOO_LARGE: ErrorReason.ValueType  # 41
 """RESOURCE_EXHAUSTED. The message is larger than the server accepts. [limit_bytes]"""

@@ -133,7 +133,9 @@ class Payment(_message.Message):
     """Why it failed, as a word of the provider's such as "INSTRUMENT_DECLINED". Empty: it has not."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """How much: the booking's total when the payment was made."""
+        """How much: the booking's total when the payment was made. If the provider took another amount, that one: then
+        `error_reason` says so, the payment buys nothing and all of it is refunded.
+        """
 
     @_builtins.property
     def refunded(self) -> _money_pb2.Money:

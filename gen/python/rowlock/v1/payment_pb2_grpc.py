@@ -115,7 +115,7 @@ class PaymentServiceServicer:
         """Begins to pay a booking. Nothing is charged yet, and the provider is spoken to after the answer: watch the booking
         or read the payment, which becomes REQUIRES_ACTION with an `approval_uri` to send the customer to (or, with a
         provider that needs no approval, waits for CapturePayment). The booking must be HELD and unexpired, and have no
-        other payment that is not over. A booking whose total is zero is confirmed at once.
+        other payment that is not over. A booking whose total is zero is confirmed at once, whichever provider is named.
         Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PAYMENT_IN_FLIGHT,
         PROVIDER_NOT_CONFIGURED, PERFORMANCE_CANCELLED.
         """
