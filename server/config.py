@@ -382,6 +382,11 @@ class Settings(BaseSettings):
 
     # -- Seat ledger ---------------------------------------------------------------------------------------
     ledger_batch_size: int = _setting("Seat ledger", 128, "Most commands in one transaction.", ge=1, le=1000)
+    ledger_gather_time: Duration = _setting(
+        "Seat ledger",
+        timedelta(milliseconds=5),
+        "How long a transaction waits for more commands if the one before it had many. 0: not at all.",
+    )
     ledger_batches_in_flight: int = _setting(
         "Seat ledger", 1, "Transactions of the ledger at once, per process.", ge=1, le=64
     )

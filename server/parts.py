@@ -41,5 +41,6 @@ def make_ledger(settings: Settings, database: Database, publisher: Publisher) ->
         batches_in_flight=settings.ledger_batches_in_flight,
         by_performance=settings.ledger_scope is LedgerScope.PERFORMANCE,
         queue_limit=settings.ledger_queue_limit,
+        gather_time=settings.ledger_gather_time,
         max_hold_time=settings.max_hold_time,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import overload
+from typing import Final, overload
 
 from server.db.engine import Database, deadline
 from server.errors import DeadlineExceeded, Unavailable
@@ -23,6 +23,9 @@ from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.rules import SaleRules
 from server.seats.write import Published
+
+_CROWD: Final = 8
+"""A batch of more commands than these is taken for a sign that others are about to arrive."""
 
 
 class Ledger:
@@ -35,6 +38,8 @@ class Ledger:
         batches_in_flight: transactions at once.
         by_performance: limit a batch to one performance (for a sharded database) instead of all that wait.
         queue_limit: commands that may wait; more are refused as OVERLOADED.
+        gather_time: how long a batch waits for more commands if the one before it had many: in a crowd the next
+            callers are on their way, and ten small transactions cost far more than a large one.
         max_hold_time: longest time that a booking may be held, extensions included.
     """
 
@@ -47,9 +52,12 @@ class Ledger:
         batches_in_flight: int = 1,
         by_performance: bool = False,
         queue_limit: int = 10_000,
+        gather_time: timedelta = timedelta(0),
         max_hold_time: timedelta = timedelta(minutes=30),
     ) -> None:
         self._publish = publish
+        self._gather_time = gather_time.total_seconds()
+        self._gathering: asyncio.TimerHandle | None = None
         self._batch_size = batch_size
         self._by_performance = by_performance
         self._queue_limit = queue_limit
@@ -103,12 +111,14 @@ class Ledger:
             waiting = self._waiting.popleft()
             if not waiting.done.done():
                 waiting.done.set_exception(Unavailable("DRAINING", "this server is stopping", retry_after=1))
+        if self._gathering is not None:
+            self._gathering.cancel()
         await asyncio.gather(*self._running)
         for connection in self._connections:
             connection.close()
 
     def _start_batches(self) -> None:
-        while self._connections and self._waiting:
+        while self._connections and self._waiting and self._gathering is None:
             batch = self._take()
             if not batch:
                 return
@@ -140,9 +150,17 @@ class Ledger:
                 waiting.done.set_exception(outcome)
             else:
                 waiting.done.set_result(outcome)
-        self._start_batches()
         if published:
             self._publish(published)
+        if len(batch) > _CROWD and self._gather_time:
+            if self._gathering is None:
+                self._gathering = asyncio.get_running_loop().call_later(self._gather_time, self._gathered)
+        else:
+            self._start_batches()
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._start_batches()
 
     def _take(self) -> list["_Waiting"]:
         """The next batch: in order of arrival, without those whose caller has gone."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -121,3 +122,32 @@ async def test_who_asks_for_the_newest_rules_sees_a_change_that_a_read_under_way
 
     assert await begun is not None
     assert {rules.version for rules in newest if rules is not None} == {2}
+
+
+@pytest.mark.parametrize(("gather_time", "most_batches"), [(timedelta(seconds=1), 3), (timedelta(0), 40)])
+async def test_after_a_crowd_the_next_batch_waits_for_company(
+    database: Database, house: Staged, gather_time: timedelta, most_batches: int
+) -> None:
+    ledger = Ledger(database, lambda _: None, gather_time=gather_time)
+
+    async def buyer(number: int) -> None:
+        await ledger.execute(named(house, 2 * number))
+        await asyncio.sleep(number * 0.01)  # they come back one by one, as from a network
+        await ledger.execute(named(house, 2 * number + 1))
+
+    await asyncio.gather(*(buyer(number) for number in range(20)))
+    await ledger.close()
+
+    assert ledger.commands == 40
+    assert ledger.batches <= most_batches
+    assert_sound(database)
+
+
+async def test_who_comes_alone_does_not_wait_for_company(database: Database, house: Staged) -> None:
+    ledger = Ledger(database, lambda _: None, gather_time=timedelta(hours=1))
+
+    for place in range(3):
+        await ledger.execute(named(house, place))
+
+    assert ledger.batches == 3
+    await ledger.close()
