@@ -54,7 +54,7 @@ async def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         opened.append(Database(*args, **options))
         return opened[-1]
 
-    monkeypatch.setattr("server.runtime.Database", open_database)
+    monkeypatch.setattr("server.parts.Database", open_database)
     async with runtime(settings) as running:
         server, port = await start(running)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
