@@ -7,6 +7,7 @@ from redis.backoff import NoBackoff
 from server.config import LedgerScope, Settings
 from server.db.engine import Database
 from server.seats.feed_publication import Publisher
+from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 
 
@@ -32,7 +33,7 @@ def connect_redis(settings: Settings) -> Redis:
     )
 
 
-def make_ledger(settings: Settings, database: Database, publisher: Publisher) -> Ledger:
+def make_ledger(settings: Settings, database: Database, publisher: Publisher, halls: Halls | None = None) -> Ledger:
     """The process's ledger, which tells ``publisher`` what it has changed."""
     return Ledger(
         database,
@@ -43,4 +44,5 @@ def make_ledger(settings: Settings, database: Database, publisher: Publisher) ->
         queue_limit=settings.ledger_queue_limit,
         gather_time=settings.ledger_gather_time,
         max_hold_time=settings.max_hold_time,
+        halls=halls,
     )

@@ -100,7 +100,8 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         hub = _hub(settings, database, draining)
         publisher = Publisher(redis, prefix=settings.redis_key_prefix, deliver=hub.deliver)
         stack.push_async_callback(publisher.close)
-        ledger = make_ledger(settings, database, publisher)
+        halls = Halls()
+        ledger = make_ledger(settings, database, publisher, halls)
         stack.push_async_callback(ledger.close)
 
         streams = OpenStreams(
@@ -128,7 +129,6 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(checker.watch_redis(), "health of Redis")
         stack.push_async_callback(background.stop)
 
-        halls = Halls()
         # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
         servicers = (
             AuthService(  # type: ignore[abstract]

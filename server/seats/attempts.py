@@ -23,7 +23,8 @@ from server.seats.batch import Batch, BoardOutdatedError, Outcome, RestartError
 from server.seats.board import Boards, read_board
 from server.seats.commands import Command, Hold
 from server.seats.connection import LedgerConnection
-from server.seats.rules import HallCache, SaleRules, load_rules, rules_version
+from server.seats.halls import Halls
+from server.seats.rules import SaleRules, load_rules, rules_version
 from server.seats.state import RulesOutdatedError
 from server.seats.write import Published
 
@@ -51,13 +52,14 @@ class Attempts:
     Args:
         database: where rules and boards are read.
         max_hold_time: longest time that a booking may be held, extensions included.
+        halls: where halls come from.
     """
 
-    def __init__(self, database: Database, max_hold_time: timedelta) -> None:
+    def __init__(self, database: Database, max_hold_time: timedelta, halls: Halls) -> None:
         self._rules: dict[int, SaleRules] = {}
         self._checked: dict[int, float] = {}
         self._reading: dict[int, asyncio.Future[SaleRules | None]] = {}
-        self._halls = HallCache()
+        self._halls = halls
         self._boards = Boards()
         self._database = database
         self._max_hold_time = max_hold_time

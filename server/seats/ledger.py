@@ -21,6 +21,7 @@ from server.seats.batch import Outcome
 from server.seats.booking import Booking
 from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
 from server.seats.connection import LedgerConnection
+from server.seats.halls import Halls
 from server.seats.rules import SaleRules
 from server.seats.write import Published
 
@@ -41,6 +42,7 @@ class Ledger:
         gather_time: how long a batch waits for more commands if the one before it had many: in a crowd the next
             callers are on their way, and ten small transactions cost far more than a large one.
         max_hold_time: longest time that a booking may be held, extensions included.
+        halls: those that the process has in memory; some of its own if it has none.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Ledger:
         queue_limit: int = 10_000,
         gather_time: timedelta = timedelta(0),
         max_hold_time: timedelta = timedelta(minutes=30),
+        halls: Halls | None = None,
     ) -> None:
         self._publish = publish
         self._gather_time = gather_time.total_seconds()
@@ -62,7 +65,7 @@ class Ledger:
         self._by_performance = by_performance
         self._queue_limit = queue_limit
         self._waiting: deque[_Waiting] = deque()
-        self._attempts = Attempts(database, max_hold_time)
+        self._attempts = Attempts(database, max_hold_time, halls or Halls())
         self._connections = [LedgerConnection(database.engine) for _ in range(batches_in_flight)]
         self._running: set[asyncio.Task[None]] = set()
         self.batches = 0

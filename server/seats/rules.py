@@ -8,15 +8,14 @@ that decided by outdated rules does not commit, and reading the rules costs no s
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
-from weakref import WeakValueDictionary
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from server.db.models.catalogue import Event, Performance, SeatMapVersion, TicketType
+from server.db.models.catalogue import Event, Performance, TicketType
 from server.db.models.inventory import Inventory
 from server.seats.hall import Hall
+from server.seats.halls import Halls
 from server.states import EventState, PerformanceState
 
 
@@ -68,7 +67,7 @@ class SaleRules:
 def load_rules(
     session: Session,
     performance_id: int,
-    halls: "HallCache",
+    halls: Halls,
     max_hold_time: timedelta,
 ) -> SaleRules | None:
     """Read the rules of a performance, or None where it does not exist.
@@ -111,33 +110,6 @@ def load_rules(
 def rules_version(session: Session, performance_id: int) -> int | None:
     """The version of a performance's rules; None: there is no such performance."""
     return session.scalar(select(Inventory.rules_version).where(Inventory.performance_id == performance_id))
-
-
-class HallCache:
-    """Halls by (seat map, version), for as long as anybody uses them: a version never changes.
-
-    Halls are compared by identity, so two threads that parse one at once must end with the same.
-    """
-
-    def __init__(self) -> None:
-        self._halls: WeakValueDictionary[tuple[int, int], Hall] = WeakValueDictionary()
-        self._lock = Lock()
-
-    def get(self, session: Session, seat_map_id: int, number: int) -> Hall:
-        """The hall of one seat map version, read where nobody has it."""
-        key = (seat_map_id, number)
-        known = self._halls.get(key)
-        if known is not None:
-            return known
-        document = session.scalar(
-            select(SeatMapVersion.document).where(
-                SeatMapVersion.seat_map_id == seat_map_id, SeatMapVersion.number == number
-            )
-        )
-        assert document is not None, "performances reference an existing version"  # noqa: S101
-        parsed = Hall.from_document(document)
-        with self._lock:
-            return self._halls.setdefault(key, parsed)
 
 
 def touch_rules(session: Session, performance_id: int) -> None:
