@@ -25,11 +25,13 @@ def open_sale(state: State, performance_id: int) -> SaleRules:
 
     Raises:
         NotFound: no such performance.
-        FailedPrecondition: NOT_ON_SALE, SALE_NOT_STARTED or SALE_ENDED.
+        FailedPrecondition: PERFORMANCE_CANCELLED, NOT_ON_SALE, SALE_NOT_STARTED or SALE_ENDED.
     """
     rules = state.rules.get(performance_id)
     if rules is None:
         raise NotFound.of(resources.performance(performance_id))
+    if rules.cancelled:
+        raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
     if not rules.on_sale:
         raise FailedPrecondition("NOT_ON_SALE", "this performance is not on sale")
     if state.now < rules.sale_start_time:

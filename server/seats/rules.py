@@ -62,6 +62,7 @@ class SaleRules:
     max_hold_time: timedelta
     ticket_types: Mapping[int, TicketTypeRule]
     hall: Hall
+    cancelled: bool = False
 
 
 def load_rules(
@@ -95,7 +96,8 @@ def load_rules(
     return SaleRules(
         performance_id=performance_id,
         version=version,
-        on_sale=performance.state is PerformanceState.SCHEDULED and event_state is EventState.PUBLISHED,
+        on_sale=event_state is EventState.PUBLISHED,
+        cancelled=performance.state is PerformanceState.CANCELLED or event_state is EventState.CANCELLED,
         sale_start_time=performance.sale_start_time,
         sale_end_time=performance.sale_end_time,
         refund_deadline=performance.refund_deadline,

@@ -211,7 +211,7 @@ async def test_a_performance_cancelled_meanwhile_sells_nothing_more(
     (answer,) = await race(ledgers, hold(house, 0))
 
     assert isinstance(answer, RowlockError)
-    assert answer.reason == "NOT_ON_SALE"
+    assert answer.reason == "PERFORMANCE_CANCELLED"
 
 
 async def test_control_without_the_rules_version_a_cancelled_performance_still_sells(

@@ -336,7 +336,7 @@ async def test_a_ticket_type_sells_no_more_than_its_quantity_and_limit(database:
     [
         ("sale_start_time = now() + interval '1h', sale_end_time = now() + interval '2h'", "SALE_NOT_STARTED"),
         ("sale_start_time = now() - interval '2h', sale_end_time = now() - interval '1h'", "SALE_ENDED"),
-        ("state = 2", "NOT_ON_SALE"),
+        ("state = 2", "PERFORMANCE_CANCELLED"),
     ],
 )
 async def test_outside_the_sale_nothing_is_sold_even_by_a_process_that_knew_other_rules(
