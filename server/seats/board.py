@@ -5,7 +5,7 @@ when the board's revision is the database's.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -71,11 +71,18 @@ class Boards:
         with self._lock:
             self._boards.pop(performance_id, None)
 
-    def advance(self, performance_id: int, revision: int, changes: Iterable[tuple[int, int]]) -> None:
-        """Take over the changes of one committed batch. A board that missed one before it keeps its old revision."""
+    def advance(self, performance_id: int, revision: int, changes: Sequence[tuple[int, int]]) -> None:
+        """Take over the changes of one committed batch; never raises, because they are committed.
+
+        A board that missed a batch before it keeps its old revision; one of another hall, which has no such places, is
+        forgotten.
+        """
         with self._lock:
             board = self._boards.get(performance_id)
             if board is None or revision <= board.revision:
+                return
+            if any(place >= len(board.states) for place, _ in changes):
+                del self._boards[performance_id]
                 return
             for place, state in changes:
                 board.states[place] = state

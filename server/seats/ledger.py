@@ -153,13 +153,14 @@ class Ledger:
                 waiting.done.set_exception(outcome)
             else:
                 waiting.done.set_result(outcome)
-        if published:
-            self._publish(published)
         if len(batch) > _CROWD and self._gather_time:
             if self._gathering is None:
                 self._gathering = asyncio.get_running_loop().call_later(self._gather_time, self._gathered)
         else:
             self._start_batches()
+        if published:
+            # Last: whatever comes of it, nobody waits for it.
+            self._publish(published)
 
     def _gathered(self) -> None:
         self._gathering = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -185,3 +185,28 @@ async def test_a_database_that_takes_no_writes_is_unavailable_and_not_a_fault_of
     monkeypatch.undo()
 
     assert isinstance((await together(ledger, hold(house, 0)))[0], Booking)
+
+
+async def test_what_was_committed_is_told_even_if_the_board_in_memory_is_of_a_smaller_hall(
+    ledger: Ledger, database: Database
+) -> None:
+    house = database.run_transaction(lambda s: stage(s, hall_document(rows=1, seats=5)))
+    await ledger.execute(hold(house, wants=(BestAvailable(1),)))
+    board = ledger._attempts._boards.get(house.performance_id)
+    assert board is not None
+    del board.states[2:]
+
+    assert isinstance((await together(ledger, hold(house, 4)))[0], Booking)
+    assert isinstance((await together(ledger, hold(house, wants=(BestAvailable(1),))))[0], Booking)
+
+
+async def test_a_publication_that_fails_keeps_nobody_waiting(database: Database, house: Staged) -> None:
+    def fail(_: object) -> None:
+        raise ConnectionError("nobody listens")
+
+    ledger = Ledger(database, fail, batch_size=1)
+    async with asyncio.timeout(20):
+        answers = await together(ledger, *(hold(house, place) for place in range(5)))
+        assert all(isinstance(answer, Booking) for answer in answers)
+    with suppress(ConnectionError):
+        await ledger.close()
