@@ -56,8 +56,8 @@ class Attempts:
     """
 
     def __init__(self, database: Database, max_hold_time: timedelta, halls: Halls) -> None:
-        self._rules: dict[int, SaleRules] = {}
-        self._checked: dict[int, float] = {}
+        self._rules: dict[int, tuple[SaleRules, float]] = {}
+        """The rules, and when they were last compared with the database; the least recently compared first."""
         self._reading: dict[int, asyncio.Future[SaleRules | None]] = {}
         self._halls = halls
         self._boards = Boards()
@@ -108,9 +108,8 @@ class Attempts:
     async def rules_of(self, performance_id: int, *, fresh: bool = False) -> SaleRules | None:
         """The rules of a performance: those in memory, if their version was the newest a moment ago."""
         known = self._rules.get(performance_id)
-        now = time.monotonic()
-        if known is not None and not fresh and now - self._checked.get(performance_id, 0.0) < _RULES_AGE:
-            return known
+        if known is not None and not fresh and time.monotonic() - known[1] < _RULES_AGE:
+            return known[0]
         reading = self._reading.get(performance_id)
         if reading is not None and fresh:
             # It may have begun before the change that the caller must see; whatever comes after it has not.
@@ -123,22 +122,32 @@ class Attempts:
     def _read_on(self, performance_id: int) -> "asyncio.Future[SaleRules | None]":
         """Begin to read. Thousands may ask for a performance in its first second; one of them reads for all."""
         reading = self._reading[performance_id] = asyncio.get_running_loop().create_task(
-            self._read_rules(performance_id, self._rules.get(performance_id)), context=Context()
+            self._read_rules(performance_id), context=Context()
         )
         reading.add_done_callback(lambda _: self._reading.pop(performance_id, None))
         return reading
 
-    async def _read_rules(self, performance_id: int, known: SaleRules | None) -> SaleRules | None:
-        self._checked[performance_id] = time.monotonic()
+    async def _read_rules(self, performance_id: int) -> SaleRules | None:
+        known = self._known(performance_id)
+        if known is not None:
+            self._keep(known)
         rules = await self._database.read(lambda session: self._newest(session, performance_id, known))
-        if rules is not None:
-            self._rules[performance_id] = rules
-            while len(self._rules) > _RULES_KEPT:
-                del self._rules[next(iter(self._rules))]
-        else:
+        if rules is None:
             self._rules.pop(performance_id, None)
-            self._checked.pop(performance_id, None)
+        else:
+            self._keep(rules)
         return rules
+
+    def _known(self, performance_id: int) -> SaleRules | None:
+        """The rules in memory, however old: a batch finds out by itself whether they are the newest."""
+        known = self._rules.get(performance_id)
+        return None if known is None else known[0]
+
+    def _keep(self, rules: SaleRules) -> None:
+        self._rules.pop(rules.performance_id, None)
+        self._rules[rules.performance_id] = rules, time.monotonic()
+        while len(self._rules) > _RULES_KEPT:
+            del self._rules[next(iter(self._rules))]
 
     def _newest(self, session: Session, performance_id: int, known: SaleRules | None) -> SaleRules | None:
         if known is not None and known.version == rules_version(session, performance_id):
@@ -180,7 +189,7 @@ class Attempts:
 
     async def _prepare(self, batch: Batch) -> None:
         for performance_id in {command.performance_id for command in batch.commands}:
-            rules = self._rules.get(performance_id) or await self.rules_of(performance_id)
+            rules = self._known(performance_id) or await self.rules_of(performance_id)
             if rules is not None:
                 batch.rules[performance_id] = rules
         picking = _picking(batch.commands)

@@ -240,15 +240,16 @@ class Batch:
 
     def _decide_one(self, state: State, decisions: list[Decision], number: int) -> Booking | None:
         command = self.commands[number]
-        earlier = replay(state, command)
-        if earlier is not None:
-            return earlier.booking
-        picked = self.picks.get(number, ())
-        if picked is None:
-            raise sold_out()
-        if not self._picked_places_are_free(state, number):
-            raise BoardOutdatedError
-        return _take(state, decisions, decide(state, command, picked))
+        chosen: tuple[Claim, ...] = ()
+        # A request that was granted before is granted again, whatever is left to pick now.
+        if number in self.picks and replay(state, command) is None:
+            picked = self.picks[number]
+            if picked is None:
+                raise sold_out()
+            if not _are_free(state, command.performance_id, picked):
+                raise BoardOutdatedError
+            chosen = picked
+        return _take(state, decisions, decide(state, command, chosen))
 
     def _give_unused_picks_to_others(self, outcomes: Sequence[Outcome]) -> None:
         """Nobody is told "sold out" while places are put aside for a command that is refused."""
@@ -261,13 +262,6 @@ class Batch:
         if not unused <= self.served_last:
             self.served_last |= unused
             raise RestartError
-
-    def _picked_places_are_free(self, state: State, number: int) -> bool:
-        performance_id = self.commands[number].performance_id
-        return all(
-            state.seats[performance_id, claim.place].state is SeatState.AVAILABLE
-            for claim in self.picks.get(number) or ()
-        )
 
     async def _expire_before_refusing(
         self, connection: LedgerConnection, state: State, outcomes: Sequence[Outcome]
@@ -309,6 +303,10 @@ def _pick_beside(rules: SaleRules, states: bytearray, command: Hold, named: Iter
     for place in aside:
         states[place] = SeatState.AVAILABLE
     return pick(rules, states, command, clock.now()) if picked is None and aside else picked
+
+
+def _are_free(state: State, performance_id: int, claims: Iterable[Claim]) -> bool:
+    return all(state.seats[performance_id, claim.place].state is SeatState.AVAILABLE for claim in claims)
 
 
 def _take(state: State, decisions: list[Decision], decision: Decision | Replay) -> Booking | None:

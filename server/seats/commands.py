@@ -133,10 +133,7 @@ class Expire(_OnBooking):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Take places off sale. They must be free."""
-
-    kind = CommandKind.BLOCK
+class _OnPlaces:
     performance_id: int
     places: tuple[int, ...]
     actor_id: UUID | None
@@ -148,18 +145,17 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unblock:
+class Block(_OnPlaces):
+    """Take places off sale. They must be free."""
+
+    kind = CommandKind.BLOCK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unblock(_OnPlaces):
     """Put blocked places back on sale."""
 
     kind = CommandKind.UNBLOCK
-    performance_id: int
-    places: tuple[int, ...]
-    actor_id: UUID | None
-    reason: str = ""
-    hall: Hall | None = None
-    """As in ``Hold``."""
-    request: RequestKey | None = None
-    action_id: UUID = field(default_factory=new_id)
 
 
 Command = Hold | Add | Remove | Extend | Confirm | Cancel | Expire | Block | Unblock
