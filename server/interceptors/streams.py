@@ -1,9 +1,13 @@
 """The streams that are open: how many there may be, what they carry, and the end of those nobody reads.
 
 A reader that takes nothing lets a few megabytes pass into buffers, and then a write waits for ever, without an
-error. So every write notes when it began, and once a second those that have lasted too long are cut off: what fed
-the stream is closed and its place is free. Its status waits behind the blocked message, since gRPC for Python offers
-no way to reset a call, and so does a small task, until the reader reads on or the connection ends.
+error. So once a second every write that has lasted since the last look is that much older, and those that have
+lasted too long are cut off: what fed the stream is closed and its place is free. Its status waits behind the blocked
+message, since gRPC for Python offers no way to reset a call, and so does a small task, until the reader reads on or
+the connection ends.
+
+Time in which this process itself stood still (stopped and continued, starved of CPU) is no reader's fault: however
+long the pause between two looks, no write becomes older by more than `_LONGEST_STEP`.
 """
 
 import asyncio
@@ -22,6 +26,7 @@ from server.interceptors.status import refuse
 from server.metrics import STREAM_BYTES, STREAM_MESSAGES, STREAMS, STREAMS_STALLED
 
 _CHECK_INTERVAL: Final = 1.0
+_LONGEST_STEP: Final = 2 * _CHECK_INTERVAL
 
 
 class StalledError(asyncio.CancelledError):
@@ -33,7 +38,7 @@ class ReaderGoneError(asyncio.CancelledError):
 
 
 class OpenStream:
-    """One stream: its method, its task, and since when it has been writing its present message."""
+    """One stream: its method, its task, and how long it has been writing its present message."""
 
     __slots__ = (
         "counted_bytes",
@@ -43,14 +48,15 @@ class OpenStream:
         "sent_messages",
         "stalled",
         "task",
-        "writing_since",
+        "waited",
+        "writing",
     )
 
     def __init__(self, method: Method) -> None:
         self.method = method
         self.task = asyncio.current_task()
-        self.writing_since = 0.0  # 0: not writing
-        self.stalled = False
+        self.writing = self.stalled = False
+        self.waited = 0.0  # seconds, as far as the checks have seen
         self.sent_messages = self.sent_bytes = 0
         self.counted_messages = self.counted_bytes = 0
 
@@ -61,15 +67,14 @@ class OpenStream:
             StalledError: the reader took nothing for too long.
             ReaderGoneError: it went away.
         """
-        now = time.monotonic
         write = context.write
         try:
             async with aclosing(messages) as source:  # type: ignore[type-var]
                 async for message in source:
                     data = message.SerializeToString() if isinstance(message, Message) else message
-                    self.writing_since = now()
+                    self.writing = True
                     await write(data)
-                    self.writing_since = 0.0
+                    self.writing = False
                     self.sent_messages += 1
                     self.sent_bytes += len(data)
         except asyncio.CancelledError:
@@ -112,6 +117,7 @@ class OpenStreams:
         self._write_timeout = write_timeout
         self._open: set[OpenStream] = set()
         self._of_account: Counter[str] = Counter()
+        self._looked = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -160,19 +166,26 @@ class OpenStreams:
 
     def check(self) -> None:
         """Do so once."""
-        limit = time.monotonic() - self._write_timeout
+        now = time.monotonic()
+        step, self._looked = min(now - self._looked, _LONGEST_STEP), now
         for stream in tuple(self._open):
-            _count(stream)
-            if 0 < stream.writing_since < limit and not stream.stalled and stream.task is not None:
+            sent_some = _count(stream)
+            stream.waited = stream.waited + step if stream.writing and not sent_some else 0.0
+            if stream.waited > self._write_timeout and not stream.stalled and stream.task is not None:
                 stream.stalled = True
                 STREAMS_STALLED.labels(stream.method.service, stream.method.name).inc()
                 stream.task.cancel()
 
 
-def _count(stream: OpenStream) -> None:
-    """Add to the counters what the stream has sent since the last time; a counter per message would cost more."""
+def _count(stream: OpenStream) -> bool:
+    """Add to the counters what the stream has sent since the last time; a counter per message would cost more.
+
+    Returns:
+        whether it sent anything.
+    """
     labels = (stream.method.service, stream.method.name)
     if messages := stream.sent_messages - stream.counted_messages:
         STREAM_MESSAGES.labels(*labels).inc(messages)
         STREAM_BYTES.labels(*labels).inc(stream.sent_bytes - stream.counted_bytes)
         stream.counted_messages, stream.counted_bytes = stream.sent_messages, stream.sent_bytes
+    return bool(messages)
