@@ -28,6 +28,7 @@ from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop, watch_ledger
 from server.parts import connect_database, connect_redis, make_ledger
+from server.payments.providers import offered
 from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
@@ -43,7 +44,6 @@ from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.stream_end import StreamEnd
 from server.services.watch_seats import SeatFeedService
-from server.states import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
                 halls,
             ),
-            PaymentService(database, ledger, waker, _providers(settings)),  # type: ignore[abstract]
+            PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
         )
         yield Runtime(
@@ -208,11 +208,6 @@ def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub
         settings.redis_url, prefix=settings.redis_key_prefix, timeout=settings.redis_timeout.total_seconds()
     )
     return Hub(database, limits, subscription=subscription, draining=draining)
-
-
-def _providers(settings: Settings) -> frozenset[Provider]:
-    """By whom new payments may be made."""
-    return frozenset({Provider.SIMULATOR} if settings.simulator_enabled else ())
 
 
 def _chain(

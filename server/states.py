@@ -129,3 +129,28 @@ class SimulatedOutcome(IntEnum):
     DECLINE = 3
     TIMEOUT_BEFORE = 4
     TIMEOUT_AFTER = 5
+
+
+class NotificationKind(IntEnum):
+    """What a message to somebody is about."""
+
+    ANNOUNCEMENT = 1
+    EMAIL_VERIFICATION = 2
+    PASSWORD_RESET = 3
+    BOOKING_CONFIRMED = 4
+    BOOKING_CANCELLED = 5
+    HOLD_EXPIRED = 6
+    PAYMENT_FAILED = 7
+    REFUND = 8
+    PERFORMANCE_CANCELLED = 9
+    INQUIRY_ANSWER = 10
+    ADMISSION = 11
+
+
+class NotificationState(IntEnum):
+    """The life of a message."""
+
+    QUEUED = 1
+    SENT = 2
+    FAILED = 3
+    INBOX_ONLY = 4

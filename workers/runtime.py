@@ -12,12 +12,10 @@ from server.domain.payment_attempts import Attempt
 from server.domain.refunds import RefundAttempt
 from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.collecting import Collector, Patience
-from server.payments.port import PaymentProvider
+from server.payments.providers import connect_providers
 from server.payments.refunding import Refunder
-from server.payments.simulator import Simulator
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
-from server.states import Provider
 from workers.drain import Drain
 
 
@@ -48,11 +46,7 @@ class WorkerRuntime:
         redis = connect_redis(settings)
         publisher = Publisher(redis, prefix=settings.redis_key_prefix)
         ledger = make_ledger(settings, database, publisher)
-        providers: dict[Provider, PaymentProvider] = {
-            Provider.SIMULATOR: Simulator(
-                database, success_rate=settings.simulator_success_rate, delay=settings.simulator_delay
-            )
-        }
+        providers = connect_providers(settings, database)
         patience = Patience(
             call=settings.payment_call_timeout,
             first_wait=settings.payment_resolve_interval,

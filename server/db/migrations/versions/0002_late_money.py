@@ -1,0 +1,10 @@
+"""Money that came late: bookings that follow another, and what a payment bought."""
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,10 @@
+"""Codes sent by mail, inquiries, contact information, social links."""
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
