@@ -14,6 +14,13 @@ class Role(IntEnum):
     PARTNER = 6
 
 
+class CodePurpose(StrEnum):
+    """What a code that was sent by mail proves or permits."""
+
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"
+
+
 class EventState(IntEnum):
     """Only a PUBLISHED event is seen by customers and sold."""
 
@@ -129,6 +136,23 @@ class SimulatedOutcome(IntEnum):
     DECLINE = 3
     TIMEOUT_BEFORE = 4
     TIMEOUT_AFTER = 5
+
+
+class WebhookSubject(IntEnum):
+    """What a message of a payment provider is about."""
+
+    PAYMENT = 1
+    REFUND = 2
+    DISPUTE = 3
+    OTHER = 4
+
+
+class WebhookState(IntEnum):
+    """The life of a provider's message: due until it was acted on, or until staff have to look at it."""
+
+    RECEIVED = 1
+    DONE = 2
+    ATTENTION = 3
 
 
 class NotificationKind(IntEnum):
