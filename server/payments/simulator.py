@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.simulator import SimulatorOrder, SimulatorRefund, SimulatorScript
 from server.payments.port import (
+    Absent,
     Cancelled,
     Captured,
     Created,
@@ -73,6 +74,10 @@ class Simulator:
     async def refund(self, order: PaymentOrder, refund_id: UUID, amount: int) -> Refunded | Declined | Unknown:
         """Give back what is left of the captured amount, if it is enough."""
         return await self._call(lambda session: _refund(session, order, refund_id, amount))
+
+    async def find_refund(self, order: PaymentOrder, refund_id: UUID) -> Refunded | Declined | Absent | Unknown:
+        """Look the refund up."""
+        return await self._call(lambda session: _found_refund(session.get(SimulatorRefund, refund_id)))
 
     async def _call(self, work: Callable[[Session], T]) -> T:
         if self._delay:
@@ -153,6 +158,10 @@ def _found(row: SimulatorOrder | None) -> Open | Captured | Declined | Cancelled
     if row is None or row.state is SimulatedOrder.CANCELLED:
         return Cancelled()
     return Open(row.reference) if row.state is SimulatedOrder.OPEN else _ended(row)
+
+
+def _found_refund(row: SimulatorRefund | None) -> Refunded | Absent:
+    return Absent() if row is None else Refunded(row.reference)
 
 
 def _cancel(session: Session, order: PaymentOrder) -> Cancelled | Captured:
