@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from server.db.models.payments import Payment, Refund
+from server.db.models.base import Base
 
-Row = TypeVar("Row", Payment, Refund)
+Row = TypeVar("Row", bound=Base)
 
 
 def take_up(session: Session, kind: type[Row], limit: int, lease: timedelta, **changes: Any) -> Sequence[Row]:
@@ -20,15 +20,16 @@ def take_up(session: Session, kind: type[Row], limit: int, lease: timedelta, **c
 
     Args:
         session: a transaction.
-        kind: of which table.
+        kind: of which table; it has the columns ``next_attempt_time``, ``attempt_count`` and ``update_time``.
         limit: how many at most.
         lease: for how long.
         changes: what else is to be written into them.
     """
+    columns, key = kind.__table__.c, kind.__table__.primary_key.columns  # type: ignore[attr-defined]
     keys = session.execute(
-        select(kind.performance_id, kind.id)
-        .where(kind.next_attempt_time <= func.clock_timestamp())
-        .order_by(kind.next_attempt_time)
+        select(*key)
+        .where(columns.next_attempt_time <= func.clock_timestamp())
+        .order_by(columns.next_attempt_time)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
     ).all()
@@ -36,11 +37,11 @@ def take_up(session: Session, kind: type[Row], limit: int, lease: timedelta, **c
         return ()
     return session.scalars(
         update(kind)
-        .where(tuple_(kind.performance_id, kind.id).in_([tuple(key) for key in keys]))
+        .where(tuple_(*key).in_([tuple(row) for row in keys]))
         .values(
             next_attempt_time=func.clock_timestamp() + lease,
-            attempt_count=kind.attempt_count + 1,
-            update_time=kind.update_time,
+            attempt_count=columns.attempt_count + 1,
+            update_time=columns.update_time,
             **changes,
         )
         .returning(kind),

@@ -48,7 +48,7 @@ class ProviderEvent:
     summary: str = ""
 
 
-class UntrustedWebhook(Exception):  # noqa: N818 - it is an answer, not a fault of ours
+class UntrustedWebhook(Exception):
     """The message is not the provider's, or is not what the provider sent, or is too old.
 
     Args:
