@@ -612,7 +612,9 @@ type CreateBookingRequest struct {
 	// For whom: `users/{user}`. Empty: for the caller. STAFF only; others get PERMISSION_DENIED.
 	Customer string `protobuf:"bytes,7,opt,name=customer,proto3" json:"customer,omitempty"`
 	// The customer's own words. At most 500 characters.
-	Note          string `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
+	// An allocation of the performance: its places can be claimed, too, and only by STAFF. Empty: the general sale only.
+	Allocation    string `protobuf:"bytes,9,opt,name=allocation,proto3" json:"allocation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +701,13 @@ func (x *CreateBookingRequest) GetCustomer() string {
 func (x *CreateBookingRequest) GetNote() string {
 	if x != nil {
 		return x.Note
+	}
+	return ""
+}
+
+func (x *CreateBookingRequest) GetAllocation() string {
+	if x != nil {
+		return x.Allocation
 	}
 	return ""
 }
@@ -1534,7 +1543,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\x16rowlock.dev/TicketType\xbaHBr@\x18@2<^performances/[1-9][0-9]{0,18}/ticketTypes/[1-9][0-9]{0,18}$R\n" +
 	"ticketType\x12)\n" +
 	"\bquantity\x18\x02 \x01(\x05B\r\xe2A\x01\x02\xbaH\x06\x1a\x04\x182(\x01R\bquantity\x12 \n" +
-	"\x04area\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\x01R\x04area\"\xb2\x05\n" +
+	"\x04area\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\x01R\x04area\"\xd6\x06\n" +
 	"\x14CreateBookingRequest\x12\\\n" +
 	"\x06parent\x18\x01 \x01(\tBD\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/Booking\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x06parent\x129\n" +
 	"\x05seats\x18\x02 \x03(\v2\x15.rowlock.v1.SeatClaimB\f\xe2A\x01\x01\xbaH\x05\x92\x01\x02\x102R\x05seats\x12F\n" +
@@ -1545,7 +1554,11 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"request_id\x18\x06 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\x12w\n" +
 	"\bcustomer\x18\a \x01(\tB[\xe2A\x01\x01\xfaA\x12\n" +
 	"\x10rowlock.dev/User\xbaH?\xd8\x01\x01r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\bcustomer\x12m\n" +
-	"\x04note\x18\b \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04note\"\xa1\x01\n" +
+	"\x04note\x18\b \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04note\x12\xa1\x01\n" +
+	"\n" +
+	"allocation\x18\t \x01(\tB\x80\x01\xe2A\x01\x01\xfaA\x18\n" +
+	"\x16rowlock.dev/Allocation\xbaH^\xd8\x01\x01rY\x18R2U^performances/[1-9][0-9]{0,18}/allocations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\n" +
+	"allocation\"\xa1\x01\n" +
 	"\x11GetBookingRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
 	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\x86\x03\n" +

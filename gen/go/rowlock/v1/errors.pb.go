@@ -195,6 +195,10 @@ const (
 	ErrorReason_PERFORMANCE_STATE ErrorReason = 146
 	// FAILED_PRECONDITION. The inquiry was answered already. [answer_time]
 	ErrorReason_INQUIRY_ANSWERED ErrorReason = 160
+	// FAILED_PRECONDITION. The allocation was released: its places are on general sale. [end_time]
+	ErrorReason_ALLOCATION_RELEASED ErrorReason = 180
+	// FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]
+	ErrorReason_SHIFT_OPEN ErrorReason = 181
 )
 
 // Enum value maps for ErrorReason.
@@ -277,6 +281,8 @@ var (
 		145: "EVENT_STATE",
 		146: "PERFORMANCE_STATE",
 		160: "INQUIRY_ANSWERED",
+		180: "ALLOCATION_RELEASED",
+		181: "SHIFT_OPEN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":  0,
@@ -356,6 +362,8 @@ var (
 		"EVENT_STATE":               145,
 		"PERFORMANCE_STATE":         146,
 		"INQUIRY_ANSWERED":          160,
+		"ALLOCATION_RELEASED":       180,
+		"SHIFT_OPEN":                181,
 	}
 )
 
@@ -391,7 +399,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\x83\r\n" +
+	"rowlock.v1*\xae\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -473,7 +481,10 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x13CAPACITY_BELOW_SOLD\x10\x90\x01\x12\x10\n" +
 	"\vEVENT_STATE\x10\x91\x01\x12\x16\n" +
 	"\x11PERFORMANCE_STATE\x10\x92\x01\x12\x15\n" +
-	"\x10INQUIRY_ANSWERED\x10\xa0\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
+	"\x10INQUIRY_ANSWERED\x10\xa0\x01\x12\x18\n" +
+	"\x13ALLOCATION_RELEASED\x10\xb4\x01\x12\x0f\n" +
+	"\n" +
+	"SHIFT_OPEN\x10\xb5\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (
 	file_rowlock_v1_errors_proto_rawDescOnce sync.Once

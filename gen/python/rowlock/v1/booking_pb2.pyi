@@ -321,6 +321,7 @@ class CreateBookingRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    ALLOCATION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The performance."""
     admission_token: _builtins.str
@@ -331,6 +332,8 @@ class CreateBookingRequest(_message.Message):
     """For whom: `users/{user}`. Empty: for the caller. STAFF only; others get PERMISSION_DENIED."""
     note: _builtins.str
     """The customer's own words. At most 500 characters."""
+    allocation: _builtins.str
+    """An allocation of the performance: its places can be claimed, too, and only by STAFF. Empty: the general sale only."""
     @_builtins.property
     def seats(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeatClaim]:
         """Numbered seats, each once; at most 50."""
@@ -354,10 +357,11 @@ class CreateBookingRequest(_message.Message):
         request_id: _builtins.str = ...,
         customer: _builtins.str = ...,
         note: _builtins.str = ...,
+        allocation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["best_available", b"best_available"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_token", b"admission_token", "best_available", b"best_available", "customer", b"customer", "general_admission", b"general_admission", "note", b"note", "parent", b"parent", "request_id", b"request_id", "seats", b"seats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission_token", b"admission_token", "allocation", b"allocation", "best_available", b"best_available", "customer", b"customer", "general_admission", b"general_admission", "note", b"note", "parent", b"parent", "request_id", b"request_id", "seats", b"seats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -221,6 +221,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     FAILED_PRECONDITION. The inquiry was answered already. [answer_time]
     """
+    ALLOCATION_RELEASED: _ErrorReason.ValueType  # 180
+    """--- the box office ---
+
+    FAILED_PRECONDITION. The allocation was released: its places are on general sale. [end_time]
+    """
+    SHIFT_OPEN: _ErrorReason.ValueType  # 181
+    """FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of every error, by cause. Each says its gRPC code, what happened, and what the caller should do; the
@@ -417,4 +424,11 @@ INQUIRY_ANSWERED: ErrorReason.ValueType  # 160
 
 FAILED_PRECONDITION. The inquiry was answered already. [answer_time]
 """
+ALLOCATION_RELEASED: ErrorReason.ValueType  # 180
+"""--- the box office ---
+
+FAILED_PRECONDITION. The allocation was released: its places are on general sale. [end_time]
+"""
+SHIFT_OPEN: ErrorReason.ValueType  # 181
+"""FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
