@@ -18,7 +18,7 @@ class CodePurpose(StrEnum):
     """What a code that was sent by mail proves or permits."""
 
     VERIFY_EMAIL = "verify_email"
-    RESET_PASSWORD = "reset_password"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose, not a password
 
 
 class EventState(IntEnum):

@@ -4,7 +4,6 @@ Invariants: an address belongs to one account, whatever its case; there is alway
 (once there was one); a change of password, of role or of being let in ends every session of the account.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session
 from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.accounts import User
+from server.domain.email_addresses import email_key
 from server.domain.etags import require_current
 from server.domain.sessions import end_api_keys, end_sessions
 from server.errors import AlreadyExists, FailedPrecondition, FieldFault, InvalidArgument, NotFound
@@ -37,11 +37,6 @@ class Changed:
 
     user: User
     ended: Sequence[UUID] = ()
-
-
-def email_key(email: str) -> str:
-    """The form of an address in which it is compared."""
-    return unicodedata.normalize("NFKC", email).casefold()
 
 
 def sign_up(session: Session, *, email: str, display_name: str, locale: str, password_hash: str) -> None:

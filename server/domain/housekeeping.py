@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as DatabaseSession
 
-from server.db.models.accounts import OneTimeToken, RequestResult, Session
+from server.db.models.accounts import AccountCode, RequestResult, Session
 
 KEEP_ENDED: Final = timedelta(days=1)
 """Longer than any access token lives: until then its session must be known to have ended."""
@@ -37,7 +37,9 @@ def delete_outdated(session: DatabaseSession, *, answers_after: timedelta, limit
             limit,
         )
         + _delete(session, (Session.id,), ended, limit)  # its refresh tokens go with it
-        + _delete(session, (OneTimeToken.token_hash,), OneTimeToken.expire_time < now - KEEP_ENDED, limit)
+        + _delete(
+            session, (AccountCode.user_id, AccountCode.purpose), AccountCode.expire_time < now - KEEP_ENDED, limit
+        )
     )
 
 

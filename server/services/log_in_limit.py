@@ -7,7 +7,7 @@ from which nobody reads an address.
 
 import hashlib
 
-from server.domain.accounts import email_key
+from server.domain.email_addresses import email_key
 from server.errors import ResourceExhausted
 from server.interceptors.rate_limit import SharedBuckets
 

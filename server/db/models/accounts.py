@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, T
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.models.base import Base, EnumNumber, Timestamps
-from server.states import Role
+from server.states import CodePurpose, Role
 
 
 class User(Timestamps, Base):
@@ -77,16 +77,21 @@ class ApiKey(Base):
     use_time: Mapped[datetime | None]
 
 
-class OneTimeToken(Base):
-    """An address to verify or a password to reset: sent by mail, stored hashed, used once."""
+class AccountCode(Base):
+    """An address to verify or a password to reset: sent by mail, stored hashed, used once.
 
-    __tablename__ = "one_time_tokens"
+    One row per account and purpose: a newer code takes the place of the older one, whose link so stops working.
+    ``email_key`` is the address that the code was mailed to; it is worth nothing once the account has another one.
+    """
 
-    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    purpose: Mapped[str] = mapped_column(Text)
+    __tablename__ = "account_codes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
+    purpose: Mapped[CodePurpose] = mapped_column(Text, primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    email_key: Mapped[str] = mapped_column(Text)
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
-    expire_time: Mapped[datetime]
+    expire_time: Mapped[datetime] = mapped_column(index=True)
     use_time: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("purpose IN ('verify_email', 'reset_password')", name="purpose"),)
