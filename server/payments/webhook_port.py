@@ -27,7 +27,8 @@ class ProviderEvent:
         kind: the provider's word, such as "payment_intent.succeeded".
         event_time: when it happened, by the provider's clock.
         subject: what it is about, and so what is to be looked at.
-        payment_id: ours, as it was given to the provider; None: the message does not have it.
+        payment_name: our resource name, as ``PaymentOrder.name`` left it at the provider; None: the message does not
+            have it, or has something else in its place.
         payment_reference: the provider's name for the payment, as in ``Payment.provider_reference``.
         refund_id: ours, of one refund; None: the message does not have it, or it is not about a refund.
         refund_reference: the provider's name for the refund.
@@ -40,7 +41,7 @@ class ProviderEvent:
     kind: str
     event_time: datetime
     subject: WebhookSubject
-    payment_id: UUID | None = None
+    payment_name: str | None = None
     payment_reference: str | None = None
     refund_id: UUID | None = None
     refund_reference: str | None = None

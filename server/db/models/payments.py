@@ -52,7 +52,6 @@ class Payment(Base):
         ),
         Index("ix_payments_booking", "performance_id", "booking_id", "create_time"),
         Index("ix_payments_customer", "customer_id", "create_time"),
-        Index("ix_payments_id", "id"),
         Index("ix_payments_reference", "provider_reference", postgresql_where="provider_reference IS NOT NULL"),
         Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
     )

@@ -27,7 +27,7 @@ class ProviderWebhook(Base):
     kind: Mapped[str] = mapped_column(Text)
     event_time: Mapped[datetime]
     subject: Mapped[WebhookSubject] = mapped_column(EnumNumber(WebhookSubject))
-    payment_id: Mapped[UUID | None]
+    payment_name: Mapped[str | None] = mapped_column(Text)
     payment_reference: Mapped[str | None] = mapped_column(Text)
     refund_id: Mapped[UUID | None]
     refund_reference: Mapped[str | None] = mapped_column(Text)

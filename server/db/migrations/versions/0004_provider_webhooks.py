@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("event_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("subject", sa.SmallInteger(), nullable=False),
-        sa.Column("payment_id", sa.Uuid(), nullable=True),
+        sa.Column("payment_name", sa.Text(), nullable=True),
         sa.Column("payment_reference", sa.Text(), nullable=True),
         sa.Column("refund_id", sa.Uuid(), nullable=True),
         sa.Column("refund_reference", sa.Text(), nullable=True),
@@ -47,7 +47,6 @@ def upgrade() -> None:
         op.create_index(
             f"ix_provider_webhooks_{name}", "provider_webhooks", [column], postgresql_where=sa.text(condition)
         )
-    op.create_index("ix_payments_id", "payments", ["id"])
     op.create_index(
         "ix_payments_reference",
         "payments",
