@@ -123,6 +123,12 @@ def parse_refund(name: str, field: str = "name") -> tuple[int, UUID, UUID, UUID]
     return _number(performance, field), UUID(booking), UUID(payment), UUID(refund)
 
 
+def booking_within(name: str) -> UUID | None:
+    """The booking that a resource name names or lies in; None: none."""
+    found = _BOOKING.match(name)
+    return None if found is None else UUID(found[2])
+
+
 def category(category_id: int) -> str:
     """Name of a category."""
     return f"categories/{category_id}"
