@@ -82,6 +82,7 @@ class CommandKind(StrEnum):
     EXPIRE = "expire"
     BLOCK = "block"
     UNBLOCK = "unblock"
+    RELEASE = "release"
 
 
 class Provider(IntEnum):
@@ -169,6 +170,9 @@ class NotificationKind(IntEnum):
     PERFORMANCE_CANCELLED = 9
     INQUIRY_ANSWER = 10
     ADMISSION = 11
+    ACCOUNT_EXISTS = 12
+    EMAIL_CHANGED = 13
+    PASSWORD_CHANGED = 14
 
 
 class NotificationState(IntEnum):
@@ -178,3 +182,25 @@ class NotificationState(IntEnum):
     SENT = 2
     FAILED = 3
     INBOX_ONLY = 4
+
+
+class AllocationState(IntEnum):
+    """The life of places set aside."""
+
+    LIVE = 1
+    RELEASED = 2
+
+
+class ShiftState(IntEnum):
+    """The life of a shift at a till."""
+
+    OPEN = 1
+    CLOSED = 2
+
+
+class TillEntryKind(IntEnum):
+    """What happened at a till."""
+
+    CASH_SALE = 1
+    COMP = 2
+    CASH_REFUND = 3

@@ -199,6 +199,9 @@ const (
 	ErrorReason_ALLOCATION_RELEASED ErrorReason = 180
 	// FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]
 	ErrorReason_SHIFT_OPEN ErrorReason = 181
+	// RESOURCE_EXHAUSTED. The file would be larger than one answer may be. Narrow the conditions, or read the report page
+	// by page. [limit, in bytes]
+	ErrorReason_REPORT_TOO_LARGE ErrorReason = 220
 )
 
 // Enum value maps for ErrorReason.
@@ -283,6 +286,7 @@ var (
 		160: "INQUIRY_ANSWERED",
 		180: "ALLOCATION_RELEASED",
 		181: "SHIFT_OPEN",
+		220: "REPORT_TOO_LARGE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":  0,
@@ -364,6 +368,7 @@ var (
 		"INQUIRY_ANSWERED":          160,
 		"ALLOCATION_RELEASED":       180,
 		"SHIFT_OPEN":                181,
+		"REPORT_TOO_LARGE":          220,
 	}
 )
 
@@ -399,7 +404,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xae\r\n" +
+	"rowlock.v1*\xc5\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -484,7 +489,8 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x10INQUIRY_ANSWERED\x10\xa0\x01\x12\x18\n" +
 	"\x13ALLOCATION_RELEASED\x10\xb4\x01\x12\x0f\n" +
 	"\n" +
-	"SHIFT_OPEN\x10\xb5\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
+	"SHIFT_OPEN\x10\xb5\x01\x12\x15\n" +
+	"\x10REPORT_TOO_LARGE\x10\xdc\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (
 	file_rowlock_v1_errors_proto_rawDescOnce sync.Once

@@ -54,6 +54,12 @@ const (
 	Notification_INQUIRY_ANSWER Notification_Kind = 10
 	// The waiting room admits the customer.
 	Notification_ADMISSION Notification_Kind = 11
+	// Somebody tried to open an account with an address that has one.
+	Notification_ACCOUNT_EXISTS Notification_Kind = 12
+	// The account has another e-mail address now; told to the former one.
+	Notification_EMAIL_CHANGED Notification_Kind = 13
+	// The account has another password now.
+	Notification_PASSWORD_CHANGED Notification_Kind = 14
 )
 
 // Enum value maps for Notification_Kind.
@@ -71,6 +77,9 @@ var (
 		9:  "PERFORMANCE_CANCELLED",
 		10: "INQUIRY_ANSWER",
 		11: "ADMISSION",
+		12: "ACCOUNT_EXISTS",
+		13: "EMAIL_CHANGED",
+		14: "PASSWORD_CHANGED",
 	}
 	Notification_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":      0,
@@ -85,6 +94,9 @@ var (
 		"PERFORMANCE_CANCELLED": 9,
 		"INQUIRY_ANSWER":        10,
 		"ADMISSION":             11,
+		"ACCOUNT_EXISTS":        12,
+		"EMAIL_CHANGED":         13,
+		"PASSWORD_CHANGED":      14,
 	}
 )
 
@@ -710,7 +722,7 @@ var File_rowlock_v1_notification_proto protoreflect.FileDescriptor
 const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"\n" +
 	"\x1drowlock/v1/notification.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\a\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\b\n" +
 	"\fNotification\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12>\n" +
 	"\trecipient\x18\x02 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
@@ -725,7 +737,7 @@ const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"createTime\x12=\n" +
 	"\tsend_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\bsendTime\x12=\n" +
-	"\tread_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\breadTime\"\xf8\x01\n" +
+	"\tread_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\breadTime\"\xb5\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fANNOUNCEMENT\x10\x01\x12\x16\n" +
@@ -740,7 +752,10 @@ const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"\x15PERFORMANCE_CANCELLED\x10\t\x12\x12\n" +
 	"\x0eINQUIRY_ANSWER\x10\n" +
 	"\x12\r\n" +
-	"\tADMISSION\x10\v\"P\n" +
+	"\tADMISSION\x10\v\x12\x12\n" +
+	"\x0eACCOUNT_EXISTS\x10\f\x12\x11\n" +
+	"\rEMAIL_CHANGED\x10\r\x12\x14\n" +
+	"\x10PASSWORD_CHANGED\x10\x0e\"P\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
+	date "google.golang.org/genproto/googleapis/type/date"
 	money "google.golang.org/genproto/googleapis/type/money"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -38,8 +39,12 @@ const (
 	Grouping_GROUPING_EVENT Grouping = 1
 	// One row per performance and currency.
 	Grouping_GROUPING_PERFORMANCE Grouping = 2
-	// One row per ticket type.
+	// One row per ticket type and currency.
 	Grouping_GROUPING_TICKET_TYPE Grouping = 3
+	// One row per day and currency, over all performances that meet the conditions. What was sold counts on the day of
+	// its sale, money on the day on which it moved, a hold on the day on which it began: each by the calendar of the
+	// performance's time zone.
+	Grouping_GROUPING_DAY Grouping = 4
 )
 
 // Enum value maps for Grouping.
@@ -49,12 +54,14 @@ var (
 		1: "GROUPING_EVENT",
 		2: "GROUPING_PERFORMANCE",
 		3: "GROUPING_TICKET_TYPE",
+		4: "GROUPING_DAY",
 	}
 	Grouping_value = map[string]int32{
 		"GROUPING_UNSPECIFIED": 0,
 		"GROUPING_EVENT":       1,
 		"GROUPING_PERFORMANCE": 2,
 		"GROUPING_TICKET_TYPE": 3,
+		"GROUPING_DAY":         4,
 	}
 )
 
@@ -97,6 +104,8 @@ const (
 	ListTopEventsRequest_TICKETS_SOLD ListTopEventsRequest_Metric = 2
 	// Confirmed bookings.
 	ListTopEventsRequest_BOOKINGS ListTopEventsRequest_Metric = 3
+	// What was taken, before refunds.
+	ListTopEventsRequest_REVENUE ListTopEventsRequest_Metric = 4
 )
 
 // Enum value maps for ListTopEventsRequest_Metric.
@@ -106,12 +115,14 @@ var (
 		1: "PROFIT",
 		2: "TICKETS_SOLD",
 		3: "BOOKINGS",
+		4: "REVENUE",
 	}
 	ListTopEventsRequest_Metric_value = map[string]int32{
 		"METRIC_UNSPECIFIED": 0,
 		"PROFIT":             1,
 		"TICKETS_SOLD":       2,
 		"BOOKINGS":           3,
+		"REVENUE":            4,
 	}
 )
 
@@ -142,16 +153,20 @@ func (ListTopEventsRequest_Metric) EnumDescriptor() ([]byte, []int) {
 	return file_rowlock_v1_report_proto_rawDescGZIP(), []int{4, 0}
 }
 
-// What one event, performance or ticket type has sold, in one currency.
+// What one event, performance, ticket type or day has sold, in one currency.
+//
+// Money is what was really taken and given back, whatever became of the booking: a booking that was cancelled without a
+// refund adds to `revenue`, and not to `sold`. By ticket type, what was taken and given back is shared out among the
+// types of a booking in proportion to their prices, to the minor unit, so that the rows add up to the same totals.
 type SalesRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event.
+	// The event. Empty if rows are by day, and in totals.
 	Event string `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// Its title.
 	EventTitle string `protobuf:"bytes,2,opt,name=event_title,json=eventTitle,proto3" json:"event_title,omitempty"`
-	// The performance. Empty if rows are by event.
+	// The performance. Empty if rows are by event or day, and in totals.
 	Performance string `protobuf:"bytes,3,opt,name=performance,proto3" json:"performance,omitempty"`
-	// When the performance begins. Unset if rows are by event.
+	// When the performance begins. Unset where `performance` is empty.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The ticket type. Empty unless rows are by ticket type.
 	TicketType string `protobuf:"bytes,5,opt,name=ticket_type,json=ticketType,proto3" json:"ticket_type,omitempty"`
@@ -163,18 +178,24 @@ type SalesRow struct {
 	Sold int32 `protobuf:"varint,8,opt,name=sold,proto3" json:"sold,omitempty"`
 	// How many of `sold` were given for nothing.
 	Complimentary int32 `protobuf:"varint,9,opt,name=complimentary,proto3" json:"complimentary,omitempty"`
-	// How many confirmed bookings there are.
+	// How many confirmed bookings there are. By ticket type: how many with a place of this type.
 	Bookings int32 `protobuf:"varint,10,opt,name=bookings,proto3" json:"bookings,omitempty"`
 	// What was taken, before refunds, cash included.
 	Revenue *money.Money `protobuf:"bytes,11,opt,name=revenue,proto3" json:"revenue,omitempty"`
-	// What was given back.
+	// What was given back or is on its way; refunds that failed do not count.
 	Refunds *money.Money `protobuf:"bytes,12,opt,name=refunds,proto3" json:"refunds,omitempty"`
 	// `revenue` less `refunds`.
 	Profit *money.Money `protobuf:"bytes,13,opt,name=profit,proto3" json:"profit,omitempty"`
-	// `revenue` by confirmed booking, rounded half up to the minor unit. Unset: there is none.
+	// What the confirmed bookings cost, by their number, rounded half up to the minor unit. Unset: there is none.
 	AveragePerBooking *money.Money `protobuf:"bytes,14,opt,name=average_per_booking,json=averagePerBooking,proto3" json:"average_per_booking,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How much of `revenue` was cash.
+	Cash *money.Money `protobuf:"bytes,15,opt,name=cash,proto3" json:"cash,omitempty"`
+	// How many places there are, those that are blocked included. 0 by ticket type, by day and in totals of these.
+	Capacity int32 `protobuf:"varint,16,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// The day. Unset unless rows are by day.
+	Day           *date.Date `protobuf:"bytes,17,opt,name=day,proto3" json:"day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SalesRow) Reset() {
@@ -305,6 +326,27 @@ func (x *SalesRow) GetAveragePerBooking() *money.Money {
 	return nil
 }
 
+func (x *SalesRow) GetCash() *money.Money {
+	if x != nil {
+		return x.Cash
+	}
+	return nil
+}
+
+func (x *SalesRow) GetCapacity() int32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *SalesRow) GetDay() *date.Date {
+	if x != nil {
+		return x.Day
+	}
+	return nil
+}
+
 // Asks for a page of sales. Conditions add up; those that are left empty do not count.
 type GetSalesReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -408,7 +450,7 @@ func (x *GetSalesReportRequest) GetPageToken() string {
 // A page of sales.
 type GetSalesReportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The rows, by start time and name.
+	// The rows: by start time of the (earliest) performance and name; by day, the days in order.
 	Rows []*SalesRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// All rows of all pages together, one per currency.
 	Totals []*SalesRow `protobuf:"bytes,2,rep,name=totals,proto3" json:"totals,omitempty"`
@@ -693,7 +735,7 @@ var File_rowlock_v1_report_proto protoreflect.FileDescriptor
 const file_rowlock_v1_report_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/report.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x96\x05\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\"\xff\x05\n" +
 	"\bSalesRow\x123\n" +
 	"\x05event\x18\x01 \x01(\tB\x1d\xfaA\x13\n" +
 	"\x11rowlock.dev/Event\xbaH\x04r\x02\x18\x1aR\x05event\x12\x1f\n" +
@@ -715,7 +757,10 @@ const file_rowlock_v1_report_proto_rawDesc = "" +
 	"\arevenue\x18\v \x01(\v2\x12.google.type.MoneyR\arevenue\x12,\n" +
 	"\arefunds\x18\f \x01(\v2\x12.google.type.MoneyR\arefunds\x12*\n" +
 	"\x06profit\x18\r \x01(\v2\x12.google.type.MoneyR\x06profit\x12B\n" +
-	"\x13average_per_booking\x18\x0e \x01(\v2\x12.google.type.MoneyR\x11averagePerBooking\"\xed\x05\n" +
+	"\x13average_per_booking\x18\x0e \x01(\v2\x12.google.type.MoneyR\x11averagePerBooking\x12&\n" +
+	"\x04cash\x18\x0f \x01(\v2\x12.google.type.MoneyR\x04cash\x12\x1a\n" +
+	"\bcapacity\x18\x10 \x01(\x05R\bcapacity\x12#\n" +
+	"\x03day\x18\x11 \x01(\v2\x11.google.type.DateR\x03day\"\xed\x05\n" +
 	"\x15GetSalesReportRequest\x12>\n" +
 	"\bgrouping\x18\x01 \x01(\x0e2\x14.rowlock.v1.GroupingB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\bgrouping\x12U\n" +
 	"\x05event\x18\x02 \x01(\tB?\xe2A\x01\x01\xfaA\x13\n" +
@@ -742,27 +787,29 @@ const file_rowlock_v1_report_proto_rawDesc = "" +
 	"\x17rowlock.dev/Performance\xbaH(\xd8\x01\x01r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x12^\n" +
 	"\x0fstart_time_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\rstartTimeFrom\x12b\n" +
 	"\x11start_time_before\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\x0fstartTimeBefore:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
-	"\x1dstart_time_before.after_start\x12\x1dmust be after start_time_from\x1ak!has(this.start_time_from) || !has(this.start_time_before) || this.start_time_from < this.start_time_before\"\x99\x05\n" +
+	"\x1dstart_time_before.after_start\x12\x1dmust be after start_time_from\x1ak!has(this.start_time_from) || !has(this.start_time_before) || this.start_time_from < this.start_time_before\"\xa6\x05\n" +
 	"\x14ListTopEventsRequest\x12M\n" +
 	"\x06metric\x18\x01 \x01(\x0e2'.rowlock.v1.ListTopEventsRequest.MetricB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x06metric\x12*\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\r\xe2A\x01\x01\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12?\n" +
 	"\rcurrency_code\x18\x03 \x01(\tB\x1a\xe2A\x01\x01\xbaH\x13r\x11\x18\x032\r^([A-Z]{3})?$R\fcurrencyCode\x12^\n" +
 	"\x0fstart_time_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\rstartTimeFrom\x12b\n" +
-	"\x11start_time_before\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\x0fstartTimeBefore\"L\n" +
+	"\x11start_time_before\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\x0fstartTimeBefore\"Y\n" +
 	"\x06Metric\x12\x16\n" +
 	"\x12METRIC_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06PROFIT\x10\x01\x12\x10\n" +
 	"\fTICKETS_SOLD\x10\x02\x12\f\n" +
-	"\bBOOKINGS\x10\x03:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
+	"\bBOOKINGS\x10\x03\x12\v\n" +
+	"\aREVENUE\x10\x04:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
 	"\x1dstart_time_before.after_start\x12\x1dmust be after start_time_from\x1ak!has(this.start_time_from) || !has(this.start_time_before) || this.start_time_from < this.start_time_before\"E\n" +
 	"\x15ListTopEventsResponse\x12,\n" +
-	"\x06events\x18\x01 \x03(\v2\x14.rowlock.v1.SalesRowR\x06events*l\n" +
+	"\x06events\x18\x01 \x03(\v2\x14.rowlock.v1.SalesRowR\x06events*~\n" +
 	"\bGrouping\x12\x18\n" +
 	"\x14GROUPING_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eGROUPING_EVENT\x10\x01\x12\x18\n" +
 	"\x14GROUPING_PERFORMANCE\x10\x02\x12\x18\n" +
-	"\x14GROUPING_TICKET_TYPE\x10\x032\xfa\x02\n" +
+	"\x14GROUPING_TICKET_TYPE\x10\x03\x12\x10\n" +
+	"\fGROUPING_DAY\x10\x042\xfa\x02\n" +
 	"\rReportService\x12u\n" +
 	"\x0eGetSalesReport\x12!.rowlock.v1.GetSalesReportRequest\x1a\".rowlock.v1.GetSalesReportResponse\"\x1c\xdaA\x00\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/reports/sales\x12t\n" +
 	"\x11ExportSalesReport\x12$.rowlock.v1.ExportSalesReportRequest\x1a\x14.google.api.HttpBody\"#\xdaA\x00\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/reports/sales:export\x12|\n" +
@@ -793,7 +840,8 @@ var file_rowlock_v1_report_proto_goTypes = []any{
 	(*ListTopEventsResponse)(nil),    // 7: rowlock.v1.ListTopEventsResponse
 	(*timestamppb.Timestamp)(nil),    // 8: google.protobuf.Timestamp
 	(*money.Money)(nil),              // 9: google.type.Money
-	(*httpbody.HttpBody)(nil),        // 10: google.api.HttpBody
+	(*date.Date)(nil),                // 10: google.type.Date
+	(*httpbody.HttpBody)(nil),        // 11: google.api.HttpBody
 }
 var file_rowlock_v1_report_proto_depIdxs = []int32{
 	8,  // 0: rowlock.v1.SalesRow.start_time:type_name -> google.protobuf.Timestamp
@@ -801,29 +849,31 @@ var file_rowlock_v1_report_proto_depIdxs = []int32{
 	9,  // 2: rowlock.v1.SalesRow.refunds:type_name -> google.type.Money
 	9,  // 3: rowlock.v1.SalesRow.profit:type_name -> google.type.Money
 	9,  // 4: rowlock.v1.SalesRow.average_per_booking:type_name -> google.type.Money
-	0,  // 5: rowlock.v1.GetSalesReportRequest.grouping:type_name -> rowlock.v1.Grouping
-	8,  // 6: rowlock.v1.GetSalesReportRequest.start_time_from:type_name -> google.protobuf.Timestamp
-	8,  // 7: rowlock.v1.GetSalesReportRequest.start_time_before:type_name -> google.protobuf.Timestamp
-	2,  // 8: rowlock.v1.GetSalesReportResponse.rows:type_name -> rowlock.v1.SalesRow
-	2,  // 9: rowlock.v1.GetSalesReportResponse.totals:type_name -> rowlock.v1.SalesRow
-	0,  // 10: rowlock.v1.ExportSalesReportRequest.grouping:type_name -> rowlock.v1.Grouping
-	8,  // 11: rowlock.v1.ExportSalesReportRequest.start_time_from:type_name -> google.protobuf.Timestamp
-	8,  // 12: rowlock.v1.ExportSalesReportRequest.start_time_before:type_name -> google.protobuf.Timestamp
-	1,  // 13: rowlock.v1.ListTopEventsRequest.metric:type_name -> rowlock.v1.ListTopEventsRequest.Metric
-	8,  // 14: rowlock.v1.ListTopEventsRequest.start_time_from:type_name -> google.protobuf.Timestamp
-	8,  // 15: rowlock.v1.ListTopEventsRequest.start_time_before:type_name -> google.protobuf.Timestamp
-	2,  // 16: rowlock.v1.ListTopEventsResponse.events:type_name -> rowlock.v1.SalesRow
-	3,  // 17: rowlock.v1.ReportService.GetSalesReport:input_type -> rowlock.v1.GetSalesReportRequest
-	5,  // 18: rowlock.v1.ReportService.ExportSalesReport:input_type -> rowlock.v1.ExportSalesReportRequest
-	6,  // 19: rowlock.v1.ReportService.ListTopEvents:input_type -> rowlock.v1.ListTopEventsRequest
-	4,  // 20: rowlock.v1.ReportService.GetSalesReport:output_type -> rowlock.v1.GetSalesReportResponse
-	10, // 21: rowlock.v1.ReportService.ExportSalesReport:output_type -> google.api.HttpBody
-	7,  // 22: rowlock.v1.ReportService.ListTopEvents:output_type -> rowlock.v1.ListTopEventsResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 5: rowlock.v1.SalesRow.cash:type_name -> google.type.Money
+	10, // 6: rowlock.v1.SalesRow.day:type_name -> google.type.Date
+	0,  // 7: rowlock.v1.GetSalesReportRequest.grouping:type_name -> rowlock.v1.Grouping
+	8,  // 8: rowlock.v1.GetSalesReportRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	8,  // 9: rowlock.v1.GetSalesReportRequest.start_time_before:type_name -> google.protobuf.Timestamp
+	2,  // 10: rowlock.v1.GetSalesReportResponse.rows:type_name -> rowlock.v1.SalesRow
+	2,  // 11: rowlock.v1.GetSalesReportResponse.totals:type_name -> rowlock.v1.SalesRow
+	0,  // 12: rowlock.v1.ExportSalesReportRequest.grouping:type_name -> rowlock.v1.Grouping
+	8,  // 13: rowlock.v1.ExportSalesReportRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	8,  // 14: rowlock.v1.ExportSalesReportRequest.start_time_before:type_name -> google.protobuf.Timestamp
+	1,  // 15: rowlock.v1.ListTopEventsRequest.metric:type_name -> rowlock.v1.ListTopEventsRequest.Metric
+	8,  // 16: rowlock.v1.ListTopEventsRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	8,  // 17: rowlock.v1.ListTopEventsRequest.start_time_before:type_name -> google.protobuf.Timestamp
+	2,  // 18: rowlock.v1.ListTopEventsResponse.events:type_name -> rowlock.v1.SalesRow
+	3,  // 19: rowlock.v1.ReportService.GetSalesReport:input_type -> rowlock.v1.GetSalesReportRequest
+	5,  // 20: rowlock.v1.ReportService.ExportSalesReport:input_type -> rowlock.v1.ExportSalesReportRequest
+	6,  // 21: rowlock.v1.ReportService.ListTopEvents:input_type -> rowlock.v1.ListTopEventsRequest
+	4,  // 22: rowlock.v1.ReportService.GetSalesReport:output_type -> rowlock.v1.GetSalesReportResponse
+	11, // 23: rowlock.v1.ReportService.ExportSalesReport:output_type -> google.api.HttpBody
+	7,  // 24: rowlock.v1.ReportService.ListTopEvents:output_type -> rowlock.v1.ListTopEventsResponse
+	22, // [22:25] is the sub-list for method output_type
+	19, // [19:22] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_report_proto_init() }

@@ -34,12 +34,13 @@ const (
 // Says what was held, sold and given back. STAFF only. Every number is computed from committed rows at the moment of
 // asking. Reading changes nothing.
 type ReportServiceClient interface {
-	// Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
+	// Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	GetSalesReport(ctx context.Context, in *GetSalesReportRequest, opts ...grpc.CallOption) (*GetSalesReportResponse, error)
-	// The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-	// Errors: NOT_FOUND.
+	// The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+	// numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+	// mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
 	ExportSalesReport(ctx context.Context, in *ExportSalesReportRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
-	// The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND.
+	// The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency.
 	ListTopEvents(ctx context.Context, in *ListTopEventsRequest, opts ...grpc.CallOption) (*ListTopEventsResponse, error)
 }
 
@@ -88,12 +89,13 @@ func (c *reportServiceClient) ListTopEvents(ctx context.Context, in *ListTopEven
 // Says what was held, sold and given back. STAFF only. Every number is computed from committed rows at the moment of
 // asking. Reading changes nothing.
 type ReportServiceServer interface {
-	// Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
+	// Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	GetSalesReport(context.Context, *GetSalesReportRequest) (*GetSalesReportResponse, error)
-	// The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-	// Errors: NOT_FOUND.
+	// The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+	// numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+	// mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
 	ExportSalesReport(context.Context, *ExportSalesReportRequest) (*httpbody.HttpBody, error)
-	// The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND.
+	// The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency.
 	ListTopEvents(context.Context, *ListTopEventsRequest) (*ListTopEventsResponse, error)
 	mustEmbedUnimplementedReportServiceServer()
 }

@@ -228,6 +228,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     SHIFT_OPEN: _ErrorReason.ValueType  # 181
     """FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
+    REPORT_TOO_LARGE: _ErrorReason.ValueType  # 220
+    """--- reports ---
+
+    RESOURCE_EXHAUSTED. The file would be larger than one answer may be. Narrow the conditions, or read the report page
+    by page. [limit, in bytes]
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of every error, by cause. Each says its gRPC code, what happened, and what the caller should do; the
@@ -431,4 +437,10 @@ FAILED_PRECONDITION. The allocation was released: its places are on general sale
 """
 SHIFT_OPEN: ErrorReason.ValueType  # 181
 """FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
+REPORT_TOO_LARGE: ErrorReason.ValueType  # 220
+"""--- reports ---
+
+RESOURCE_EXHAUSTED. The file would be larger than one answer may be. Narrow the conditions, or read the report page
+by page. [limit, in bytes]
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -56,6 +56,12 @@ class Notification(_message.Message):
         """An inquiry was answered."""
         ADMISSION: Notification._Kind.ValueType  # 11
         """The waiting room admits the customer."""
+        ACCOUNT_EXISTS: Notification._Kind.ValueType  # 12
+        """Somebody tried to open an account with an address that has one."""
+        EMAIL_CHANGED: Notification._Kind.ValueType  # 13
+        """The account has another e-mail address now; told to the former one."""
+        PASSWORD_CHANGED: Notification._Kind.ValueType  # 14
+        """The account has another password now."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What it is about."""
@@ -84,6 +90,12 @@ class Notification(_message.Message):
     """An inquiry was answered."""
     ADMISSION: Notification.Kind.ValueType  # 11
     """The waiting room admits the customer."""
+    ACCOUNT_EXISTS: Notification.Kind.ValueType  # 12
+    """Somebody tried to open an account with an address that has one."""
+    EMAIL_CHANGED: Notification.Kind.ValueType  # 13
+    """The account has another e-mail address now; told to the former one."""
+    PASSWORD_CHANGED: Notification.Kind.ValueType  # 14
+    """The account has another password now."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)

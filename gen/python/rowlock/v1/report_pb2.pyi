@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -34,7 +35,12 @@ class _GroupingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Grouping.Val
     GROUPING_PERFORMANCE: _Grouping.ValueType  # 2
     """One row per performance and currency."""
     GROUPING_TICKET_TYPE: _Grouping.ValueType  # 3
-    """One row per ticket type."""
+    """One row per ticket type and currency."""
+    GROUPING_DAY: _Grouping.ValueType  # 4
+    """One row per day and currency, over all performances that meet the conditions. What was sold counts on the day of
+    its sale, money on the day on which it moved, a hold on the day on which it began: each by the calendar of the
+    performance's time zone.
+    """
 
 class Grouping(_Grouping, metaclass=_GroupingEnumTypeWrapper):
     """What a report's rows add up."""
@@ -46,12 +52,22 @@ GROUPING_EVENT: Grouping.ValueType  # 1
 GROUPING_PERFORMANCE: Grouping.ValueType  # 2
 """One row per performance and currency."""
 GROUPING_TICKET_TYPE: Grouping.ValueType  # 3
-"""One row per ticket type."""
+"""One row per ticket type and currency."""
+GROUPING_DAY: Grouping.ValueType  # 4
+"""One row per day and currency, over all performances that meet the conditions. What was sold counts on the day of
+its sale, money on the day on which it moved, a hold on the day on which it began: each by the calendar of the
+performance's time zone.
+"""
 Global___Grouping: _TypeAlias = Grouping  # noqa: Y015
 
 @_typing.final
 class SalesRow(_message.Message):
-    """What one event, performance or ticket type has sold, in one currency."""
+    """What one event, performance, ticket type or day has sold, in one currency.
+
+    Money is what was really taken and given back, whatever became of the booking: a booking that was cancelled without a
+    refund adds to `revenue`, and not to `sold`. By ticket type, what was taken and given back is shared out among the
+    types of a booking in proportion to their prices, to the minor unit, so that the rows add up to the same totals.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,12 +85,15 @@ class SalesRow(_message.Message):
     REFUNDS_FIELD_NUMBER: _builtins.int
     PROFIT_FIELD_NUMBER: _builtins.int
     AVERAGE_PER_BOOKING_FIELD_NUMBER: _builtins.int
+    CASH_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
     event: _builtins.str
-    """The event."""
+    """The event. Empty if rows are by day, and in totals."""
     event_title: _builtins.str
     """Its title."""
     performance: _builtins.str
-    """The performance. Empty if rows are by event."""
+    """The performance. Empty if rows are by event or day, and in totals."""
     ticket_type: _builtins.str
     """The ticket type. Empty unless rows are by ticket type."""
     ticket_type_display_name: _builtins.str
@@ -86,10 +105,12 @@ class SalesRow(_message.Message):
     complimentary: _builtins.int
     """How many of `sold` were given for nothing."""
     bookings: _builtins.int
-    """How many confirmed bookings there are."""
+    """How many confirmed bookings there are. By ticket type: how many with a place of this type."""
+    capacity: _builtins.int
+    """How many places there are, those that are blocked included. 0 by ticket type, by day and in totals of these."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When the performance begins. Unset if rows are by event."""
+        """When the performance begins. Unset where `performance` is empty."""
 
     @_builtins.property
     def revenue(self) -> _money_pb2.Money:
@@ -97,7 +118,7 @@ class SalesRow(_message.Message):
 
     @_builtins.property
     def refunds(self) -> _money_pb2.Money:
-        """What was given back."""
+        """What was given back or is on its way; refunds that failed do not count."""
 
     @_builtins.property
     def profit(self) -> _money_pb2.Money:
@@ -105,7 +126,15 @@ class SalesRow(_message.Message):
 
     @_builtins.property
     def average_per_booking(self) -> _money_pb2.Money:
-        """`revenue` by confirmed booking, rounded half up to the minor unit. Unset: there is none."""
+        """What the confirmed bookings cost, by their number, rounded half up to the minor unit. Unset: there is none."""
+
+    @_builtins.property
+    def cash(self) -> _money_pb2.Money:
+        """How much of `revenue` was cash."""
+
+    @_builtins.property
+    def day(self) -> _date_pb2.Date:
+        """The day. Unset unless rows are by day."""
 
     def __init__(
         self,
@@ -124,10 +153,13 @@ class SalesRow(_message.Message):
         refunds: _money_pb2.Money | None = ...,
         profit: _money_pb2.Money | None = ...,
         average_per_booking: _money_pb2.Money | None = ...,
+        cash: _money_pb2.Money | None = ...,
+        capacity: _builtins.int = ...,
+        day: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average_per_booking", b"average_per_booking", "profit", b"profit", "refunds", b"refunds", "revenue", b"revenue", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average_per_booking", b"average_per_booking", "cash", b"cash", "day", b"day", "profit", b"profit", "refunds", b"refunds", "revenue", b"revenue", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_per_booking", b"average_per_booking", "bookings", b"bookings", "complimentary", b"complimentary", "event", b"event", "event_title", b"event_title", "held", b"held", "performance", b"performance", "profit", b"profit", "refunds", b"refunds", "revenue", b"revenue", "sold", b"sold", "start_time", b"start_time", "ticket_type", b"ticket_type", "ticket_type_display_name", b"ticket_type_display_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_per_booking", b"average_per_booking", "bookings", b"bookings", "capacity", b"capacity", "cash", b"cash", "complimentary", b"complimentary", "day", b"day", "event", b"event", "event_title", b"event_title", "held", b"held", "performance", b"performance", "profit", b"profit", "refunds", b"refunds", "revenue", b"revenue", "sold", b"sold", "start_time", b"start_time", "ticket_type", b"ticket_type", "ticket_type_display_name", b"ticket_type_display_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,7 +231,7 @@ class GetSalesReportResponse(_message.Message):
     """How many there are on all pages together."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SalesRow]:
-        """The rows, by start time and name."""
+        """The rows: by start time of the (earliest) performance and name; by day, the days in order."""
 
     @_builtins.property
     def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SalesRow]:
@@ -283,6 +315,8 @@ class ListTopEventsRequest(_message.Message):
         """Places sold."""
         BOOKINGS: ListTopEventsRequest._Metric.ValueType  # 3
         """Confirmed bookings."""
+        REVENUE: ListTopEventsRequest._Metric.ValueType  # 4
+        """What was taken, before refunds."""
 
     class Metric(_Metric, metaclass=_MetricEnumTypeWrapper):
         """What is compared."""
@@ -295,6 +329,8 @@ class ListTopEventsRequest(_message.Message):
     """Places sold."""
     BOOKINGS: ListTopEventsRequest.Metric.ValueType  # 3
     """Confirmed bookings."""
+    REVENUE: ListTopEventsRequest.Metric.ValueType  # 4
+    """What was taken, before refunds."""
 
     METRIC_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int

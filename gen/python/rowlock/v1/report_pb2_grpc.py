@@ -60,22 +60,23 @@ class ReportServiceServicer:
     """
 
     def GetSalesReport(self, request, context):
-        """Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
+        """Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportSalesReport(self, request, context):
-        """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-        Errors: NOT_FOUND.
+        """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+        numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+        mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTopEvents(self, request, context):
-        """The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND.
+        """The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,13 +37,14 @@ class ReportServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReportServiceAsyncStub: ...
     GetSalesReport: _grpc.UnaryUnaryMultiCallable[_report_pb2.GetSalesReportRequest, _report_pb2.GetSalesReportResponse]
-    """Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
+    """Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
     ExportSalesReport: _grpc.UnaryUnaryMultiCallable[_report_pb2.ExportSalesReportRequest, _httpbody_pb2.HttpBody]
-    """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-    Errors: NOT_FOUND.
+    """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+    numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+    mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
     """
     ListTopEvents: _grpc.UnaryUnaryMultiCallable[_report_pb2.ListTopEventsRequest, _report_pb2.ListTopEventsResponse]
-    """The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND."""
+    """The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency."""
 
 @_typing.type_check_only
 class ReportServiceAsyncStub(ReportServiceStub):
@@ -53,13 +54,14 @@ class ReportServiceAsyncStub(ReportServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSalesReport: _aio.UnaryUnaryMultiCallable[_report_pb2.GetSalesReportRequest, _report_pb2.GetSalesReportResponse]  # type: ignore[assignment]
-    """Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
+    """Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
     ExportSalesReport: _aio.UnaryUnaryMultiCallable[_report_pb2.ExportSalesReportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-    Errors: NOT_FOUND.
+    """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+    numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+    mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
     """
     ListTopEvents: _aio.UnaryUnaryMultiCallable[_report_pb2.ListTopEventsRequest, _report_pb2.ListTopEventsResponse]  # type: ignore[assignment]
-    """The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND."""
+    """The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency."""
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
     """Says what was held, sold and given back. STAFF only. Every number is computed from committed rows at the moment of
@@ -72,7 +74,7 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_pb2.GetSalesReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_pb2.GetSalesReportResponse, _abc.Awaitable[_report_pb2.GetSalesReportResponse]]:
-        """Sales, added up by event, performance or ticket type. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
+        """Sales, added up by event, performance, ticket type or day. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def ExportSalesReport(
@@ -80,8 +82,9 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_pb2.ExportSalesReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first).
-        Errors: NOT_FOUND.
+        """The same as GetSalesReport, whole and as a CSV file (RFC 4180, UTF-8, one line of names first). Amounts are decimal
+        numbers beside a column with their currency. A cell that a spreadsheet would take for a formula begins with a quote
+        mark. Errors: NOT_FOUND, REPORT_TOO_LARGE.
         """
 
     @_abc_1.abstractmethod
@@ -90,6 +93,6 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_pb2.ListTopEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_pb2.ListTopEventsResponse, _abc.Awaitable[_report_pb2.ListTopEventsResponse]]:
-        """The best events by revenue, tickets sold or bookings. Errors: NOT_FOUND."""
+        """The best events by profit, revenue, tickets sold or bookings, among those with sales in the currency."""
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
