@@ -47,6 +47,13 @@ class LedgerScope(StrEnum):
     PERFORMANCE = "performance"
 
 
+class PayPalMode(StrEnum):
+    """Which PayPal money moves at."""
+
+    SANDBOX = "sandbox"
+    LIVE = "live"
+
+
 class LogFormat(StrEnum):
     """How log lines are written."""
 
@@ -158,6 +165,19 @@ def _redis_url(value: str) -> str:
         if value.startswith(_REDIS_SCHEMES) and (urlsplit(value).port or 0) >= 0:
             return value
     raise ValueError("must be such as redis://host:6379/0, rediss://… for TLS, or unix:///run/valkey.sock?db=0")
+
+
+def _paypal_base_url(value: str) -> str:
+    """Money and secrets go there: nothing but TLS, unless it is this machine."""
+    if not value:
+        return value
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        of_this_machine = url.hostname in {"127.0.0.1", "::1", "localhost"}
+        plain = (url.path, url.query, url.fragment, url.username) in {("", "", "", None), ("/", "", "", None)}
+        if url.hostname and plain and (url.port or 1) and (url.scheme == "https" or of_this_machine):
+            return value.rstrip("/")
+    raise ValueError("must be such as https://paypal.example, or http:// at 127.0.0.1, without a path")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
@@ -514,6 +534,27 @@ class Settings(BaseSettings):
     )
     simulator_delay: Duration = _setting("Payments", timedelta(0), "How long the simulator takes to answer.")
 
+    # -- PayPal --------------------------------------------------------------------------------------------
+    paypal_mode: PayPalMode | None = _setting(
+        "PayPal",
+        None,
+        "Which PayPal customers may pay with: `sandbox`, where no money moves, or `live`. Unset: neither.",
+    )
+    paypal_client_id: str = _setting("PayPal", "", "Client id of the REST app, from PayPal's developer dashboard.")
+    paypal_client_secret: str = _setting("PayPal", "", "Its secret.", repr=False)
+    paypal_webhook_id: str = _setting(
+        "PayPal",
+        "",
+        "Id of the webhook that PayPal was told of, such as 1JE4291016473214C; its messages are refused if this is "
+        "empty, and outcomes are then found by asking alone.",
+    )
+    paypal_base_url: Annotated[str, AfterValidator(_paypal_base_url)] = _setting(
+        "PayPal",
+        "",
+        "Where PayPal is, if not where it always is: `rowlock fake-provider` for trying and testing. Certificates of "
+        "webhooks are then believed from there only.",
+    )
+
     # -- Workers -------------------------------------------------------------------------------------------
     worker_processes: int = _setting("Workers", 1, "Worker processes on this machine.", ge=1, le=64)
     worker_threads: int = _setting("Workers", 4, "Threads per worker process.", ge=1, le=64)
@@ -542,6 +583,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE must be given together")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
             raise ValueError(f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE")
+        if self.paypal_mode is not None and not (self.paypal_client_id and self.paypal_client_secret):
+            raise ValueError(f"{PREFIX}PAYPAL_MODE needs {PREFIX}PAYPAL_CLIENT_ID and {PREFIX}PAYPAL_CLIENT_SECRET")
+        if self.paypal_mode is PayPalMode.LIVE and self.paypal_base_url:
+            raise ValueError(f"{PREFIX}PAYPAL_MODE=live is PayPal itself: unset {PREFIX}PAYPAL_BASE_URL")
         if self.max_connection_age_grace <= self.stream_max_age:
             raise ValueError(
                 f"{PREFIX}MAX_CONNECTION_AGE_GRACE ({self.max_connection_age_grace}) must be longer than "
