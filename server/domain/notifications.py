@@ -79,12 +79,17 @@ def notify(
         about=subject,
         booking_id=resources.booking_within(subject),
         data=dict(data),
-        bulk=kind in _BULK,
+        bulk=is_bulk(kind),
         next_attempt_time=None if inbox_only else func.clock_timestamp(),
         create_time=func.clock_timestamp(),
     )
     written = session.execute(row.on_conflict_do_nothing().returning(Notification.id))
     return written.first() is not None
+
+
+def is_bulk(kind: NotificationKind) -> bool:
+    """Whether messages of this kind come by the thousand, and let others pass."""
+    return kind in _BULK
 
 
 def message_id(performance_id: int, key: str) -> UUID:

@@ -13,7 +13,7 @@ from server.seats.booking import Booking, quoted
 from server.seats.state import Place, SeatRow
 
 LOCK_SEATS: Final = """
-SELECT s.performance_id, s.place, s.state, s.booking_id
+SELECT s.performance_id, s.place, s.state, s.booking_id, s.allocation_id
 FROM unnest(%s::bigint[], %s::int[]) AS w(performance_id, place)
 JOIN seats s ON s.performance_id = w.performance_id AND s.place = w.place
 ORDER BY s.performance_id, s.place
@@ -34,6 +34,14 @@ FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
 JOIN bookings b ON b.performance_id = w.performance_id AND b.id = w.id
 ORDER BY b.performance_id, b.id
 FOR NO KEY UPDATE OF b
+"""
+
+LOCK_PAYMENTS: Final = """
+SELECT p.performance_id, p.id, p.booking_id, p.state, p.amount, p.currency
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.id
+ORDER BY p.performance_id, p.id
+FOR NO KEY UPDATE OF p
 """
 
 # Read after the locks are held: the time that decides, the limits used, what these requests were answered before, and
@@ -62,10 +70,56 @@ ORDER BY b.hold_expire_time
 LIMIT 1000
 """
 
+PLACES_OF_ALLOCATIONS: Final = """
+SELECT s.performance_id, s.place
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN seats s ON s.performance_id = w.performance_id AND s.allocation_id = w.id
+"""
+
+LOCK_ALLOCATIONS: Final = """
+SELECT a.performance_id, a.id, a.state, a.release_time, a.version
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN allocations a ON a.performance_id = w.performance_id AND a.id = w.id
+ORDER BY a.performance_id, a.id
+FOR NO KEY UPDATE OF a
+"""
+
 SET_SEATS: Final = """
 UPDATE seats s SET state = w.state, booking_id = w.booking_id
 FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::uuid[]) AS w(performance_id, place, state, booking_id)
 WHERE s.performance_id = w.performance_id AND s.place = w.place
+"""
+
+SET_ALLOCATIONS_OF_SEATS: Final = """
+UPDATE seats s SET allocation_id = w.allocation_id
+FROM unnest(%s::bigint[], %s::int[], %s::uuid[]) AS w(performance_id, place, allocation_id)
+WHERE s.performance_id = w.performance_id AND s.place = w.place
+"""
+
+INSERT_ALLOCATIONS: Final = """
+INSERT INTO allocations (performance_id, id, owner, note, release_time, creator_id, create_time, update_time)
+SELECT performance_id, id, owner, note, release_time, creator_id, b.now, b.now
+FROM (SELECT %s::timestamptz AS now) b,
+     unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[])
+  AS w(performance_id, id, owner, note, release_time, creator_id)
+"""
+
+END_ALLOCATIONS: Final = """
+UPDATE allocations a SET state = 2, end_time = b.now, update_time = b.now, version = a.version + 1
+FROM (SELECT %s::timestamptz AS now) b, unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+WHERE a.performance_id = w.performance_id AND a.id = w.id
+"""
+
+# Counted in the open shift of whoever sold, if they have one in this currency. The shared lock lets no shift be closed
+# between this and the commit, so what a closed shift adds up to never changes.
+INSERT_TILL_ENTRIES: Final = """
+INSERT INTO till_entries (performance_id, id, shift_id, booking_id, kind, tickets, amount, currency, time)
+SELECT w.performance_id, w.id, s.id, w.booking_id, w.kind, w.tickets, w.amount, w.currency, b.now
+FROM (SELECT %s::timestamptz AS now) b,
+     unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::uuid[], %s::smallint[], %s::int[], %s::bigint[], %s::text[])
+       AS w(performance_id, id, actor_id, booking_id, kind, tickets, amount, currency)
+JOIN (SELECT id, staff_id, currency FROM shifts WHERE staff_id = ANY(%s::uuid[]) AND state = 1
+      ORDER BY id FOR SHARE) s ON s.staff_id = w.actor_id AND s.currency = w.currency
 """
 
 # The first parameter is the time of the batch: when the bookings were made, and last changed.
@@ -95,6 +149,20 @@ FROM unnest(%s::bigint[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s
   AS w(performance_id, id, state, places, ticket_type_ids, prices, currency,
        hold_expire_time, confirmed_by, version, update_time, confirm_time, end_time)
 WHERE b.performance_id = w.performance_id AND b.id = w.id
+"""
+
+# Two bookings and their payment: the one that ran out, and the one that its money bought after all.
+LINK_BOOKINGS: Final = """
+UPDATE bookings b
+SET replaces = coalesce(b.replaces, w.replaces), replaced_by = coalesce(b.replaced_by, w.replaced_by)
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::uuid[]) AS w(performance_id, id, replaces, replaced_by)
+WHERE b.performance_id = w.performance_id AND b.id = w.id
+"""
+
+SET_BOUGHT_BOOKINGS: Final = """
+UPDATE payments p SET bought_booking_id = w.booking_id
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[]) AS w(performance_id, id, booking_id)
+WHERE p.performance_id = w.performance_id AND p.id = w.id
 """
 
 APPEND_LOG: Final = """
@@ -153,6 +221,19 @@ JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.payment_id
 CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount), 0) AS given FROM refunds r
                     WHERE r.performance_id = p.performance_id AND r.payment_id = p.id AND r.state <> 4) r
 WHERE p.state = 4 AND p.amount > r.given
+"""
+
+# What customers are told of the transitions of this batch. The first parameter is the time of the batch.
+INSERT_NOTIFICATIONS: Final = """
+INSERT INTO notifications (performance_id, id, kind, state, recipient_id, about, booking_id, data, bulk,
+                           next_attempt_time, create_time, update_time)
+SELECT performance_id, id, kind, 1, recipient_id, 'performances/' || performance_id || '/bookings/' || booking_id,
+       booking_id, CASE WHEN reason = '' THEN '{}'::jsonb ELSE jsonb_build_object('reason', reason) END, bulk,
+       b.now, b.now, b.now
+FROM (SELECT %s::timestamptz AS now) b,
+     unnest(%s::bigint[], %s::uuid[], %s::smallint[], %s::uuid[], %s::uuid[], %s::text[], %s::boolean[])
+  AS w(performance_id, id, kind, recipient_id, booking_id, reason, bulk)
+ON CONFLICT (performance_id, id) DO NOTHING
 """
 
 SETTLE_PAYMENTS: Final = """

@@ -11,9 +11,10 @@ from psycopg2 import Binary
 from server.db.ids import new_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
-from server.seats.commands import Block, Cancel, Confirm, Unblock
+from server.seats.commands import Block, Cancel, Confirm, TakeBack, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
+from server.seats.messages import columns, messages
 from server.seats.state import Decision, Place, RulesOutdatedError, SeatRow, State
 from server.states import BookingState, SeatState
 
@@ -56,7 +57,9 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     _add_bookings(script, state, decisions)
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
+    _add_successions(script, decisions)
     _add_returns(script, decisions)
+    _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
     changes = _bump_revisions(script, state, decisions, seats)
     revisions = dict(await connection.fetch(";".join(script.statements), script.values))
@@ -142,6 +145,35 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
         )
 
 
+def _add_successions(script: _Script, decisions: Sequence[Decision]) -> None:
+    """Tie bookings that ran out to those that their late money bought, and the payments to these."""
+    successions = [
+        (d.command, d.after.id, d.after.replaced_by)
+        for d in decisions
+        if isinstance(d.command, TakeBack) and d.after is not None
+    ]
+    if not successions:
+        return
+    links = [
+        link
+        for command, old, new in successions
+        for link in ((command.performance_id, old, None, new), (command.performance_id, new, old, None))
+    ]
+    script.add(
+        sql.LINK_BOOKINGS,
+        sql.numbers(performance_id for performance_id, _, _, _ in links),
+        sql.uuids(booking_id for _, booking_id, _, _ in links),
+        sql.uuids(replaces for _, _, replaces, _ in links),
+        sql.uuids(replaced_by for _, _, _, replaced_by in links),
+    )
+    script.add(
+        sql.SET_BOUGHT_BOOKINGS,
+        sql.numbers(command.performance_id for command, _, _ in successions),
+        sql.uuids(command.payment_id for command, _, _ in successions),
+        sql.uuids(new for _, _, new in successions),
+    )
+
+
 def _add_returns(script: _Script, decisions: Sequence[Decision]) -> None:
     """Void the tickets of confirmed bookings that were cancelled, and ask for their money back."""
     returned = [
@@ -161,6 +193,13 @@ def _add_returns(script: _Script, decisions: Sequence[Decision]) -> None:
             sql.uuids(new_id() for _ in paid),
             [command.reason or "booking cancelled" for _, command in paid],
         )
+
+
+def _add_messages(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """What customers are to be told, told if and only if it came true."""
+    told = list(messages(state, decisions))
+    if told:
+        script.add(sql.INSERT_NOTIFICATIONS, state.now, *columns(told))
 
 
 def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
