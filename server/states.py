@@ -79,9 +79,11 @@ class CommandKind(StrEnum):
     EXTEND = "extend"
     CONFIRM = "confirm"
     CANCEL = "cancel"
+    RETURN = "return"
     EXPIRE = "expire"
     BLOCK = "block"
     UNBLOCK = "unblock"
+    TAKE_BACK = "take_back"
     RELEASE = "release"
 
 
@@ -118,6 +120,38 @@ class RefundState(IntEnum):
     PROCESSING = 2
     SUCCEEDED = 3
     FAILED = 4
+
+
+class Account(IntEnum):
+    """The accounts of the books. A gain is positive: of what we have, and of what somebody owes us."""
+
+    SIMULATOR = 11
+    """With a provider (10 + its number): what it took for us and has not given back."""
+    PAYPAL = 12
+    STRIPE = 13
+    SALES = 20
+    """What tickets were sold for, less what came back: negative, as income is."""
+    SUSPENSE = 30
+    """Customers' money that bought nothing. It leaves in the transaction that it came in with."""
+    REFUNDS_DUE = 31
+    """What we owe customers and a provider has not given back yet; negative, as a debt is."""
+    CASH_DUE = 32
+    """The same, to be fetched at the box office."""
+    CASH = 40
+    """What is in the tills."""
+    COMPS = 50
+    """Tickets given for nothing, at their price."""
+
+
+class EntryKind(IntEnum):
+    """What moved the money that an entry of the books is about."""
+
+    PAYMENT = 1
+    REFUND_ASKED = 2
+    REFUND_DONE = 3
+    BOX_OFFICE_SALE = 4
+    BOX_OFFICE_RETURN = 5
+    CASH_FETCHED = 6
 
 
 class SimulatedOrder(IntEnum):

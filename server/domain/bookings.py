@@ -271,6 +271,8 @@ def booking_of(row: BookingRow) -> Booking:
         end_time=row.end_time,
         note=row.note,
         version=row.version,
+        replaces=row.replaces,
+        replaced_by=row.replaced_by,
     )
 
 

@@ -21,10 +21,10 @@ from server.errors import RowlockError, Unavailable
 from server.seats import statements as sql
 from server.seats.board import Board, Boards
 from server.seats.booking import Booking
-from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Remove, Unblock
+from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Release, Remove, TakeBack, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.decide import decide, replay
-from server.seats.locking import BookingKey, lock_bookings, lock_seats, read_limits
+from server.seats.locking import BookingKey, lock_allocations, lock_bookings, lock_payments, lock_seats, read_limits
 from server.seats.picking import pick, sold_out
 from server.seats.rules import SaleRules
 from server.seats.state import (
@@ -145,9 +145,12 @@ class Batch:
         named = {
             (command.performance_id, command.booking_id)
             for command in self.commands
-            if not isinstance(command, Hold | Block | Unblock)
+            if not isinstance(command, Hold | Block | Unblock | Release)
         }
         return sorted(named.union(self.run_out))
+
+    def _named_allocations(self) -> list[tuple[int, UUID]]:
+        return sorted((c.performance_id, c.allocation_id) for c in self.commands if isinstance(c, Release))
 
     async def _lock_and_read(self, connection: LedgerConnection) -> State:
         named = self._named_bookings()
@@ -156,6 +159,8 @@ class Batch:
         holders = {(place[0], row.booking_id) for place, row in seats.items() if row.booking_id is not None}
         bookings = await lock_bookings(connection, sorted(holders.union(named)))
         state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
+        state.allocations = await lock_allocations(connection, self._named_allocations())
+        state.payments = await lock_payments(connection, self._late_payments())
         await read_limits(connection, state, self._quota_keys(bookings), self._requests())
         self._include_run_out(state, holders)
         return state
@@ -165,6 +170,9 @@ class Batch:
             rows = await connection.fetch(sql.PLACES_OF_BOOKINGS, sql.booking_columns(named))
             for performance_id, places in rows:
                 self.places.update((performance_id, place) for place in places)
+        if released := self._named_allocations():
+            # Places leave an allocation and never join it, so no more than these need to be locked.
+            self.places.update(await connection.fetch(sql.PLACES_OF_ALLOCATIONS, sql.booking_columns(released)))
         for number, command in enumerate(self.commands):
             performance_id = command.performance_id
             if isinstance(command, Hold | Add):
@@ -192,7 +200,7 @@ class Batch:
         keys: set[tuple[int, str]] = set()
         for command in self.commands:
             rules = self.rules.get(command.performance_id)
-            if rules is None or not isinstance(command, Hold | Add):
+            if rules is None or not isinstance(command, Hold | Add | TakeBack):
                 continue
             if isinstance(command, Hold):
                 customer = command.customer_id
@@ -212,6 +220,11 @@ class Batch:
                 for kind in booking.ticket_type_ids
             )
         return keys
+
+    def _late_payments(self) -> list[tuple[int, UUID]]:
+        """The payments that came late: what becomes of each is decided under its lock."""
+        late = (command for command in self.commands if isinstance(command, TakeBack))
+        return sorted({(command.performance_id, command.payment_id) for command in late})
 
     def _requests(self) -> list[tuple[int, UUID, str]]:
         return [
@@ -314,7 +327,7 @@ def _take(state: State, decisions: list[Decision], decision: Decision | Replay) 
         return decision.booking
     state.apply(decision)
     decisions.append(decision)
-    return decision.after
+    return decision.after if decision.then is None else _take(state, decisions, decision.then)
 
 
 async def _commit(connection: LedgerConnection) -> None:

@@ -16,7 +16,8 @@ class Booking:
 
     ``places``, ``ticket_type_ids`` and ``prices`` run in parallel; prices are integer minor units of ``currency``.
     ``payment_id`` is the payment in flight while HELD, and the one that paid once CONFIRMED. ``checked_in`` says
-    that somebody was let in with one of its tickets.
+    that somebody was let in with one of its tickets. ``replaced_by`` and ``replaces`` tie a booking that has run out to
+    the one that its money bought after all: that one's payment was made for the booking that it replaces.
     """
 
     performance_id: int
@@ -38,6 +39,8 @@ class Booking:
     note: str = ""
     version: int = 1
     checked_in: bool = False
+    replaces: UUID | None = None
+    replaced_by: UUID | None = None
 
     @property
     def total(self) -> int:
@@ -62,7 +65,7 @@ class Booking:
 
     def _unusual_json(self) -> str:
         """What is not so with a fresh hold."""
-        if self.version == 1 and not self.note:
+        if self.version == 1 and not self.note and self.replaces is None:
             return ""
         more = f',"version":{self.version},"update_time":{quoted(self.update_time)}'
         if self.create_time != self.hold_start_time:
@@ -75,6 +78,10 @@ class Booking:
             more += f',"confirm_time":{quoted(self.confirm_time)}'
         if self.end_time is not None:
             more += f',"end_time":{quoted(self.end_time)}'
+        if self.replaces is not None:
+            more += f',"replaces":"{self.replaces}"'
+        if self.replaced_by is not None:
+            more += f',"replaced_by":"{self.replaced_by}"'
         if self.note:
             more += f',"note":{json.dumps(self.note)}'
         return more
@@ -104,7 +111,13 @@ class Booking:
             note=row.get("note", ""),
             version=row.get("version", 1),
             checked_in=row.get("checked_in", False),
+            replaces=_id(row.get("replaces")),
+            replaced_by=_id(row.get("replaced_by")),
         )
+
+
+def _id(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -10,14 +10,34 @@ from server.errors import FailedPrecondition, InvalidArgument, NotFound, Rowlock
 from server.seats.booking import Booking
 from server.seats.commands import UNLIMITED, Claim
 from server.seats.rules import SaleRules, TicketTypeRule
-from server.seats.state import QuotaChange, SeatRow, State, customer_key, customer_type_key, type_key
+from server.seats.state import FREE, QuotaChange, SeatRow, State, customer_key, customer_type_key, type_key
 from server.states import SeatState
 
 
-def held_seats(claims: Iterable[Claim], booking_id: UUID) -> tuple[tuple[int, SeatRow], ...]:
-    """The claimed places as they will stand: held by the booking."""
-    row = SeatRow(SeatState.HELD, booking_id)
-    return tuple((claim.place, row) for claim in claims)
+def held_seats(state: State, claims: Iterable[Claim], booking: Booking) -> tuple[tuple[int, SeatRow], ...]:
+    """The claimed places as they will stand: held by the booking, and still of their allocations."""
+    return claimed_seats(state, (claim.place for claim in claims), booking, SeatState.HELD)
+
+
+def claimed_seats(
+    state: State, places: Iterable[int], booking: Booking, claimed: SeatState
+) -> tuple[tuple[int, SeatRow], ...]:
+    """Places as they will stand, held by or sold to the booking; one set aside stays of its allocation."""
+    plain = SeatRow(claimed, booking.id)
+    rows = []
+    for place in places:
+        allocation_id = state.seats[booking.performance_id, place].allocation_id
+        rows.append((place, plain if allocation_id is None else SeatRow(claimed, booking.id, allocation_id)))
+    return tuple(rows)
+
+
+def given_up_seats(state: State, performance_id: int, places: Iterable[int]) -> tuple[tuple[int, SeatRow], ...]:
+    """Places as they will stand when their booking gives them up: free, or blocked again for their allocation."""
+    rows = []
+    for place in places:
+        allocation_id = state.seats[performance_id, place].allocation_id
+        rows.append((place, FREE if allocation_id is None else SeatRow(SeatState.BLOCKED, None, allocation_id)))
+    return tuple(rows)
 
 
 def open_sale(state: State, performance_id: int) -> SaleRules:
@@ -45,8 +65,10 @@ def open_sale(state: State, performance_id: int) -> SaleRules:
     return rules
 
 
-def claimed_types(state: State, rules: SaleRules, claims: tuple[Claim, ...]) -> list[TicketTypeRule]:
-    """The ticket type of each claim, in order.
+def claimed_types(
+    state: State, rules: SaleRules, claims: tuple[Claim, ...], allocation_id: UUID | None = None
+) -> list[TicketTypeRule]:
+    """The ticket type of each claim, in order; places set aside in the allocation count as free.
 
     Raises:
         InvalidArgument: no claim at all, or one place twice.
@@ -60,7 +82,7 @@ def claimed_types(state: State, rules: SaleRules, claims: tuple[Claim, ...]) -> 
     types: list[TicketTypeRule] = []
     for claim in claims:
         row = state.seats.get((rules.performance_id, claim.place))
-        if row is None or row.state is not SeatState.AVAILABLE:
+        if row is None or not _is_free(row, allocation_id):
             taken.append(hall.places[claim.place].id)
         else:
             types.append(_type_for(rules, claim, state.now))
@@ -69,6 +91,12 @@ def claimed_types(state: State, rules: SaleRules, claims: tuple[Claim, ...]) -> 
     if len({kind.currency for kind in types}) > 1:
         raise FailedPrecondition("MIXED_CURRENCIES", "a booking is paid in one currency")
     return types
+
+
+def _is_free(row: SeatRow, allocation_id: UUID | None) -> bool:
+    if row.state is SeatState.BLOCKED:
+        return allocation_id is not None and row.allocation_id == allocation_id
+    return row.state is SeatState.AVAILABLE
 
 
 def seat_taken(seat_ids: list[str]) -> RowlockError:

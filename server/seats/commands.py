@@ -4,6 +4,7 @@ Each command names one performance, so that a batch can be limited to one, and t
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -64,6 +65,8 @@ class Hold:
     note: str = ""
     hall: Hall | None = None
     """The hall whose places are meant: if the performance has another one meanwhile, nothing is claimed."""
+    allocation_id: UUID | None = None
+    """Places set aside in this allocation may be claimed, too."""
     request: RequestKey | None = None
     booking_id: UUID = field(default_factory=new_id)
 
@@ -133,6 +136,16 @@ class Expire(_OnBooking):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack(_OnBooking):
+    """Sell the places of a booking that has run out to its customer, under a new booking: its money came late."""
+
+    kind = CommandKind.TAKE_BACK
+    payment_id: UUID
+    provider_reference: str | None = None
+    successor_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _OnPlaces:
     performance_id: int
     places: tuple[int, ...]
@@ -144,20 +157,44 @@ class _OnPlaces:
     action_id: UUID = field(default_factory=new_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """For whom places are blocked, what colleagues should know, and until when."""
+
+    owner: str
+    note: str
+    release_time: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(_OnPlaces):
-    """Take places off sale. They must be free."""
+    """Take places off sale. They must be free. With ``aside``: as an allocation, whose id is the ``action_id``."""
 
     kind = CommandKind.BLOCK
+    aside: SetAside | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unblock(_OnPlaces):
-    """Put blocked places back on sale."""
+    """Put blocked places back on sale, out of whatever allocation they are in."""
 
     kind = CommandKind.UNBLOCK
 
 
-Command = Hold | Add | Remove | Extend | Confirm | Cancel | Expire | Block | Unblock
-OnBooking = Add | Remove | Extend | Confirm | Cancel | Expire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """End an allocation: what is blocked for it is free again, what is held or sold no longer returns to it."""
+
+    kind = CommandKind.RELEASE
+    performance_id: int
+    allocation_id: UUID
+    actor_id: UUID | None
+    due: bool = False
+    """Only if its time has come; a worker's reading may be old."""
+    etag: str = ""
+    request: RequestKey | None = None
+
+
+Command = Hold | Add | Remove | Extend | Confirm | Cancel | Expire | TakeBack | Block | Unblock | Release
+OnBooking = Add | Remove | Extend | Confirm | Cancel | Expire | TakeBack
 UNLIMITED: Final = 2**31 - 1

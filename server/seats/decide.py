@@ -15,7 +15,16 @@ from server import resources
 from server.domain.etags import require_current
 from server.errors import Aborted, FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.seats.booking import Booking
-from server.seats.claiming import claimed_types, give_back_quotas, held_seats, open_sale, seat_taken, take_quotas
+from server.seats.claiming import (
+    claimed_seats,
+    claimed_types,
+    give_back_quotas,
+    given_up_seats,
+    held_seats,
+    open_sale,
+    seat_taken,
+    take_quotas,
+)
 from server.seats.commands import (
     Add,
     Block,
@@ -27,11 +36,14 @@ from server.seats.commands import (
     Extend,
     Hold,
     OnBooking,
+    Release,
     Remove,
+    TakeBack,
     Unblock,
 )
 from server.seats.state import BLOCKED, FREE, Decision, Replay, SeatRow, State
-from server.states import BookingState, SeatState
+from server.seats.taking_back import take_back
+from server.states import AllocationState, BookingState, SeatState
 
 
 def decide(state: State, command: Command, chosen: tuple[Claim, ...] = ()) -> Decision | Replay:
@@ -54,6 +66,10 @@ def decide(state: State, command: Command, chosen: tuple[Claim, ...] = ()) -> De
         return _hold(state, command, (*command.claims, *chosen))
     if isinstance(command, Block | Unblock):
         return _block(state, command)
+    if isinstance(command, Release):
+        return _release(state, command)
+    if isinstance(command, TakeBack):
+        return take_back(state, command, _booking(state, command))
     return _on_booking(state, command)
 
 
@@ -64,7 +80,7 @@ def _require_same_hall(state: State, command: Hold | Add | Remove | Block | Unbl
         raise Aborted("CONTENDED", "the seat map of the performance was changed; choose again")
 
 
-def _on_booking(state: State, command: OnBooking) -> Decision | Replay:
+def _on_booking(state: State, command: Add | Remove | Extend | Confirm | Cancel | Expire) -> Decision | Replay:
     match command:
         case Add():
             return _add(state, command)
@@ -102,7 +118,7 @@ def replay(state: State, command: Command) -> Replay | None:
 
 def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
     rules = open_sale(state, command.performance_id)
-    types = claimed_types(state, rules, claims)
+    types = claimed_types(state, rules, claims, command.allocation_id)
     quotas = take_quotas(state, rules, command.customer_id, types, unlimited=command.unlimited)
     booking = Booking(
         performance_id=command.performance_id,
@@ -119,7 +135,7 @@ def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
         update_time=state.now,
         note=command.note,
     )
-    return Decision(command, after=booking, seats=held_seats(claims, booking.id), quotas=quotas)
+    return Decision(command, after=booking, seats=held_seats(state, claims, booking), quotas=quotas)
 
 
 def _add(state: State, command: Add) -> Decision:
@@ -136,7 +152,7 @@ def _add(state: State, command: Add) -> Decision:
         prices=booking.prices + tuple(kind.price for kind in types),
         currency=types[0].currency,
     )
-    return Decision(command, booking, after, held_seats(command.claims, booking.id), quotas)
+    return Decision(command, booking, after, held_seats(state, command.claims, booking), quotas)
 
 
 def _booking(state: State, command: OnBooking) -> Booking:
@@ -186,7 +202,8 @@ def _remove(state: State, command: Remove) -> Decision:
         prices=tuple(booking.prices[n] for n in kept),
     )
     quotas = give_back_quotas(state, booking, [booking.ticket_type_ids[n] for n in dropped])
-    return Decision(command, booking, after, tuple((booking.places[n], FREE) for n in dropped), quotas)
+    seats = given_up_seats(state, booking.performance_id, (booking.places[n] for n in dropped))
+    return Decision(command, booking, after, seats, quotas)
 
 
 def _extend(state: State, command: Extend) -> Decision:
@@ -215,8 +232,7 @@ def _confirm(state: State, command: Confirm) -> Decision | Replay:
         confirmed_by=command.confirmed_by,
         confirm_time=state.now,
     )
-    row = SeatRow(SeatState.SOLD, booking.id)
-    return Decision(command, booking, after, tuple((place, row) for place in booking.places))
+    return Decision(command, booking, after, claimed_seats(state, booking.places, booking, SeatState.SOLD))
 
 
 def _cancel(state: State, command: Cancel) -> Decision:
@@ -247,16 +263,44 @@ def _expire(state: State, command: Expire) -> Decision | Replay:
 def _end(state: State, command: OnBooking, booking: Booking, to: BookingState) -> Decision:
     after = replace(_changed(booking, state.now), state=to, end_time=state.now)
     quotas = give_back_quotas(state, booking, booking.ticket_type_ids)
-    return Decision(command, booking, after, tuple((place, FREE) for place in booking.places), quotas)
+    return Decision(command, booking, after, given_up_seats(state, booking.performance_id, booking.places), quotas)
 
 
 def _block(state: State, command: Block | Unblock) -> Decision:
     rules = state.rules.get(command.performance_id)
     if rules is None:
         raise NotFound.of(resources.performance(command.performance_id))
-    wanted = BLOCKED if isinstance(command, Block) else FREE
-    rows = [(place, state.seats.get((command.performance_id, place))) for place in command.places]
-    taken = [rules.hall.places[place].id for place, row in rows if row not in (FREE, BLOCKED)]
+    rows = [(place, state.seats[command.performance_id, place]) for place in command.places]
+    aside = isinstance(command, Block) and command.aside is not None
+    taken = [
+        rules.hall.places[place].id
+        for place, row in rows
+        if row.booking_id is not None or (aside and row.allocation_id is not None)
+    ]
     if taken:
         raise seat_taken(taken)
-    return Decision(command, seats=tuple((place, wanted) for place, row in rows if row != wanted))
+    if isinstance(command, Unblock):
+        return Decision(command, seats=tuple((place, FREE) for place, row in rows if row != FREE))
+    if aside:
+        row = SeatRow(SeatState.BLOCKED, None, command.action_id)
+        return Decision(command, seats=tuple((place, row) for place, _ in rows))
+    return Decision(command, seats=tuple((place, BLOCKED) for place, row in rows if row == FREE))
+
+
+def _release(state: State, command: Release) -> Decision | Replay:
+    performance_id = command.performance_id
+    allocation = state.allocations.get((performance_id, command.allocation_id))
+    if allocation is None:
+        raise NotFound.of(resources.allocation(performance_id, command.allocation_id))
+    require_current(command.etag, allocation.version)
+    is_over = allocation.state is AllocationState.RELEASED
+    if is_over or (command.due and state.now < allocation.release_time):
+        return Replay(None)
+    return Decision(
+        command,
+        seats=tuple(
+            (place, FREE if row.booking_id is None else replace(row, allocation_id=None))
+            for (owner, place), row in state.seats.items()
+            if owner == performance_id and row.allocation_id == command.allocation_id
+        ),
+    )

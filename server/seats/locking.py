@@ -6,8 +6,18 @@ from uuid import UUID
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.connection import LedgerConnection
-from server.seats.state import BLOCKED, FREE, Answered, Place, RulesOutdatedError, SeatRow, State
-from server.states import SeatState
+from server.seats.state import (
+    BLOCKED,
+    FREE,
+    AllocationRow,
+    Answered,
+    PaymentRow,
+    Place,
+    RulesOutdatedError,
+    SeatRow,
+    State,
+)
+from server.states import AllocationState, PaymentState, SeatState
 
 BookingKey = tuple[int, UUID]
 
@@ -31,8 +41,22 @@ async def lock_seats(
         return {}
     rows = await connection.fetch(begin + sql.LOCK_SEATS, sql.place_columns(places))
     return {
-        (performance_id, place): _ROWS.get(state) or SeatRow(SeatState(state), UUID(booking))
-        for performance_id, place, state, booking in rows
+        (performance_id, place): (_ROWS.get(state) if allocation is None else None)
+        or SeatRow(SeatState(state), booking and UUID(booking), allocation and UUID(allocation))
+        for performance_id, place, state, booking, allocation in rows
+    }
+
+
+async def lock_allocations(
+    connection: LedgerConnection, keys: Sequence[tuple[int, UUID]]
+) -> dict[tuple[int, UUID], AllocationRow]:
+    """Lock allocations in the given order, which is the order of (performance, id); absent ones are left out."""
+    if not keys:
+        return {}
+    rows = await connection.fetch(sql.LOCK_ALLOCATIONS, sql.booking_columns(keys))
+    return {
+        (performance_id, UUID(allocation)): AllocationRow(AllocationState(state), release_time, version)
+        for performance_id, allocation, state, release_time, version in rows
     }
 
 
@@ -46,6 +70,19 @@ async def lock_bookings(connection: LedgerConnection, keys: Sequence[BookingKey]
         for row, checked_in in rows
     ]
     return {(booking.performance_id, booking.id): booking for booking in found}
+
+
+async def lock_payments(
+    connection: LedgerConnection, keys: Sequence[tuple[int, UUID]]
+) -> dict[tuple[int, UUID], PaymentRow]:
+    """Lock payments in the given order, which is the order of (performance, id), after their bookings."""
+    if not keys:
+        return {}
+    rows = await connection.fetch(sql.LOCK_PAYMENTS, sql.booking_columns(keys))
+    return {
+        (performance_id, UUID(payment_id)): PaymentRow(UUID(booking_id), PaymentState(state), amount, currency)
+        for performance_id, payment_id, booking_id, state, amount, currency in rows
+    }
 
 
 async def read_limits(

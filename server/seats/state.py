@@ -1,14 +1,14 @@
 """The working copy of what a batch has locked and read, and what a command does to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from server.seats.booking import Booking
-from server.seats.commands import UNLIMITED, Command
+from server.seats.commands import UNLIMITED, Command, Release
 from server.seats.rules import SaleRules
-from server.states import SeatState
+from server.states import AllocationState, PaymentState, SeatState
 
 Place = tuple[int, int]
 """(performance, place): how the batch names a seat."""
@@ -24,10 +24,30 @@ class SeatRow:
 
     state: SeatState
     booking_id: UUID | None = None
+    allocation_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationRow:
+    """One locked row of ``allocations``."""
+
+    state: AllocationState
+    release_time: datetime
+    version: int
 
 
 FREE = SeatRow(SeatState.AVAILABLE)
 BLOCKED = SeatRow(SeatState.BLOCKED)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """What a batch has to know of a payment that it locked: for which booking it is, and how far it is."""
+
+    booking_id: UUID
+    state: PaymentState
+    amount: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +69,17 @@ class QuotaChange:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a command does: the booking before and after, the seats it sets, the quotas it moves."""
+    """What a command does: the booking before and after, the seats it sets, the quotas it moves.
+
+    ``then`` is a second decision that is part of it: the sale to the booking that follows this one.
+    """
 
     command: Command
     before: Booking | None = None
     after: Booking | None = None
     seats: tuple[tuple[int, SeatRow], ...] = ()
     quotas: tuple[QuotaChange, ...] = ()
+    then: "Decision | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +99,8 @@ class State:
     bookings: dict[tuple[int, UUID], Booking] = field(default_factory=dict)
     quotas: dict[tuple[int, str], int] = field(default_factory=dict)
     answers: dict[tuple[int, UUID, str], Answered] = field(default_factory=dict)
+    payments: dict[tuple[int, UUID], PaymentRow] = field(default_factory=dict)
+    allocations: dict[tuple[int, UUID], AllocationRow] = field(default_factory=dict)
     locked: Mapping[Place, SeatRow] = field(default_factory=dict)
     """The seats as they were when the batch locked them."""
 
@@ -89,6 +115,9 @@ class State:
             key = (performance_id, change.key)
             self.quotas[key] = self.quotas.get(key, 0) + change.places
         command = decision.command
+        if isinstance(command, Release):
+            named = (performance_id, command.allocation_id)
+            self.allocations[named] = replace(self.allocations[named], state=AllocationState.RELEASED)
         if command.request is not None and command.actor_id is not None:
             self.answers[performance_id, command.actor_id, command.request.request_id] = Answered(
                 command.request.fingerprint, decision.after

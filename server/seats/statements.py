@@ -310,13 +310,13 @@ def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
         [numbers(b.ticket_type_ids) for b in rows],
         [numbers(b.prices) for b in rows],
         [b.currency for b in rows],
-        _times(b.hold_expire_time for b in rows),
+        times(b.hold_expire_time for b in rows),
         uuids(b.payment_id for b in rows),
         numbers(b.confirmed_by for b in rows),
         [b.note for b in rows],
         numbers(b.version for b in rows),
-        _times(b.confirm_time for b in rows),
-        _times(b.end_time for b in rows),
+        times(b.confirm_time for b in rows),
+        times(b.end_time for b in rows),
     )
 
 
@@ -330,14 +330,15 @@ def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
         [numbers(b.ticket_type_ids) for b in rows],
         [numbers(b.prices) for b in rows],
         [b.currency for b in rows],
-        _times(b.hold_expire_time for b in rows),
+        times(b.hold_expire_time for b in rows),
         numbers(b.confirmed_by for b in rows),
         numbers(b.version for b in rows),
-        _times(b.update_time for b in rows),
-        _times(b.confirm_time for b in rows),
-        _times(b.end_time for b in rows),
+        times(b.update_time for b in rows),
+        times(b.confirm_time for b in rows),
+        times(b.end_time for b in rows),
     )
 
 
-def _times(values: Iterable[datetime | None]) -> str:
+def times(values: Iterable[datetime | None]) -> str:
+    """An array literal of times; None becomes NULL."""
     return "{" + ",".join(map(quoted, values)) + "}"

@@ -11,12 +11,12 @@ from psycopg2 import Binary
 from server.db.ids import new_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
-from server.seats.commands import Block, Cancel, Confirm, TakeBack, Unblock
+from server.seats.commands import Block, Cancel, Confirm, Release, TakeBack, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
 from server.seats.messages import columns, messages
 from server.seats.state import Decision, Place, RulesOutdatedError, SeatRow, State
-from server.states import BookingState, SeatState
+from server.states import BookingState, ConfirmedBy, SeatState, TillEntryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,13 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     seats = _net_seats(state, decisions)
     if seats:
         script.add(sql.SET_SEATS, *sql.seat_columns(seats))
+    _add_allocations(script, state, decisions, seats)
     _add_bookings(script, state, decisions)
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
     _add_successions(script, decisions)
     _add_returns(script, decisions)
+    _add_till_entries(script, state, decisions)
     _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
     changes = _bump_revisions(script, state, decisions, seats)
@@ -72,6 +74,32 @@ def _net_seats(state: State, decisions: Sequence[Decision]) -> list[tuple[Place,
     """The seats that end otherwise than they began, in order."""
     touched = {(decision.command.performance_id, place) for decision in decisions for place, _ in decision.seats}
     return [(place, state.seats[place]) for place in sorted(touched) if state.seats[place] != state.locked[place]]
+
+
+def _add_allocations(
+    script: _Script, state: State, decisions: Sequence[Decision], seats: Sequence[tuple[Place, SeatRow]]
+) -> None:
+    """Allocations that begin or end, and the seats that join or leave one."""
+    made = [(d.command, d.command.aside) for d in decisions if isinstance(d.command, Block) and d.command.aside]
+    ended = [d.command for d in decisions if isinstance(d.command, Release)]
+    moved = [(place, row) for place, row in seats if row.allocation_id != state.locked[place].allocation_id]
+    if made:
+        script.add(
+            sql.INSERT_ALLOCATIONS,
+            state.now,
+            sql.numbers(command.performance_id for command, _ in made),
+            sql.uuids(command.action_id for command, _ in made),
+            [aside.owner for _, aside in made],
+            [aside.note for _, aside in made],
+            sql.times(aside.release_time for _, aside in made),
+            sql.uuids(command.actor_id for command, _ in made),
+        )
+    if ended:
+        keys = [(command.performance_id, command.allocation_id) for command in ended]
+        script.add(sql.END_ALLOCATIONS, state.now, *sql.booking_columns(keys))
+    if moved:
+        columns = sql.place_columns([place for place, _ in moved])
+        script.add(sql.SET_ALLOCATIONS_OF_SEATS, *columns, sql.uuids(row.allocation_id for _, row in moved))
 
 
 def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -202,6 +230,44 @@ def _add_messages(script: _Script, state: State, decisions: Sequence[Decision]) 
         script.add(sql.INSERT_NOTIFICATIONS, state.now, *columns(told))
 
 
+def _add_till_entries(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """Cash sales, comps and cash given back, for the open shifts of those who did it."""
+    entries = [
+        (kind, booking, d.command.actor_id)
+        for d in decisions
+        if d.command.actor_id is not None and (kind := _till_entry(d)) and (booking := d.after) is not None
+    ]
+    if entries:
+        script.add(
+            sql.INSERT_TILL_ENTRIES,
+            state.now,
+            sql.numbers(booking.performance_id for _, booking, _ in entries),
+            sql.uuids(new_id() for _ in entries),
+            sql.uuids(actor_id for _, _, actor_id in entries),
+            sql.uuids(booking.id for _, booking, _ in entries),
+            sql.numbers(kind for kind, _, _ in entries),
+            sql.numbers(len(booking.places) for _, booking, _ in entries),
+            sql.numbers(sum(booking.prices) for _, booking, _ in entries),
+            [booking.currency for _, booking, _ in entries],
+            sql.uuids(actor_id for _, _, actor_id in entries),
+        )
+
+
+def _till_entry(decision: Decision) -> TillEntryKind | None:
+    """What a till has to count of a decision, if anything."""
+    command, booking = decision.command, decision.after
+    if booking is None:
+        return None
+    if isinstance(command, Confirm):
+        return _SALES.get(command.confirmed_by)
+    if isinstance(command, Cancel) and command.staff and booking.confirmed_by is ConfirmedBy.CASH:
+        return TillEntryKind.CASH_REFUND
+    return None
+
+
+_SALES = {ConfirmedBy.CASH: TillEntryKind.CASH_SALE, ConfirmedBy.COMP: TillEntryKind.COMP}
+
+
 def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
     commands = [decision.command for decision in decisions]
     script.add(
@@ -209,7 +275,7 @@ def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> No
         state.now,
         sql.numbers(command.performance_id for command in commands),
         sql.uuids(_subject(decision) for decision in decisions),
-        sql.numbers(1 if d.after is None else d.after.version for d in decisions),
+        sql.numbers(_version(d) for d in decisions),
         [command.kind.value for command in commands],
         sql.numbers(None if d.before is None else d.before.state for d in decisions),
         sql.numbers(None if d.after is None else d.after.state for d in decisions),
@@ -220,8 +286,17 @@ def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> No
     )
 
 
+def _version(decision: Decision) -> int:
+    if decision.after is not None:
+        return decision.after.version
+    # An allocation has the subject of the command that made it.
+    return 2 if isinstance(decision.command, Release) else 1
+
+
 def _subject(decision: Decision) -> UUID:
     command = decision.command
+    if isinstance(command, Release):
+        return command.allocation_id
     return command.action_id if isinstance(command, Block | Unblock) else command.booking_id
 
 
@@ -232,6 +307,8 @@ def _bump_revisions(
     changes: dict[int, list[tuple[int, int]]] = {}
     moves: dict[int, Counter[SeatState]] = {d.command.performance_id: Counter() for d in decisions}
     for (performance_id, place), row in seats:
+        if row.state is state.locked[performance_id, place].state:
+            continue  # another allocation or another booking, which no screen shows
         changes.setdefault(performance_id, []).append((place, row.state))
         moves[performance_id][row.state] += 1
         moves[performance_id][state.locked[performance_id, place].state] -= 1

@@ -47,7 +47,10 @@ class Inventory(Base):
 
 
 class Seat(Base):
-    """One place. It names at most one booking, so it cannot be sold twice."""
+    """One place. It names at most one booking, so it cannot be sold twice.
+
+    With an ``allocation_id`` it is set aside for somebody: free, it is BLOCKED; held or sold, it will be again.
+    """
 
     __tablename__ = "seats"
 
@@ -55,14 +58,25 @@ class Seat(Base):
     place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[SeatState] = mapped_column(EnumNumber(SeatState), default=SeatState.AVAILABLE, server_default="1")
     booking_id: Mapped[UUID | None]
+    allocation_id: Mapped[UUID | None]
 
     __table_args__ = (
         CheckConstraint("state BETWEEN 1 AND 4 AND (state IN (2, 3)) = (booking_id IS NOT NULL)", name="claimed"),
+        CheckConstraint("allocation_id IS NULL OR state <> 1", name="allocated"),
+        Index(
+            "ix_seats_allocation",
+            "performance_id",
+            "allocation_id",
+            postgresql_where="allocation_id IS NOT NULL",
+        ),
     )
 
 
 class Booking(Base):
-    """One customer's claim. The three arrays run in parallel: place, its ticket type, its price in minor units."""
+    """One customer's claim. The three arrays run in parallel: place, its ticket type, its price in minor units.
+
+    ``replaces`` and ``replaced_by`` tie a booking that ran out and the one that its late money bought.
+    """
 
     __tablename__ = "bookings"
 
@@ -84,6 +98,8 @@ class Booking(Base):
     update_time: Mapped[datetime]
     confirm_time: Mapped[datetime | None]
     end_time: Mapped[datetime | None]
+    replaces: Mapped[UUID | None]
+    replaced_by: Mapped[UUID | None]
 
     __table_args__ = (
         CheckConstraint(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Integer, Text, func
+from sqlalchemy import ARRAY, CheckConstraint, Index, Integer, Text, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.models.base import Base, EnumNumber
@@ -17,6 +17,10 @@ class Payment(Base):
     and does not run out. ``next_attempt_time`` is the schedule that the sweeper reads: when a worker has to speak to
     the provider (again); None: there is nothing to say. A worker that takes it up moves it into the future first, so
     that another takes over if it dies.
+
+    ``bought_booking_id`` is the booking that late money bought instead of ``booking_id``, which had run out.
+    ``next_compare_time`` is when a payment that is over is next compared with the provider's books, and ``discrepancy``
+    what was found there that staff have to look at; None: nothing.
     """
 
     __tablename__ = "payments"
@@ -30,6 +34,8 @@ class Payment(Base):
     amount: Mapped[int]
     currency: Mapped[str] = mapped_column(Text)
     provider_reference: Mapped[str | None] = mapped_column(Text)
+    capture_reference: Mapped[str | None] = mapped_column(Text)
+    client_secret: Mapped[str | None] = mapped_column(Text)
     approval_uri: Mapped[str | None] = mapped_column(Text)
     return_uri: Mapped[str | None] = mapped_column(Text)
     cancel_uri: Mapped[str | None] = mapped_column(Text)
@@ -40,6 +46,9 @@ class Payment(Base):
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     complete_time: Mapped[datetime | None]
+    bought_booking_id: Mapped[UUID | None]
+    next_compare_time: Mapped[datetime | None]
+    discrepancy: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         CheckConstraint("amount >= 0", name="amount"),
@@ -54,14 +63,17 @@ class Payment(Base):
         Index("ix_payments_customer", "customer_id", "create_time"),
         Index("ix_payments_reference", "provider_reference", postgresql_where="provider_reference IS NOT NULL"),
         Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
+        Index("ix_payments_compare", "next_compare_time", postgresql_where="next_compare_time IS NOT NULL"),
     )
 
 
 class Refund(Base):
     """Money that goes back: asked for, worked on, done, or failed and waiting for staff.
 
-    ``actor_id`` is the member of staff who asked for it; None: it follows from a cancellation, or from money that came
-    in too late.
+    ``actor_id`` is who asked for it, a customer or staff; None: it follows from a cancelled performance, or from money
+    that came in too late. ``ticket_ids`` are the tickets that were returned for it, if it was for single ones.
+    ``provider_key`` is the idempotency key that the provider is asked with: the refund's id, until staff have a refund
+    that was refused tried anew, which a provider would otherwise refuse again without looking.
     """
 
     __tablename__ = "refunds"
@@ -70,6 +82,9 @@ class Refund(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     booking_id: Mapped[UUID]
     payment_id: Mapped[UUID]
+    provider: Mapped[Provider] = mapped_column(EnumNumber(Provider))
+    provider_key: Mapped[UUID]
+    ticket_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list, server_default="{}")
     state: Mapped[RefundState] = mapped_column(EnumNumber(RefundState))
     amount: Mapped[int]
     currency: Mapped[str] = mapped_column(Text)
@@ -86,5 +101,6 @@ class Refund(Base):
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount"),
         Index("ix_refunds_payment", "performance_id", "payment_id"),
-        Index("ix_refunds_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
+        Index("ix_refunds_due", "provider", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
+        Index("ix_refunds_failed", "create_time", postgresql_where="state = 4"),
     )

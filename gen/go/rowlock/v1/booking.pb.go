@@ -181,7 +181,12 @@ type Booking struct {
 	// When it was cancelled. Unset: it was not.
 	CancelTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
 	// When it ran out. Unset: it did not.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The booking that the customer has instead: this one ran out, its payment came in late, and the same places were
+	// still free. Empty: there is none.
+	ReplacedBy string `protobuf:"bytes,17,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
+	// The booking that ran out and that this one replaces; `payment` was made for that one. Empty: there is none.
+	Replaces      string `protobuf:"bytes,18,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +331,20 @@ func (x *Booking) GetExpireTime() *timestamppb.Timestamp {
 		return x.ExpireTime
 	}
 	return nil
+}
+
+func (x *Booking) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
+}
+
+func (x *Booking) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
+	}
+	return ""
 }
 
 // One place of a booking, at the price at which it was claimed.
@@ -1479,8 +1498,7 @@ var File_rowlock_v1_booking_proto protoreflect.FileDescriptor
 const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\n" +
 	"\x18rowlock/v1/booking.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x17rowlock/v1/stream.proto\x1a\x17rowlock/v1/ticket.proto\"\xeb\n" +
-	"\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x17rowlock/v1/stream.proto\x1a\x17rowlock/v1/ticket.proto\"\xf2\v\n" +
 	"\aBooking\x12v\n" +
 	"\x04name\x18\x01 \x01(\tBb\xe2A\x01\b\xbaH[\xd8\x01\x01rV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12<\n" +
 	"\bcustomer\x18\x02 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
@@ -1505,7 +1523,12 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\vcancel_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"cancelTime\x12A\n" +
 	"\vexpire_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
-	"expireTime\"S\n" +
+	"expireTime\x12D\n" +
+	"\vreplaced_by\x18\x11 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\n" +
+	"replacedBy\x12?\n" +
+	"\breplaces\x18\x12 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\breplaces\"S\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04HELD\x10\x01\x12\r\n" +

@@ -318,7 +318,16 @@ type Payment struct {
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When it reached a final state. Unset: it has not.
-	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	CompleteTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	// The booking that it bought, where that is not `booking`: the money came in after that one had run out, and the same
+	// places were still free. Empty: it bought `booking`, or nothing.
+	BoughtBooking string `protobuf:"bytes,13,opt,name=bought_booking,json=boughtBooking,proto3" json:"bought_booking,omitempty"`
+	// With what the customer's browser confirms it at the provider (STRIPE). Only for its owner, only by GetPayment and
+	// only in REQUIRES_ACTION; empty otherwise.
+	ClientSecret string `protobuf:"bytes,14,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// What the provider's books say otherwise than this, found by comparing them some time after the end. Only for STAFF,
+	// who have to look at it. Empty: nothing.
+	Discrepancy   string `protobuf:"bytes,15,opt,name=discrepancy,proto3" json:"discrepancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -435,6 +444,27 @@ func (x *Payment) GetCompleteTime() *timestamppb.Timestamp {
 		return x.CompleteTime
 	}
 	return nil
+}
+
+func (x *Payment) GetBoughtBooking() string {
+	if x != nil {
+		return x.BoughtBooking
+	}
+	return ""
+}
+
+func (x *Payment) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *Payment) GetDiscrepancy() string {
+	if x != nil {
+		return x.Discrepancy
+	}
+	return ""
 }
 
 // Money that goes back.
@@ -1367,7 +1397,8 @@ var File_rowlock_v1_payment_proto protoreflect.FileDescriptor
 const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\n" +
 	"\x18rowlock/v1/payment.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xb0\t\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xdf\n" +
+	"\n" +
 	"\aPayment\x12\xad\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x98\x01\xe2A\x01\b\xbaH\x90\x01\xd8\x01\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12=\n" +
 	"\abooking\x18\x02 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
@@ -1384,7 +1415,11 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12E\n" +
-	"\rcomplete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\fcompleteTime\"\x87\x01\n" +
+	"\rcomplete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\fcompleteTime\x12J\n" +
+	"\x0ebought_booking\x18\r \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\rboughtBooking\x121\n" +
+	"\rclient_secret\x18\x0e \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\fclientSecret\x12.\n" +
+	"\vdiscrepancy\x18\x0f \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\vdiscrepancy\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\x13\n" +

@@ -43,8 +43,12 @@ const (
 // hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
 // (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
 // booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
-// is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
-// refunded.
+// is found out by asking the provider, never by guessing. An approval that the customer gave at the provider without
+// coming back is found by asking, too, and counts as CapturePayment.
+//
+// Money that comes in after its booking ran out buys the same places again, if all are free and the customer may still
+// have them: under a new booking, CONFIRMED at once, that `Booking.replaced_by` and `bought_booking` name. Otherwise, and
+// for a booking or payment that was cancelled, all of it is refunded without anybody's help.
 //
 // Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
 // idempotent by `request_id`.
@@ -214,8 +218,12 @@ func (c *paymentServiceClient) SimulatePayment(ctx context.Context, in *Simulate
 // hold's own clock runs on, and if it runs out the payment is cancelled. From CapturePayment until the outcome is known
 // (PROCESSING, UNKNOWN) the payment is in flight: its booking neither runs out nor changes. Success confirms the
 // booking; failure leaves it HELD, so that the customer may try again until the hold ends. An outcome that is not known
-// is found out by asking the provider, never by guessing. Money that comes in after all for a booking that has ended is
-// refunded.
+// is found out by asking the provider, never by guessing. An approval that the customer gave at the provider without
+// coming back is found by asking, too, and counts as CapturePayment.
+//
+// Money that comes in after its booking ran out buys the same places again, if all are free and the customer may still
+// have them: under a new booking, CONFIRMED at once, that `Booking.replaced_by` and `bought_booking` name. Otherwise, and
+// for a booking or payment that was cancelled, all of it is refunded without anybody's help.
 //
 // Customers see and change payments of their own bookings, others are NOT_FOUND; STAFF those of all. Every change is
 // idempotent by `request_id`.

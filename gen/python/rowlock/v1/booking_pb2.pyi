@@ -103,6 +103,8 @@ class Booking(_message.Message):
     CONFIRM_TIME_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REPLACED_BY_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `performances/{performance}/bookings/{booking}`, where {booking} is a UUID in lower case."""
     customer: _builtins.str
@@ -119,6 +121,12 @@ class Booking(_message.Message):
     """The customer's own words. At most 500 characters."""
     etag: _builtins.str
     """Identifies this state. Sent with an update, the update fails with ETAG_MISMATCH if it is not current."""
+    replaced_by: _builtins.str
+    """The booking that the customer has instead: this one ran out, its payment came in late, and the same places were
+    still free. Empty: there is none.
+    """
+    replaces: _builtins.str
+    """The booking that ran out and that this one replaces; `payment` was made for that one. Empty: there is none."""
     @_builtins.property
     def seats(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookedSeat]:
         """The places claimed; for a booking that was cancelled or ran out, those that it had last."""
@@ -170,10 +178,12 @@ class Booking(_message.Message):
         confirm_time: _timestamp_pb2.Timestamp | None = ...,
         cancel_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        replaced_by: _builtins.str = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "expire_time", b"expire_time", "hold_expire_time", b"hold_expire_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "expire_time", b"expire_time", "hold_expire_time", b"hold_expire_time", "method", b"method", "name", b"name", "note", b"note", "payment", b"payment", "performance", b"performance", "seats", b"seats", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "confirm_time", b"confirm_time", "create_time", b"create_time", "customer", b"customer", "etag", b"etag", "expire_time", b"expire_time", "hold_expire_time", b"hold_expire_time", "method", b"method", "name", b"name", "note", b"note", "payment", b"payment", "performance", b"performance", "replaced_by", b"replaced_by", "replaces", b"replaces", "seats", b"seats", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -117,6 +117,9 @@ class Payment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     COMPLETE_TIME_FIELD_NUMBER: _builtins.int
+    BOUGHT_BOOKING_FIELD_NUMBER: _builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    DISCREPANCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `performances/{performance}/bookings/{booking}/payments/{payment}`, the last two UUIDs."""
     booking: _builtins.str
@@ -131,6 +134,18 @@ class Payment(_message.Message):
     """Where the customer approves it. Empty: nowhere, or not yet."""
     error_reason: _builtins.str
     """Why it failed, as a word of the provider's such as "INSTRUMENT_DECLINED". Empty: it has not."""
+    bought_booking: _builtins.str
+    """The booking that it bought, where that is not `booking`: the money came in after that one had run out, and the same
+    places were still free. Empty: it bought `booking`, or nothing.
+    """
+    client_secret: _builtins.str
+    """With what the customer's browser confirms it at the provider (STRIPE). Only for its owner, only by GetPayment and
+    only in REQUIRES_ACTION; empty otherwise.
+    """
+    discrepancy: _builtins.str
+    """What the provider's books say otherwise than this, found by comparing them some time after the end. Only for STAFF,
+    who have to look at it. Empty: nothing.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much: the booking's total when the payment was made. If the provider took another amount, that one: then
@@ -168,10 +183,13 @@ class Payment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         complete_time: _timestamp_pb2.Timestamp | None = ...,
+        bought_booking: _builtins.str = ...,
+        client_secret: _builtins.str = ...,
+        discrepancy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "refunded", b"refunded", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approval_uri", b"approval_uri", "booking", b"booking", "complete_time", b"complete_time", "create_time", b"create_time", "error_reason", b"error_reason", "name", b"name", "provider", b"provider", "provider_reference", b"provider_reference", "refunded", b"refunded", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approval_uri", b"approval_uri", "booking", b"booking", "bought_booking", b"bought_booking", "client_secret", b"client_secret", "complete_time", b"complete_time", "create_time", b"create_time", "discrepancy", b"discrepancy", "error_reason", b"error_reason", "name", b"name", "provider", b"provider", "provider_reference", b"provider_reference", "refunded", b"refunded", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

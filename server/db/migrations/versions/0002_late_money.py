@@ -1,4 +1,7 @@
-"""Money that came late: bookings that follow another, and what a payment bought."""
+"""Money that came late: bookings that follow another, what a payment bought, and the comparison with a provider."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0002"
 down_revision = "0001"
@@ -7,4 +10,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("bookings", sa.Column("replaces", sa.Uuid(), nullable=True))
+    op.add_column("bookings", sa.Column("replaced_by", sa.Uuid(), nullable=True))
+    op.add_column("payments", sa.Column("bought_booking_id", sa.Uuid(), nullable=True))
+    op.add_column("payments", sa.Column("capture_reference", sa.Text(), nullable=True))
+    op.add_column("payments", sa.Column("client_secret", sa.Text(), nullable=True))
+    op.add_column("payments", sa.Column("next_compare_time", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("payments", sa.Column("discrepancy", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_payments_compare",
+        "payments",
+        ["next_compare_time"],
+        unique=False,
+        postgresql_where="next_compare_time IS NOT NULL",
+    )
