@@ -27,7 +27,11 @@ _TICKET = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/tickets/({_U
 _PAYMENT = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})")
 _REFUND = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})/refunds/({_UUID})")
 
+_ALLOCATION = re.compile(rf"performances/({_NUMBER})/allocations/({_UUID})")
+_SHIFT = re.compile(rf"shifts/({_UUID})")
+
 ME: Final = "users/me"
+CURRENT_SHIFT: Final = "shifts/current"
 ANY_PERFORMANCE: Final = "performances/-"
 
 
@@ -129,6 +133,19 @@ def booking_within(name: str) -> UUID | None:
     return None if found is None else UUID(found[2])
 
 
+def parse_allocation(name: str, field: str = "name") -> tuple[int, UUID]:
+    """``performances/{number}/allocations/{uuid}`` to (performance, allocation)."""
+    performance, allocation = _match(_ALLOCATION, name, field, "performances/{performance}/allocations/{allocation}")
+    return _number(performance, field), UUID(allocation)
+
+
+def parse_shift(name: str, field: str = "name") -> UUID | None:
+    """``shifts/{uuid}`` to the shift; ``shifts/current`` to None."""
+    if name == CURRENT_SHIFT:
+        return None
+    return UUID(_match(_SHIFT, name, field, "shifts/{shift} or shifts/current")[0])
+
+
 def category(category_id: int) -> str:
     """Name of a category."""
     return f"categories/{category_id}"
@@ -187,3 +204,13 @@ def payment(performance_id: int, booking_id: UUID, payment_id: UUID) -> str:
 def refund(performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: UUID) -> str:
     """Name of a refund."""
     return f"{payment(performance_id, booking_id, payment_id)}/refunds/{refund_id}"
+
+
+def allocation(performance_id: int, allocation_id: UUID) -> str:
+    """Name of an allocation."""
+    return f"{performance(performance_id)}/allocations/{allocation_id}"
+
+
+def shift(shift_id: UUID) -> str:
+    """Name of a shift."""
+    return f"shifts/{shift_id}"
