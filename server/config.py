@@ -173,9 +173,9 @@ def _paypal_base_url(value: str) -> str:
         return value
     with contextlib.suppress(ValueError):
         url = urlsplit(value)
-        of_this_machine = url.hostname in {"127.0.0.1", "::1", "localhost"}
-        plain = (url.path, url.query, url.fragment, url.username) in {("", "", "", None), ("/", "", "", None)}
-        if url.hostname and plain and (url.port or 1) and (url.scheme == "https" or of_this_machine):
+        safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in {"127.0.0.1", "::1", "localhost"})
+        bare = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
+        if safe and bare and url.hostname and (url.port or 0) >= 0:
             return value.rstrip("/")
     raise ValueError("must be such as https://paypal.example, or http:// at 127.0.0.1, without a path")
 
@@ -553,6 +553,42 @@ class Settings(BaseSettings):
         "",
         "Where PayPal is, if not where it always is: `rowlock fake-provider` for trying and testing. Certificates of "
         "webhooks are then believed from there only.",
+    )
+
+    # -- Stripe --------------------------------------------------------------------------------------------
+    stripe_secret_key: str = _setting(
+        "Stripe",
+        "",
+        "Secret key of the Stripe account, or a restricted key that may write payment intents and refunds. Empty: "
+        "nobody pays with Stripe.",
+        repr=False,
+    )
+    stripe_webhook_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        "Stripe",
+        (),
+        "Signing secrets of the webhook endpoint (whsec_…), by commas: two while one takes the place of the other. "
+        "Empty: Stripe's webhooks are turned away, and payments are found out about by asking.",
+        repr=False,
+    )
+    stripe_webhook_tolerance: PositiveDuration = _setting(
+        "Stripe", _minutes(5), "A webhook whose signature is older is not believed."
+    )
+    stripe_api_base: str = _setting(
+        "Stripe", "https://api.stripe.com", "Where Stripe's API is.", pattern=r"^https?://[^/]+$"
+    )
+
+    # -- Webhooks ------------------------------------------------------------------------------------------
+    webhook_attempts: int = _setting(
+        "Webhooks",
+        12,
+        "How often a provider's message is worked on, at growing intervals, before it waits for staff.",
+        ge=1,
+        le=1000,
+    )
+    webhook_retention: PositiveDuration = _setting(
+        "Webhooks",
+        timedelta(days=90),
+        "How long messages that are done with are kept. Longer than a provider delivers again, which is some days.",
     )
 
     # -- Workers -------------------------------------------------------------------------------------------

@@ -6,12 +6,16 @@ from server.config import Settings
 from server.db.engine import Database
 from server.payments.port import PaymentProvider
 from server.payments.simulator import Simulator
+from server.payments.stripe_payments import StripePayments
+from server.payments.stripe_webhooks import StripeWebhooks
+from server.payments.webhook_port import WebhookVerifier
 from server.states import Provider
 
 
 def offered(settings: Settings) -> frozenset[Provider]:
     """Those that a new payment may be made with."""
-    return frozenset({Provider.SIMULATOR} if settings.simulator_enabled else ())
+    set_up = {Provider.SIMULATOR: settings.simulator_enabled, Provider.STRIPE: bool(settings.stripe_secret_key)}
+    return frozenset(provider for provider, is_set_up in set_up.items() if is_set_up)
 
 
 def connect_providers(settings: Settings, database: Database) -> Mapping[Provider, PaymentProvider]:
@@ -19,8 +23,23 @@ def connect_providers(settings: Settings, database: Database) -> Mapping[Provide
 
     The simulator is there even where it is not offered: a payment made with it earlier is still carried on.
     """
-    return {
+    providers: dict[Provider, PaymentProvider] = {
         Provider.SIMULATOR: Simulator(
             database, success_rate=settings.simulator_success_rate, delay=settings.simulator_delay
         )
     }
+    if settings.stripe_secret_key:
+        providers[Provider.STRIPE] = StripePayments(
+            settings.stripe_secret_key, api_base=settings.stripe_api_base, timeout=settings.payment_call_timeout
+        )
+    return providers
+
+
+def connect_verifiers(settings: Settings) -> Mapping[Provider, WebhookVerifier]:
+    """What tells each provider's webhooks from forgeries, for those whose webhooks can be believed."""
+    verifiers: dict[Provider, WebhookVerifier] = {}
+    if settings.stripe_webhook_secrets:
+        verifiers[Provider.STRIPE] = StripeWebhooks(
+            settings.stripe_webhook_secrets, tolerance=settings.stripe_webhook_tolerance
+        )
+    return verifiers
