@@ -33,11 +33,7 @@ from server.payments.port import (
     Unknown,
 )
 from server.payments.stripe_amounts import from_stripe, to_stripe
-
-PAYMENT_KEY: Final = "payment"
-PAYMENT_ID_KEY: Final = "payment_id"
-REFUND_ID_KEY: Final = "refund_id"
-"""What we call our names in Stripe's metadata."""
+from server.payments.stripe_metadata import PAYMENT_ID_KEY, PAYMENT_KEY, REFUND_ID_KEY, id_in
 
 _APPROVABLE: Final = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _REFUSED: Final = (stripe.CardError, stripe.InvalidRequestError)
@@ -231,7 +227,7 @@ def _captured(intent: PaymentIntent) -> Captured:
         amount=from_stripe(intent.amount_received, currency),
         currency=currency,
         capture_reference=charge.id if isinstance(charge, Charge) else charge,
-        payment_id=uuid_in(_written(intent, PAYMENT_ID_KEY)),
+        payment_id=id_in(_written(intent, PAYMENT_ID_KEY)),
         refunded=from_stripe(charge.amount_refunded, currency) if isinstance(charge, Charge) else None,
     )
 
@@ -254,14 +250,6 @@ def _written(thing: PaymentIntent | Refund, key: str) -> str | None:
     written = thing.metadata.to_dict() if thing.metadata else {}
     value = written.get(key)
     return value if isinstance(value, str) else None
-
-
-def uuid_in(written: object) -> UUID | None:
-    """An id of ours as it stands in Stripe's metadata; None: something else stands there."""
-    try:
-        return UUID(written) if isinstance(written, str) else None
-    except ValueError:
-        return None
 
 
 def _why_refused(intent: PaymentIntent) -> str:

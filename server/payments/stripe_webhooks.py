@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from server.payments.stripe_amounts import from_stripe
-from server.payments.stripe_payments import PAYMENT_KEY, REFUND_ID_KEY, uuid_in
+from server.payments.stripe_metadata import PAYMENT_KEY, REFUND_ID_KEY, id_in
 from server.payments.webhook_port import ProviderEvent, UntrustedWebhook, require_recent
 from server.states import WebhookSubject
 
@@ -91,7 +91,7 @@ def _read_event(event: dict[str, Any]) -> ProviderEvent:
         subject=subject,
         payment_name=_word(metadata.get(PAYMENT_KEY), 124),
         payment_reference=name if kind == "payment_intent" else _word(_id(thing.get("payment_intent")), 255),
-        refund_id=uuid_in(metadata.get(REFUND_ID_KEY)) if subject is WebhookSubject.REFUND else None,
+        refund_id=id_in(metadata.get(REFUND_ID_KEY)) if subject is WebhookSubject.REFUND else None,
         refund_reference=name if subject is WebhookSubject.REFUND else None,
         dispute_reference=name if subject is WebhookSubject.DISPUTE else None,
         summary=_summary(thing),
