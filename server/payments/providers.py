@@ -1,12 +1,14 @@
 """The payment providers that an installation is set up for."""
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
-from server.config import Settings
+from server.config import PayPalMode, Settings
 from server.db.engine import Database
+from server.payments.paypal import LIVE_URL, SANDBOX_URL, PayPal
+from server.payments.paypal_api import Credentials, PayPalApi
 from server.payments.port import PaymentProvider
 from server.payments.simulator import Simulator
-from server.payments.stripe_payments import StripePayments
 from server.payments.stripe_webhooks import StripeWebhooks
 from server.payments.webhook_port import WebhookVerifier
 from server.states import Provider
@@ -29,6 +31,9 @@ def connect_providers(settings: Settings, database: Database) -> Mapping[Provide
         )
     }
     if settings.stripe_secret_key:
+        # Stripe's library takes a quarter of a second to load, and not every installation needs it.
+        from server.payments.stripe_payments import StripePayments  # noqa: PLC0415
+
         providers[Provider.STRIPE] = StripePayments(
             settings.stripe_secret_key, api_base=settings.stripe_api_base, timeout=settings.payment_call_timeout
         )
