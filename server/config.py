@@ -14,6 +14,7 @@ import contextlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
@@ -88,6 +89,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _RATE = re.compile(r"(\d+)\s*/\s*(?:(\d+)\s*)?(second|minute|hour|day)s?")
 _DATABASE_SCHEMES = ("postgresql+psycopg2://", "postgresql://", "postgres://")
+_SMTP_SCHEMES = ("smtp://", "smtp+starttls://", "smtps://")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -178,6 +180,38 @@ def _paypal_base_url(value: str) -> str:
         if safe and bare and url.hostname and (url.port or 0) >= 0:
             return value.rstrip("/")
     raise ValueError("must be such as https://paypal.example, or http:// at 127.0.0.1, without a path")
+
+
+def _smtp_url(value: str) -> str:
+    if not value:
+        return value
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        if value.startswith(_SMTP_SCHEMES) and url.hostname and (url.port or 0) >= 0:
+            return value
+    raise ValueError("must be such as smtp://host:25, smtp+starttls://user:password@host:587 or smtps://host:465")
+
+
+def _mail_address(value: str) -> str:
+    _, address = parseaddr(value)
+    local, _, domain = address.rpartition("@")
+    if value and not (local and domain and value.isprintable() and not set(address) & set(' <>"')):
+        raise ValueError("must be such as tickets@example.org or Box Office <tickets@example.org>")
+    return value
+
+
+def _public_url(value: str) -> str:
+    if not value:
+        return value
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        if url.scheme in {"http", "https"} and url.hostname and not (url.query or url.fragment):
+            return value.rstrip("/")
+    raise ValueError("must be such as https://tickets.example.org")
+
+
+def _optional_rate(value: str) -> str:
+    return "" if value in {"", "off"} else _rate(value)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
@@ -393,8 +427,7 @@ class Settings(BaseSettings):
     require_verified_email: bool = _setting(
         "Booking",
         False,
-        "Whether a customer must have verified the e-mail address before holding seats. This release sends no mails, "
-        "so nobody could: a server refuses to start with it.",
+        "Whether a customer must have verified the e-mail address before holding seats.",
     )
     request_result_retention: PositiveDuration = _setting(
         "Booking", timedelta(hours=24), "How long a repeated `request_id` gets the first answer again."
@@ -499,6 +532,12 @@ class Settings(BaseSettings):
     rate_limit_log_in: Rate = _setting(
         "Rate limits", "30/10 minutes", "Log-ins per e-mail address, from wherever they come."
     )
+    rate_limit_mail: Rate = _setting(
+        "Rate limits",
+        "5/hour",
+        "Sign-ups, verification and reset mails per e-mail address that is mailed to, from wherever they are asked for.",
+    )
+    rate_limit_inquiries: Rate = _setting("Rate limits", "5/hour", "Inquiries to the house per network address.")
 
     trusted_proxies: Annotated[frozenset[str], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)] = (
         _setting(
@@ -548,6 +587,11 @@ class Settings(BaseSettings):
         "Id of the webhook that PayPal was told of, such as 1JE4291016473214C; its messages are refused if this is "
         "empty, and outcomes are then found by asking alone.",
     )
+    paypal_webhook_tolerance: PositiveDuration = _setting(
+        "PayPal",
+        timedelta(days=4),
+        "A webhook that was sent longer ago is not believed. PayPal repeats one for three days.",
+    )
     paypal_base_url: Annotated[str, AfterValidator(_paypal_base_url)] = _setting(
         "PayPal",
         "",
@@ -589,6 +633,63 @@ class Settings(BaseSettings):
         "Webhooks",
         timedelta(days=90),
         "How long messages that are done with are kept. Longer than a provider delivers again, which is some days.",
+    )
+
+    # -- Mail ----------------------------------------------------------------------------------------------
+    smtp_url: Annotated[str, AfterValidator(_smtp_url)] = _setting(
+        "Mail",
+        "",
+        "The mail server: `smtp://` (encrypted if the server offers it), `smtp+starttls://` (must be encrypted) or "
+        "`smtps://` (TLS from the first byte), such as smtp+starttls://user:password@host:587. Empty: `rowlock up` "
+        "catches mails in `.rowlock/mail`; everywhere else they wait in the database until it is set.",
+        repr=False,
+    )
+    smtp_ca_file: Path | None = _setting(
+        "Mail", None, "PEM authorities that the mail server's certificate is checked by. Unset: those of the system."
+    )
+    smtp_timeout: PositiveDuration = _setting(
+        "Mail", _seconds(60), "Longest wait for one answer of the mail server; past it the connection is given up."
+    )
+    smtp_connections: int = _setting(
+        "Mail", 4, "Most connections to the mail server at once, per worker process.", ge=1, le=64
+    )
+    mail_from: Annotated[str, AfterValidator(_mail_address)] = _setting(
+        "Mail", "Rowlock <tickets@localhost>", "Whom mails come from; bounces go there, too.", min_length=3
+    )
+    mail_reply_to: Annotated[str, AfterValidator(_mail_address)] = _setting(
+        "Mail", "", "Whom answers to mails go to. Empty: whom they come from."
+    )
+    mail_rate: Annotated[str, AfterValidator(_optional_rate)] = _setting(
+        "Mail", "", "Most mails in a time, by all workers together, such as 10/second. Empty or `off`: no limit."
+    )
+    mail_retry_interval: PositiveDuration = _setting(
+        "Mail",
+        _seconds(30),
+        "First wait after the mail server put a mail off; it doubles up to 30 min.",
+    )
+    mail_give_up_after: Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(hours=24))] = _setting(
+        "Mail",
+        timedelta(days=3),
+        "A mail that the server still puts off after so long is FAILED, and waits for staff. At least 24h. The time in "
+        "which the server cannot be reached at all ends no mail.",
+    )
+    mail_repeat_uncertain: bool = _setting(
+        "Mail",
+        False,
+        "Whether a mail that may or may not have been taken (the connection ended in the moment of the handover) is "
+        "sent again by itself, under the same Message-ID. Off: it is FAILED, and staff decide.",
+    )
+    mail_templates_dir: Path | None = _setting(
+        "Mail", None, "Folder with templates of your own; those that are not in it are Rowlock's. See docs/mail.md."
+    )
+    mail_sweep_interval: PositiveDuration = _setting(
+        "Mail", _seconds(1), "How often mails that are due are looked for."
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] = _setting(
+        "Mail",
+        "",
+        "Where customers find you on the web, such as https://tickets.example.org: links in mails begin with it. "
+        "Empty: mails have no links, and codes to be typed.",
     )
 
     # -- Workers -------------------------------------------------------------------------------------------

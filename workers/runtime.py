@@ -1,6 +1,7 @@
 """What a worker process is made of. Belongs to one event loop: that of the worker's async actors."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,10 +13,12 @@ from server.domain.payment_attempts import Attempt
 from server.domain.refunds import RefundAttempt
 from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.collecting import Collector, Patience
-from server.payments.providers import connect_providers
+from server.payments.port import PaymentProvider
+from server.payments.providers import close_providers, connect_providers
 from server.payments.refunding import Refunder
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
+from server.states import Provider
 from workers.drain import Drain
 
 
@@ -29,6 +32,7 @@ class WorkerRuntime:
         ledger: changes seats; it combines what the actors of this process ask for.
         payments: works off due payments.
         refunds: works off due refunds.
+        providers: what speaks to those who move money.
     """
 
     settings: Settings
@@ -36,6 +40,7 @@ class WorkerRuntime:
     ledger: Ledger
     payments: Drain[Attempt]
     refunds: Drain[RefundAttempt]
+    providers: Mapping[Provider, PaymentProvider]
     redis: Redis
     publisher: Publisher
 
@@ -60,6 +65,7 @@ class WorkerRuntime:
             ledger=ledger,
             payments=Drain(collector.take, collector.carry_on),
             refunds=Drain(refunder.take, refunder.carry_on),
+            providers=providers,
             redis=redis,
             publisher=publisher,
         )
@@ -67,6 +73,7 @@ class WorkerRuntime:
     async def close(self) -> None:
         """Let what is under way end, within limits, and close everything."""
         await asyncio.gather(self.payments.close(), self.refunds.close())
+        await close_providers(self.providers)
         await self.ledger.close()
         await self.publisher.close()
         await self.redis.aclose()

@@ -7,6 +7,8 @@ from server.config import PayPalMode, Settings
 from server.db.engine import Database
 from server.payments.paypal import LIVE_URL, SANDBOX_URL, PayPal
 from server.payments.paypal_api import Credentials, PayPalApi
+from server.payments.paypal_certificates import PayPalCertificates
+from server.payments.paypal_webhooks import PayPalWebhooks
 from server.payments.port import PaymentProvider
 from server.payments.simulator import Simulator
 from server.payments.stripe_webhooks import StripeWebhooks
@@ -16,7 +18,11 @@ from server.states import Provider
 
 def offered(settings: Settings) -> frozenset[Provider]:
     """Those that a new payment may be made with."""
-    set_up = {Provider.SIMULATOR: settings.simulator_enabled, Provider.STRIPE: bool(settings.stripe_secret_key)}
+    set_up = {
+        Provider.SIMULATOR: settings.simulator_enabled,
+        Provider.PAYPAL: settings.paypal_mode is not None,
+        Provider.STRIPE: bool(settings.stripe_secret_key),
+    }
     return frozenset(provider for provider, is_set_up in set_up.items() if is_set_up)
 
 
@@ -47,4 +53,36 @@ def connect_verifiers(settings: Settings) -> Mapping[Provider, WebhookVerifier]:
         verifiers[Provider.STRIPE] = StripeWebhooks(
             settings.stripe_webhook_secrets, tolerance=settings.stripe_webhook_tolerance
         )
+    if settings.paypal_mode is not None and settings.paypal_webhook_id:
+        certificates = PayPalCertificates(
+            settings.paypal_base_url,
+            live=settings.paypal_mode is PayPalMode.LIVE,
+            timeout=settings.payment_call_timeout,
+        )
+        verifiers[Provider.PAYPAL] = PayPalWebhooks(
+            settings.paypal_webhook_id, certificates, tolerance=settings.paypal_webhook_tolerance
+        )
     return verifiers
+
+
+def connect_paypal(settings: Settings) -> PayPal:
+    """PayPal, sandbox or live as the settings say, or whoever plays its part."""
+    usual = LIVE_URL if settings.paypal_mode is PayPalMode.LIVE else SANDBOX_URL
+    credentials = Credentials(settings.paypal_client_id, settings.paypal_client_secret)
+    return PayPal(PayPalApi(settings.paypal_base_url or usual, credentials, settings.payment_call_timeout))
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A provider that keeps connections open."""
+
+    async def close(self) -> None:
+        """Close them."""
+        ...
+
+
+async def close_providers(providers: Mapping[Provider, PaymentProvider]) -> None:
+    """Close what the providers keep open."""
+    for provider in providers.values():
+        if isinstance(provider, Connected):
+            await provider.close()

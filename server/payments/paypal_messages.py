@@ -1,0 +1,191 @@
+"""What is said to PayPal, and what its answers mean: pure, from values to values.
+
+An order carries our payment three times: as `reference_id`, by which it can be changed; as `invoice_id`, of which
+PayPal takes no second payment; and with its full name as `custom_id`, which captures and webhooks repeat. A refund
+carries its own id as `invoice_id` and `custom_id`.
+
+The readers take whatever came over the network, and raise ``ValueError``, ``KeyError`` or ``TypeError`` if it is not
+what PayPal documents.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+from server.domain.currencies import decimal_places
+from server.payments.port import (
+    Cancelled,
+    Captured,
+    Created,
+    Declined,
+    Open,
+    PaymentOrder,
+    Refunded,
+    Unknown,
+)
+
+Json = Mapping[str, Any]
+
+WITHOUT_DECIMALS: Final = frozenset({"HUF", "JPY", "TWD"})
+"""Currencies of which PayPal takes whole units only, whatever ISO 4217 says of them."""
+
+CLOSING: Final[list[Json]] = [{"op": "replace", "path": "/intent", "value": "AUTHORIZE"}]
+"""The patch that closes an order: what is to be authorised cannot be captured, and nobody will authorise it."""
+
+_TAKEN: Final = frozenset({"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"})
+_REFUSED: Final = frozenset({"DECLINED", "FAILED"})
+_APPROVAL: Final = ("payer-action", "approve")
+
+
+def amount_of(amount: int, currency: str) -> Json:
+    """An amount of minor units in PayPal's words: 1250 of EUR is "12.50", 1250 of JPY is "1250".
+
+    Raises:
+        ValueError: DECIMALS_NOT_SUPPORTED, PayPal has no such fraction of this currency.
+    """
+    value = Decimal(amount).scaleb(-decimal_places(currency))
+    if currency in WITHOUT_DECIMALS:
+        if value != value.to_integral_value():
+            raise ValueError("DECIMALS_NOT_SUPPORTED")
+        value = value.quantize(Decimal(1))
+    return {"currency_code": currency, "value": f"{value:f}"}
+
+
+def minor_units(money: Json) -> int:
+    """The minor units of an amount in PayPal's words."""
+    try:
+        exact = Decimal(money["value"]).scaleb(decimal_places(money["currency_code"]))
+    except InvalidOperation as error:
+        raise ValueError(f"{money['value']!r} is no amount") from error
+    if not exact.is_finite() or exact != exact.to_integral_value():
+        raise ValueError(f"{money['value']!r} has a fraction that {money['currency_code']} has not")
+    return int(exact)
+
+
+def order_request(order: PaymentOrder) -> Json:
+    """The order that the customer is to approve, and that is captured at one go.
+
+    Raises:
+        ValueError: DECIMALS_NOT_SUPPORTED.
+    """
+    experience = {
+        "shipping_preference": "NO_SHIPPING",
+        "user_action": "PAY_NOW",
+        # No cheques: a seat cannot wait for days until the money comes.
+        "payment_method_preference": "IMMEDIATE_PAYMENT_REQUIRED",
+    }
+    if order.return_uri:
+        experience["return_url"] = order.return_uri
+        experience["cancel_url"] = order.cancel_uri or order.return_uri
+    return {
+        "intent": "CAPTURE",
+        "purchase_units": [
+            {
+                "reference_id": str(order.payment_id),
+                "invoice_id": str(order.payment_id),
+                "custom_id": order.name or str(order.payment_id),
+                "amount": amount_of(order.amount, order.currency),
+            }
+        ],
+        "payment_source": {"paypal": {"experience_context": experience}},
+    }
+
+
+def refund_request(refund_id: UUID, amount: int, currency: str) -> Json:
+    """A refund of a part of a capture, or of all of it.
+
+    Raises:
+        ValueError: DECIMALS_NOT_SUPPORTED.
+    """
+    return {
+        "amount": amount_of(amount, currency),
+        "invoice_id": str(refund_id),
+        "custom_id": str(refund_id),
+    }
+
+
+def read_created(body: Json) -> Created:
+    """What was made, and where the customer approves it."""
+    links = {link["rel"]: str(link["href"]) for link in body.get("links", ())}
+    return Created(str(body["id"]), next((links[rel] for rel in _APPROVAL if rel in links), None))
+
+
+def read_order(body: Json) -> Open | Captured | Declined | Cancelled | Unknown:
+    """What became of an order."""
+    reference, status = str(body["id"]), body["status"]
+    unit = body["purchase_units"][0] if body.get("purchase_units") else {}
+    declined = None
+    for capture in unit.get("payments", {}).get("captures", ()):
+        if capture["status"] in _TAKEN:
+            return _captured(reference, unit, capture)
+        if capture["status"] not in _REFUSED:
+            return Unknown(f"the capture is {capture['status']}{_reason(capture)}")
+        declined = Declined(f"CAPTURE_{capture['status']}")
+    if status == "COMPLETED":
+        # Completed without a capture that is shown: it is not for us to say that nothing was taken.
+        return declined or Unknown("the order is completed and shows no capture")
+    if status == "VOIDED" or body.get("intent") == "AUTHORIZE":
+        return Cancelled()
+    return declined or Open(reference, approved=status == "APPROVED")
+
+
+def read_capture_id(body: Json) -> str | None:
+    """What PayPal calls the capture of an order; None: it has none."""
+    for capture in _payments(body, "captures"):
+        if capture["status"] in _TAKEN:
+            return str(capture["id"])
+    return None
+
+
+def read_refund(body: Json) -> Refunded | Declined | Unknown:
+    """What became of a refund."""
+    match body["status"]:
+        case "COMPLETED":
+            return Refunded(str(body["id"]))
+        case "CANCELLED" | "FAILED" as status:
+            return Declined(f"REFUND_{status}")
+        case status:
+            return Unknown(f"the refund is {status}{_reason(body)}")
+
+
+def find_refund_in(body: Json, refund_id: UUID) -> Json | None:
+    """The refund of ours among those of an order."""
+    wanted = str(refund_id)
+    for refund in _payments(body, "refunds"):
+        if wanted in (refund.get("custom_id"), refund.get("invoice_id")):
+            return refund
+    return None
+
+
+def payment_id_in(resource: Json) -> UUID | None:
+    """Our payment that a capture or a purchase unit is of; None: it does not say, or it is none of ours."""
+    for said in (resource.get("invoice_id"), str(resource.get("custom_id") or "").rpartition("/")[2]):
+        try:
+            return UUID(str(said))
+        except ValueError:
+            continue
+    return None
+
+
+def _captured(reference: str, unit: Json, capture: Json) -> Captured:
+    amount = capture["amount"]
+    refunds = unit.get("payments", {}).get("refunds", ())
+    return Captured(
+        reference,
+        minor_units(amount),
+        str(amount["currency_code"]),
+        capture_reference=str(capture["id"]),
+        payment_id=payment_id_in(capture) or payment_id_in(unit),
+        refunded=sum(minor_units(one["amount"]) for one in refunds if one["status"] == "COMPLETED"),
+    )
+
+
+def _payments(body: Json, kind: str) -> Iterator[Json]:
+    for unit in body.get("purchase_units", ()):
+        yield from unit.get("payments", {}).get(kind, ())
+
+
+def _reason(body: Json) -> str:
+    reason = body.get("status_details", {}).get("reason")
+    return f": {reason}" if reason else ""
