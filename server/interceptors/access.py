@@ -83,8 +83,12 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     "BookingService": {
         BUYERS: """CreateBooking GetBooking ListBookings UpdateBooking AddSeats RemoveSeats ExtendBooking
                    CancelBooking WatchBooking ListTickets GetTicket GetTicketDocument""",
-        STAFF: "ConfirmBooking",
-        DOOR: "CheckInTicket",
+        STAFF: "UndoCheckIn ListCheckIns ConfirmBooking",
+        DOOR: "CheckInTicket GetEntryList UploadOfflineScans",
+    },
+    "BoxOfficeService": {
+        STAFF: """CreateAllocation GetAllocation ListAllocations UpdateAllocation ReleaseAllocation OpenShift CloseShift
+                  GetShift ListShifts""",
     },
     "PaymentService": {
         BUYERS: """CreatePayment CapturePayment CancelPayment GetPayment ListPayments GetRefund ListRefunds

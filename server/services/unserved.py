@@ -3,8 +3,7 @@
 from typing import Final
 
 _UNSERVED: Final = {
-    "AuthService": "VerifyEmail ResendVerification RequestPasswordReset ConfirmPasswordReset",
-    "BookingService": "GetTicketDocument CheckInTicket",
+    "BookingService": "GetTicketDocument CheckInTicket UndoCheckIn GetEntryList UploadOfflineScans ListCheckIns",
     "PaymentService": "HandleProviderWebhook",
     "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",

@@ -74,7 +74,7 @@ def _draw_ticket(canvas: Canvas, chosen: Fonts, admission: Admission) -> None:
     canvas.setStrokeColor(_LINE)
     canvas.line(_MARGIN, top, _MARGIN + _TEXT_WIDTH, top)
     top = _draw_place(canvas, chosen, admission, top - 6 * mm)
-    _draw_facts(canvas, chosen, admission, top - 6 * mm)
+    _draw_facts(canvas, chosen, admission, top - 9 * mm)
     _draw_code(canvas, chosen, admission.code)
 
 

@@ -1647,7 +1647,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\abooking\x18\x01 \x01(\v2\x13.rowlock.v1.BookingH\x00R\abooking\x125\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x15.rowlock.v1.HeartbeatH\x00R\theartbeat\x125\n" +
 	"\treconnect\x18\x03 \x01(\v2\x15.rowlock.v1.ReconnectH\x00R\treconnectB\a\n" +
-	"\x05event2\xc3\x0f\n" +
+	"\x05event2\xbf\x14\n" +
 	"\x0eBookingService\x12\x86\x01\n" +
 	"\rCreateBooking\x12 .rowlock.v1.CreateBookingRequest\x1a\x13.rowlock.v1.Booking\">\xdaA\fparent,seats\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=performances/*}/bookings\x12u\n" +
 	"\n" +
@@ -1665,7 +1665,11 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\vListTickets\x12\x1e.rowlock.v1.ListTicketsRequest\x1a\x1f.rowlock.v1.ListTicketsResponse\"?\xdaA\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=performances/*/bookings/*}/tickets\x12|\n" +
 	"\tGetTicket\x12\x1c.rowlock.v1.GetTicketRequest\x1a\x12.rowlock.v1.Ticket\"=\xdaA\x04name\x82\xd3\xe4\x93\x020\x12./v1/{name=performances/*/bookings/*/tickets/*}\x12\x97\x01\n" +
 	"\x11GetTicketDocument\x12$.rowlock.v1.GetTicketDocumentRequest\x1a\x14.google.api.HttpBody\"F\xdaA\x04name\x82\xd3\xe4\x93\x029\x127/v1/{name=performances/*/bookings/*/tickets/*}:document\x12\x95\x01\n" +
-	"\rCheckInTicket\x12 .rowlock.v1.CheckInTicketRequest\x1a\x12.rowlock.v1.Ticket\"N\xdaA\x10performance,code\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{performance=performances/*}/tickets:checkInB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
+	"\rCheckInTicket\x12 .rowlock.v1.CheckInTicketRequest\x1a\x12.rowlock.v1.Ticket\"N\xdaA\x10performance,code\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{performance=performances/*}/tickets:checkIn\x12\x96\x01\n" +
+	"\vUndoCheckIn\x12\x1e.rowlock.v1.UndoCheckInRequest\x1a\x12.rowlock.v1.Ticket\"S\xdaA\vname,reason\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{name=performances/*/bookings/*/tickets/*}:undoCheckIn\x12\x97\x01\n" +
+	"\fGetEntryList\x12\x1f.rowlock.v1.GetEntryListRequest\x1a\x15.rowlock.v1.EntryList\"O\xdaA\x1aperformance,since_revision\x82\xd3\xe4\x93\x02,\x12*/v1/{performance=performances/*}/entryList\x12\xbb\x01\n" +
+	"\x12UploadOfflineScans\x12%.rowlock.v1.UploadOfflineScansRequest\x1a&.rowlock.v1.UploadOfflineScansResponse\"V\xdaA\x18performance,device,scans\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{performance=performances/*}/checkIns:upload\x12\x88\x01\n" +
+	"\fListCheckIns\x12\x1f.rowlock.v1.ListCheckInsRequest\x1a .rowlock.v1.ListCheckInsResponse\"5\xdaA\x06parent\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=performances/*}/checkInsB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (
 	file_rowlock_v1_booking_proto_rawDescOnce sync.Once
@@ -1682,37 +1686,44 @@ func file_rowlock_v1_booking_proto_rawDescGZIP() []byte {
 var file_rowlock_v1_booking_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_rowlock_v1_booking_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_rowlock_v1_booking_proto_goTypes = []any{
-	(Booking_State)(0),               // 0: rowlock.v1.Booking.State
-	(Booking_Method)(0),              // 1: rowlock.v1.Booking.Method
-	(*Booking)(nil),                  // 2: rowlock.v1.Booking
-	(*BookedSeat)(nil),               // 3: rowlock.v1.BookedSeat
-	(*SeatClaim)(nil),                // 4: rowlock.v1.SeatClaim
-	(*BestAvailable)(nil),            // 5: rowlock.v1.BestAvailable
-	(*GeneralAdmissionClaim)(nil),    // 6: rowlock.v1.GeneralAdmissionClaim
-	(*CreateBookingRequest)(nil),     // 7: rowlock.v1.CreateBookingRequest
-	(*GetBookingRequest)(nil),        // 8: rowlock.v1.GetBookingRequest
-	(*ListBookingsRequest)(nil),      // 9: rowlock.v1.ListBookingsRequest
-	(*ListBookingsResponse)(nil),     // 10: rowlock.v1.ListBookingsResponse
-	(*UpdateBookingRequest)(nil),     // 11: rowlock.v1.UpdateBookingRequest
-	(*AddSeatsRequest)(nil),          // 12: rowlock.v1.AddSeatsRequest
-	(*RemoveSeatsRequest)(nil),       // 13: rowlock.v1.RemoveSeatsRequest
-	(*ExtendBookingRequest)(nil),     // 14: rowlock.v1.ExtendBookingRequest
-	(*CancelBookingRequest)(nil),     // 15: rowlock.v1.CancelBookingRequest
-	(*ConfirmBookingRequest)(nil),    // 16: rowlock.v1.ConfirmBookingRequest
-	(*WatchBookingRequest)(nil),      // 17: rowlock.v1.WatchBookingRequest
-	(*WatchBookingResponse)(nil),     // 18: rowlock.v1.WatchBookingResponse
-	(*money.Money)(nil),              // 19: google.type.Money
-	(*timestamppb.Timestamp)(nil),    // 20: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 21: google.protobuf.FieldMask
-	(*Heartbeat)(nil),                // 22: rowlock.v1.Heartbeat
-	(*Reconnect)(nil),                // 23: rowlock.v1.Reconnect
-	(*ListTicketsRequest)(nil),       // 24: rowlock.v1.ListTicketsRequest
-	(*GetTicketRequest)(nil),         // 25: rowlock.v1.GetTicketRequest
-	(*GetTicketDocumentRequest)(nil), // 26: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),     // 27: rowlock.v1.CheckInTicketRequest
-	(*ListTicketsResponse)(nil),      // 28: rowlock.v1.ListTicketsResponse
-	(*Ticket)(nil),                   // 29: rowlock.v1.Ticket
-	(*httpbody.HttpBody)(nil),        // 30: google.api.HttpBody
+	(Booking_State)(0),                 // 0: rowlock.v1.Booking.State
+	(Booking_Method)(0),                // 1: rowlock.v1.Booking.Method
+	(*Booking)(nil),                    // 2: rowlock.v1.Booking
+	(*BookedSeat)(nil),                 // 3: rowlock.v1.BookedSeat
+	(*SeatClaim)(nil),                  // 4: rowlock.v1.SeatClaim
+	(*BestAvailable)(nil),              // 5: rowlock.v1.BestAvailable
+	(*GeneralAdmissionClaim)(nil),      // 6: rowlock.v1.GeneralAdmissionClaim
+	(*CreateBookingRequest)(nil),       // 7: rowlock.v1.CreateBookingRequest
+	(*GetBookingRequest)(nil),          // 8: rowlock.v1.GetBookingRequest
+	(*ListBookingsRequest)(nil),        // 9: rowlock.v1.ListBookingsRequest
+	(*ListBookingsResponse)(nil),       // 10: rowlock.v1.ListBookingsResponse
+	(*UpdateBookingRequest)(nil),       // 11: rowlock.v1.UpdateBookingRequest
+	(*AddSeatsRequest)(nil),            // 12: rowlock.v1.AddSeatsRequest
+	(*RemoveSeatsRequest)(nil),         // 13: rowlock.v1.RemoveSeatsRequest
+	(*ExtendBookingRequest)(nil),       // 14: rowlock.v1.ExtendBookingRequest
+	(*CancelBookingRequest)(nil),       // 15: rowlock.v1.CancelBookingRequest
+	(*ConfirmBookingRequest)(nil),      // 16: rowlock.v1.ConfirmBookingRequest
+	(*WatchBookingRequest)(nil),        // 17: rowlock.v1.WatchBookingRequest
+	(*WatchBookingResponse)(nil),       // 18: rowlock.v1.WatchBookingResponse
+	(*money.Money)(nil),                // 19: google.type.Money
+	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 21: google.protobuf.FieldMask
+	(*Heartbeat)(nil),                  // 22: rowlock.v1.Heartbeat
+	(*Reconnect)(nil),                  // 23: rowlock.v1.Reconnect
+	(*ListTicketsRequest)(nil),         // 24: rowlock.v1.ListTicketsRequest
+	(*GetTicketRequest)(nil),           // 25: rowlock.v1.GetTicketRequest
+	(*GetTicketDocumentRequest)(nil),   // 26: rowlock.v1.GetTicketDocumentRequest
+	(*CheckInTicketRequest)(nil),       // 27: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),         // 28: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),        // 29: rowlock.v1.GetEntryListRequest
+	(*UploadOfflineScansRequest)(nil),  // 30: rowlock.v1.UploadOfflineScansRequest
+	(*ListCheckInsRequest)(nil),        // 31: rowlock.v1.ListCheckInsRequest
+	(*ListTicketsResponse)(nil),        // 32: rowlock.v1.ListTicketsResponse
+	(*Ticket)(nil),                     // 33: rowlock.v1.Ticket
+	(*httpbody.HttpBody)(nil),          // 34: google.api.HttpBody
+	(*EntryList)(nil),                  // 35: rowlock.v1.EntryList
+	(*UploadOfflineScansResponse)(nil), // 36: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsResponse)(nil),       // 37: rowlock.v1.ListCheckInsResponse
 }
 var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Booking.state:type_name -> rowlock.v1.Booking.State
@@ -1752,22 +1763,30 @@ var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	25, // 34: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
 	26, // 35: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
 	27, // 36: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
-	2,  // 37: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
-	2,  // 38: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
-	10, // 39: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
-	2,  // 40: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
-	2,  // 41: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
-	2,  // 42: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
-	2,  // 43: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
-	2,  // 44: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
-	2,  // 45: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
-	18, // 46: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
-	28, // 47: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
-	29, // 48: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
-	30, // 49: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
-	29, // 50: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
-	37, // [37:51] is the sub-list for method output_type
-	23, // [23:37] is the sub-list for method input_type
+	28, // 37: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
+	29, // 38: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
+	30, // 39: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
+	31, // 40: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
+	2,  // 41: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
+	2,  // 42: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
+	10, // 43: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
+	2,  // 44: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
+	2,  // 45: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
+	2,  // 46: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
+	2,  // 47: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
+	2,  // 48: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
+	2,  // 49: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
+	18, // 50: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
+	32, // 51: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
+	33, // 52: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
+	34, // 53: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
+	33, // 54: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
+	33, // 55: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
+	35, // 56: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
+	36, // 57: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
+	37, // 58: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
+	41, // [41:59] is the sub-list for method output_type
+	23, // [23:41] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name

@@ -22,20 +22,24 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BookingService_CreateBooking_FullMethodName     = "/rowlock.v1.BookingService/CreateBooking"
-	BookingService_GetBooking_FullMethodName        = "/rowlock.v1.BookingService/GetBooking"
-	BookingService_ListBookings_FullMethodName      = "/rowlock.v1.BookingService/ListBookings"
-	BookingService_UpdateBooking_FullMethodName     = "/rowlock.v1.BookingService/UpdateBooking"
-	BookingService_AddSeats_FullMethodName          = "/rowlock.v1.BookingService/AddSeats"
-	BookingService_RemoveSeats_FullMethodName       = "/rowlock.v1.BookingService/RemoveSeats"
-	BookingService_ExtendBooking_FullMethodName     = "/rowlock.v1.BookingService/ExtendBooking"
-	BookingService_CancelBooking_FullMethodName     = "/rowlock.v1.BookingService/CancelBooking"
-	BookingService_ConfirmBooking_FullMethodName    = "/rowlock.v1.BookingService/ConfirmBooking"
-	BookingService_WatchBooking_FullMethodName      = "/rowlock.v1.BookingService/WatchBooking"
-	BookingService_ListTickets_FullMethodName       = "/rowlock.v1.BookingService/ListTickets"
-	BookingService_GetTicket_FullMethodName         = "/rowlock.v1.BookingService/GetTicket"
-	BookingService_GetTicketDocument_FullMethodName = "/rowlock.v1.BookingService/GetTicketDocument"
-	BookingService_CheckInTicket_FullMethodName     = "/rowlock.v1.BookingService/CheckInTicket"
+	BookingService_CreateBooking_FullMethodName      = "/rowlock.v1.BookingService/CreateBooking"
+	BookingService_GetBooking_FullMethodName         = "/rowlock.v1.BookingService/GetBooking"
+	BookingService_ListBookings_FullMethodName       = "/rowlock.v1.BookingService/ListBookings"
+	BookingService_UpdateBooking_FullMethodName      = "/rowlock.v1.BookingService/UpdateBooking"
+	BookingService_AddSeats_FullMethodName           = "/rowlock.v1.BookingService/AddSeats"
+	BookingService_RemoveSeats_FullMethodName        = "/rowlock.v1.BookingService/RemoveSeats"
+	BookingService_ExtendBooking_FullMethodName      = "/rowlock.v1.BookingService/ExtendBooking"
+	BookingService_CancelBooking_FullMethodName      = "/rowlock.v1.BookingService/CancelBooking"
+	BookingService_ConfirmBooking_FullMethodName     = "/rowlock.v1.BookingService/ConfirmBooking"
+	BookingService_WatchBooking_FullMethodName       = "/rowlock.v1.BookingService/WatchBooking"
+	BookingService_ListTickets_FullMethodName        = "/rowlock.v1.BookingService/ListTickets"
+	BookingService_GetTicket_FullMethodName          = "/rowlock.v1.BookingService/GetTicket"
+	BookingService_GetTicketDocument_FullMethodName  = "/rowlock.v1.BookingService/GetTicketDocument"
+	BookingService_CheckInTicket_FullMethodName      = "/rowlock.v1.BookingService/CheckInTicket"
+	BookingService_UndoCheckIn_FullMethodName        = "/rowlock.v1.BookingService/UndoCheckIn"
+	BookingService_GetEntryList_FullMethodName       = "/rowlock.v1.BookingService/GetEntryList"
+	BookingService_UploadOfflineScans_FullMethodName = "/rowlock.v1.BookingService/UploadOfflineScans"
+	BookingService_ListCheckIns_FullMethodName       = "/rowlock.v1.BookingService/ListCheckIns"
 )
 
 // BookingServiceClient is the client API for BookingService service.
@@ -100,13 +104,32 @@ type BookingServiceClient interface {
 	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
 	// Reads a ticket with its code. Errors: NOT_FOUND.
 	GetTicket(ctx context.Context, in *GetTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
-	// A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID.
+	// A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+	// TICKET_VOID, OVERLOADED.
 	GetTicketDocument(ctx context.Context, in *GetTicketDocumentRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-	// The same ticket presented a second time fails and says when and where the first time was.
-	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-	// TICKET_WRONG_PERFORMANCE.
+	// The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+	// when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+	// see ListCheckIns.
+	// Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+	// ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+	// DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
 	CheckInTicket(ctx context.Context, in *CheckInTicketRequest, opts ...grpc.CallOption) (*Ticket, error)
+	// Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+	// so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+	UndoCheckIn(ctx context.Context, in *UndoCheckInRequest, opts ...grpc.CallOption) (*Ticket, error)
+	// Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+	// Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+	// REVISION_IN_FUTURE.
+	GetEntryList(ctx context.Context, in *GetEntryListRequest, opts ...grpc.CallOption) (*EntryList, error)
+	// Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+	// is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+	// earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+	// Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+	UploadOfflineScans(ctx context.Context, in *UploadOfflineScansRequest, opts ...grpc.CallOption) (*UploadOfflineScansResponse, error)
+	// Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+	// PAGE_TOKEN_INVALID.
+	ListCheckIns(ctx context.Context, in *ListCheckInsRequest, opts ...grpc.CallOption) (*ListCheckInsResponse, error)
 }
 
 type bookingServiceClient struct {
@@ -266,6 +289,46 @@ func (c *bookingServiceClient) CheckInTicket(ctx context.Context, in *CheckInTic
 	return out, nil
 }
 
+func (c *bookingServiceClient) UndoCheckIn(ctx context.Context, in *UndoCheckInRequest, opts ...grpc.CallOption) (*Ticket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ticket)
+	err := c.cc.Invoke(ctx, BookingService_UndoCheckIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) GetEntryList(ctx context.Context, in *GetEntryListRequest, opts ...grpc.CallOption) (*EntryList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EntryList)
+	err := c.cc.Invoke(ctx, BookingService_GetEntryList_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) UploadOfflineScans(ctx context.Context, in *UploadOfflineScansRequest, opts ...grpc.CallOption) (*UploadOfflineScansResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UploadOfflineScansResponse)
+	err := c.cc.Invoke(ctx, BookingService_UploadOfflineScans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) ListCheckIns(ctx context.Context, in *ListCheckInsRequest, opts ...grpc.CallOption) (*ListCheckInsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCheckInsResponse)
+	err := c.cc.Invoke(ctx, BookingService_ListCheckIns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BookingServiceServer is the server API for BookingService service.
 // All implementations must embed UnimplementedBookingServiceServer
 // for forward compatibility.
@@ -328,13 +391,32 @@ type BookingServiceServer interface {
 	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
 	// Reads a ticket with its code. Errors: NOT_FOUND.
 	GetTicket(context.Context, *GetTicketRequest) (*Ticket, error)
-	// A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID.
+	// A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+	// TICKET_VOID, OVERLOADED.
 	GetTicketDocument(context.Context, *GetTicketDocumentRequest) (*httpbody.HttpBody, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-	// The same ticket presented a second time fails and says when and where the first time was.
-	// Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-	// TICKET_WRONG_PERFORMANCE.
+	// The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+	// when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+	// see ListCheckIns.
+	// Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+	// ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+	// DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
 	CheckInTicket(context.Context, *CheckInTicketRequest) (*Ticket, error)
+	// Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+	// so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+	UndoCheckIn(context.Context, *UndoCheckInRequest) (*Ticket, error)
+	// Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+	// Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+	// REVISION_IN_FUTURE.
+	GetEntryList(context.Context, *GetEntryListRequest) (*EntryList, error)
+	// Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+	// is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+	// earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+	// Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+	UploadOfflineScans(context.Context, *UploadOfflineScansRequest) (*UploadOfflineScansResponse, error)
+	// Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+	// PAGE_TOKEN_INVALID.
+	ListCheckIns(context.Context, *ListCheckInsRequest) (*ListCheckInsResponse, error)
 	mustEmbedUnimplementedBookingServiceServer()
 }
 
@@ -386,6 +468,18 @@ func (UnimplementedBookingServiceServer) GetTicketDocument(context.Context, *Get
 }
 func (UnimplementedBookingServiceServer) CheckInTicket(context.Context, *CheckInTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckInTicket not implemented")
+}
+func (UnimplementedBookingServiceServer) UndoCheckIn(context.Context, *UndoCheckInRequest) (*Ticket, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoCheckIn not implemented")
+}
+func (UnimplementedBookingServiceServer) GetEntryList(context.Context, *GetEntryListRequest) (*EntryList, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEntryList not implemented")
+}
+func (UnimplementedBookingServiceServer) UploadOfflineScans(context.Context, *UploadOfflineScansRequest) (*UploadOfflineScansResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UploadOfflineScans not implemented")
+}
+func (UnimplementedBookingServiceServer) ListCheckIns(context.Context, *ListCheckInsRequest) (*ListCheckInsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCheckIns not implemented")
 }
 func (UnimplementedBookingServiceServer) mustEmbedUnimplementedBookingServiceServer() {}
 func (UnimplementedBookingServiceServer) testEmbeddedByValue()                        {}
@@ -653,6 +747,78 @@ func _BookingService_CheckInTicket_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BookingService_UndoCheckIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndoCheckInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).UndoCheckIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_UndoCheckIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).UndoCheckIn(ctx, req.(*UndoCheckInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BookingService_GetEntryList_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEntryListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).GetEntryList(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_GetEntryList_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).GetEntryList(ctx, req.(*GetEntryListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BookingService_UploadOfflineScans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UploadOfflineScansRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).UploadOfflineScans(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_UploadOfflineScans_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).UploadOfflineScans(ctx, req.(*UploadOfflineScansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BookingService_ListCheckIns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCheckInsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).ListCheckIns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_ListCheckIns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).ListCheckIns(ctx, req.(*ListCheckInsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BookingService_ServiceDesc is the grpc.ServiceDesc for BookingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -711,6 +877,22 @@ var BookingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckInTicket",
 			Handler:    _BookingService_CheckInTicket_Handler,
+		},
+		{
+			MethodName: "UndoCheckIn",
+			Handler:    _BookingService_UndoCheckIn_Handler,
+		},
+		{
+			MethodName: "GetEntryList",
+			Handler:    _BookingService_GetEntryList_Handler,
+		},
+		{
+			MethodName: "UploadOfflineScans",
+			Handler:    _BookingService_UploadOfflineScans_Handler,
+		},
+		{
+			MethodName: "ListCheckIns",
+			Handler:    _BookingService_ListCheckIns_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -154,6 +154,15 @@ const (
 	ErrorReason_TICKET_WRONG_PERFORMANCE ErrorReason = 87
 	// FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it.
 	ErrorReason_BOOKING_EMPTY ErrorReason = 88
+	// INVALID_ARGUMENT. The text is no ticket code of this service: cut off, made up, or changed. Scan it again; if that
+	// does not help, look the ticket up by its booking.
+	ErrorReason_TICKET_CODE_INVALID ErrorReason = 89
+	// FAILED_PRECONDITION. The doors of the performance are not open yet. [doors_open_time]
+	ErrorReason_DOORS_NOT_OPEN ErrorReason = 90
+	// FAILED_PRECONDITION. The performance is over, and its doors are closed. [doors_close_time]
+	ErrorReason_DOORS_CLOSED ErrorReason = 91
+	// FAILED_PRECONDITION. The ticket has let nobody in, so there is nothing to undo.
+	ErrorReason_TICKET_NOT_CHECKED_IN ErrorReason = 92
 	// FAILED_PRECONDITION. The performance has a waiting room: join it, and claim with the admission token it gives.
 	ErrorReason_ADMISSION_REQUIRED ErrorReason = 100
 	// FAILED_PRECONDITION. The admission token is forged, or is another customer's or performance's.
@@ -264,6 +273,10 @@ var (
 		86:  "TICKET_VOID",
 		87:  "TICKET_WRONG_PERFORMANCE",
 		88:  "BOOKING_EMPTY",
+		89:  "TICKET_CODE_INVALID",
+		90:  "DOORS_NOT_OPEN",
+		91:  "DOORS_CLOSED",
+		92:  "TICKET_NOT_CHECKED_IN",
 		100: "ADMISSION_REQUIRED",
 		101: "ADMISSION_INVALID",
 		102: "ADMISSION_EXPIRED",
@@ -346,6 +359,10 @@ var (
 		"TICKET_VOID":               86,
 		"TICKET_WRONG_PERFORMANCE":  87,
 		"BOOKING_EMPTY":             88,
+		"TICKET_CODE_INVALID":       89,
+		"DOORS_NOT_OPEN":            90,
+		"DOORS_CLOSED":              91,
+		"TICKET_NOT_CHECKED_IN":     92,
 		"ADMISSION_REQUIRED":        100,
 		"ADMISSION_INVALID":         101,
 		"ADMISSION_EXPIRED":         102,
@@ -404,7 +421,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xc5\r\n" +
+	"rowlock.v1*\x9f\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -466,7 +483,11 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x12ALREADY_CHECKED_IN\x10U\x12\x0f\n" +
 	"\vTICKET_VOID\x10V\x12\x1c\n" +
 	"\x18TICKET_WRONG_PERFORMANCE\x10W\x12\x11\n" +
-	"\rBOOKING_EMPTY\x10X\x12\x16\n" +
+	"\rBOOKING_EMPTY\x10X\x12\x17\n" +
+	"\x13TICKET_CODE_INVALID\x10Y\x12\x12\n" +
+	"\x0eDOORS_NOT_OPEN\x10Z\x12\x10\n" +
+	"\fDOORS_CLOSED\x10[\x12\x19\n" +
+	"\x15TICKET_NOT_CHECKED_IN\x10\\\x12\x16\n" +
 	"\x12ADMISSION_REQUIRED\x10d\x12\x15\n" +
 	"\x11ADMISSION_INVALID\x10e\x12\x15\n" +
 	"\x11ADMISSION_EXPIRED\x10f\x12\x12\n" +

@@ -83,6 +83,144 @@ func (Ticket_State) EnumDescriptor() ([]byte, []int) {
 	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// The kinds of documents.
+type GetTicketDocumentRequest_Format int32
+
+const (
+	// A PDF.
+	GetTicketDocumentRequest_FORMAT_UNSPECIFIED GetTicketDocumentRequest_Format = 0
+	// A page to print, or to show on a telephone: `application/pdf`.
+	GetTicketDocumentRequest_PDF GetTicketDocumentRequest_Format = 1
+	// An entry for a calendar (RFC 5545), without the code: `text/calendar`.
+	GetTicketDocumentRequest_ICALENDAR GetTicketDocumentRequest_Format = 2
+)
+
+// Enum value maps for GetTicketDocumentRequest_Format.
+var (
+	GetTicketDocumentRequest_Format_name = map[int32]string{
+		0: "FORMAT_UNSPECIFIED",
+		1: "PDF",
+		2: "ICALENDAR",
+	}
+	GetTicketDocumentRequest_Format_value = map[string]int32{
+		"FORMAT_UNSPECIFIED": 0,
+		"PDF":                1,
+		"ICALENDAR":          2,
+	}
+)
+
+func (x GetTicketDocumentRequest_Format) Enum() *GetTicketDocumentRequest_Format {
+	p := new(GetTicketDocumentRequest_Format)
+	*p = x
+	return p
+}
+
+func (x GetTicketDocumentRequest_Format) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GetTicketDocumentRequest_Format) Descriptor() protoreflect.EnumDescriptor {
+	return file_rowlock_v1_ticket_proto_enumTypes[1].Descriptor()
+}
+
+func (GetTicketDocumentRequest_Format) Type() protoreflect.EnumType {
+	return &file_rowlock_v1_ticket_proto_enumTypes[1]
+}
+
+func (x GetTicketDocumentRequest_Format) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GetTicketDocumentRequest_Format.Descriptor instead.
+func (GetTicketDocumentRequest_Format) EnumDescriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// What came of it.
+type CheckIn_Outcome int32
+
+const (
+	// Not used.
+	CheckIn_OUTCOME_UNSPECIFIED CheckIn_Outcome = 0
+	// The ticket let its bearer in. A ticket has one of these, unless the first was undone.
+	CheckIn_ADMITTED CheckIn_Outcome = 1
+	// It had let somebody in before.
+	CheckIn_ALREADY_CHECKED_IN CheckIn_Outcome = 2
+	// Its booking was cancelled, or the ticket given back.
+	CheckIn_TICKET_VOID CheckIn_Outcome = 3
+	// It was for another performance.
+	CheckIn_WRONG_PERFORMANCE CheckIn_Outcome = 4
+	// Offline only: it was no ticket of this service.
+	CheckIn_UNKNOWN_TICKET CheckIn_Outcome = 5
+	// The doors were not open yet.
+	CheckIn_DOORS_NOT_OPEN CheckIn_Outcome = 6
+	// The performance was over.
+	CheckIn_DOORS_CLOSED CheckIn_Outcome = 7
+	// The performance was cancelled.
+	CheckIn_PERFORMANCE_CANCELLED CheckIn_Outcome = 8
+	// Offline only: the door did not let the bearer in.
+	CheckIn_TURNED_AWAY CheckIn_Outcome = 9
+	// No scan: staff made the check-in before it undone.
+	CheckIn_UNDONE CheckIn_Outcome = 10
+)
+
+// Enum value maps for CheckIn_Outcome.
+var (
+	CheckIn_Outcome_name = map[int32]string{
+		0:  "OUTCOME_UNSPECIFIED",
+		1:  "ADMITTED",
+		2:  "ALREADY_CHECKED_IN",
+		3:  "TICKET_VOID",
+		4:  "WRONG_PERFORMANCE",
+		5:  "UNKNOWN_TICKET",
+		6:  "DOORS_NOT_OPEN",
+		7:  "DOORS_CLOSED",
+		8:  "PERFORMANCE_CANCELLED",
+		9:  "TURNED_AWAY",
+		10: "UNDONE",
+	}
+	CheckIn_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED":   0,
+		"ADMITTED":              1,
+		"ALREADY_CHECKED_IN":    2,
+		"TICKET_VOID":           3,
+		"WRONG_PERFORMANCE":     4,
+		"UNKNOWN_TICKET":        5,
+		"DOORS_NOT_OPEN":        6,
+		"DOORS_CLOSED":          7,
+		"PERFORMANCE_CANCELLED": 8,
+		"TURNED_AWAY":           9,
+		"UNDONE":                10,
+	}
+)
+
+func (x CheckIn_Outcome) Enum() *CheckIn_Outcome {
+	p := new(CheckIn_Outcome)
+	*p = x
+	return p
+}
+
+func (x CheckIn_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckIn_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_rowlock_v1_ticket_proto_enumTypes[2].Descriptor()
+}
+
+func (CheckIn_Outcome) Type() protoreflect.EnumType {
+	return &file_rowlock_v1_ticket_proto_enumTypes[2]
+}
+
+func (x CheckIn_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckIn_Outcome.Descriptor instead.
+func (CheckIn_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{10, 0}
+}
+
 // One admission of a confirmed booking.
 type Ticket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -399,7 +537,9 @@ func (x *ListTicketsResponse) GetTotalSize() int32 {
 type GetTicketDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ticket.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Which document. Unspecified: PDF.
+	Format        GetTicketDocumentRequest_Format `protobuf:"varint,2,opt,name=format,proto3,enum=rowlock.v1.GetTicketDocumentRequest_Format" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -439,6 +579,13 @@ func (x *GetTicketDocumentRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *GetTicketDocumentRequest) GetFormat() GetTicketDocumentRequest_Format {
+	if x != nil {
+		return x.Format
+	}
+	return GetTicketDocumentRequest_FORMAT_UNSPECIFIED
 }
 
 // Presents a ticket at the door.
@@ -555,6 +702,823 @@ func (*CheckInTicketRequest_Code) isCheckInTicketRequest_Ticket() {}
 
 func (*CheckInTicketRequest_Name) isCheckInTicketRequest_Ticket() {}
 
+// Takes a check-in back.
+type UndoCheckInRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ticket.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why. One line.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoCheckInRequest) Reset() {
+	*x = UndoCheckInRequest{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoCheckInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoCheckInRequest) ProtoMessage() {}
+
+func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
+func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UndoCheckInRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UndoCheckInRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UndoCheckInRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Asks for the tickets that a door may let in.
+type GetEntryListRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance.
+	Performance string `protobuf:"bytes,1,opt,name=performance,proto3" json:"performance,omitempty"`
+	// `revision` of a list got before: only what has changed since is answered. 0: the whole list.
+	SinceRevision int64 `protobuf:"varint,2,opt,name=since_revision,json=sinceRevision,proto3" json:"since_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEntryListRequest) Reset() {
+	*x = GetEntryListRequest{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEntryListRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEntryListRequest) ProtoMessage() {}
+
+func (x *GetEntryListRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEntryListRequest.ProtoReflect.Descriptor instead.
+func (*GetEntryListRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetEntryListRequest) GetPerformance() string {
+	if x != nil {
+		return x.Performance
+	}
+	return ""
+}
+
+func (x *GetEntryListRequest) GetSinceRevision() int64 {
+	if x != nil {
+		return x.SinceRevision
+	}
+	return 0
+}
+
+// A signed list of a performance's tickets, or of those that changed. To be checked without a connection: `signature`
+// is by the key `key_id` of AuthService.GetJwks, over the bytes `rowlock entry list`, one zero byte, and `content`.
+type EntryList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An encoded EntryListContent, exactly as it was signed.
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// The Ed25519 signature, 64 bytes.
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The `kid` of the key.
+	KeyId         string `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntryList) Reset() {
+	*x = EntryList{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntryList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntryList) ProtoMessage() {}
+
+func (x *EntryList) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntryList.ProtoReflect.Descriptor instead.
+func (*EntryList) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EntryList) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *EntryList) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *EntryList) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+// What an entry list says. The three columns run in parallel, a ticket each: 20,000 tickets are about 320 kB.
+//
+// A ticket is named by a digest that whoever scans its code can compute and nobody can turn back into a code: the first
+// 12 bytes of the SHA-256 of the code's performance, ticket and nonce (its bytes 7 to 46, counted from 0).
+type EntryListContent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance.
+	Performance string `protobuf:"bytes,1,opt,name=performance,proto3" json:"performance,omitempty"`
+	// What to ask for next as `since_revision`. Whatever was committed before this list was made is in it, or in one
+	// with a smaller revision; something may be told twice, nothing is ever left out.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What was asked for. 0: this is the whole list, and a ticket that is not in it lets nobody in. Otherwise: put these
+	// tickets in the place of what was known of them.
+	SinceRevision int64 `protobuf:"varint,3,opt,name=since_revision,json=sinceRevision,proto3" json:"since_revision,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// 12 bytes for each ticket.
+	Digests []byte `protobuf:"bytes,5,opt,name=digests,proto3" json:"digests,omitempty"`
+	// The index of each ticket's place in the seat map.
+	Places []uint32 `protobuf:"varint,6,rep,packed,name=places,proto3" json:"places,omitempty"`
+	// One byte for each ticket: the number of its Ticket.State. A whole list has no VOID ones.
+	States        []byte `protobuf:"bytes,7,opt,name=states,proto3" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntryListContent) Reset() {
+	*x = EntryListContent{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntryListContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntryListContent) ProtoMessage() {}
+
+func (x *EntryListContent) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntryListContent.ProtoReflect.Descriptor instead.
+func (*EntryListContent) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EntryListContent) GetPerformance() string {
+	if x != nil {
+		return x.Performance
+	}
+	return ""
+}
+
+func (x *EntryListContent) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *EntryListContent) GetSinceRevision() int64 {
+	if x != nil {
+		return x.SinceRevision
+	}
+	return 0
+}
+
+func (x *EntryListContent) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *EntryListContent) GetDigests() []byte {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+func (x *EntryListContent) GetPlaces() []uint32 {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *EntryListContent) GetStates() []byte {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// One scan at a door, or what staff did about one. Kept for ever as it was written.
+type CheckIn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name: `performances/{performance}/checkIns/{check_in}`, the last a UUID.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The ticket. Empty: none of this performance.
+	Ticket string `protobuf:"bytes,2,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// What came of it.
+	Outcome CheckIn_Outcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=rowlock.v1.CheckIn_Outcome" json:"outcome,omitempty"`
+	// Somebody was let in who should not have been: a door without a connection could not know. For staff to look at.
+	Conflict bool `protobuf:"varint,4,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	// Whether the door had no connection.
+	Offline bool `protobuf:"varint,5,opt,name=offline,proto3" json:"offline,omitempty"`
+	// Whether the bearer went in.
+	Admitted bool `protobuf:"varint,6,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	// Where, as the gate calls itself.
+	Place string `protobuf:"bytes,7,opt,name=place,proto3" json:"place,omitempty"`
+	// The device without a connection, as it calls itself.
+	Device string `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
+	// When it was scanned: by the clock of the database, or by that of the device.
+	ScanTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=scan_time,json=scanTime,proto3" json:"scan_time,omitempty"`
+	// When it was recorded.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// ALREADY_CHECKED_IN: when the first time was.
+	FirstCheckInTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=first_check_in_time,json=firstCheckInTime,proto3" json:"first_check_in_time,omitempty"`
+	// ALREADY_CHECKED_IN: where the first time was.
+	FirstCheckInPlace string `protobuf:"bytes,12,opt,name=first_check_in_place,json=firstCheckInPlace,proto3" json:"first_check_in_place,omitempty"`
+	// UNDONE: why.
+	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who scanned, or who answers for the device that did.
+	Actor         string `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckIn) Reset() {
+	*x = CheckIn{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckIn) ProtoMessage() {}
+
+func (x *CheckIn) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckIn.ProtoReflect.Descriptor instead.
+func (*CheckIn) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckIn) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CheckIn) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *CheckIn) GetOutcome() CheckIn_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return CheckIn_OUTCOME_UNSPECIFIED
+}
+
+func (x *CheckIn) GetConflict() bool {
+	if x != nil {
+		return x.Conflict
+	}
+	return false
+}
+
+func (x *CheckIn) GetOffline() bool {
+	if x != nil {
+		return x.Offline
+	}
+	return false
+}
+
+func (x *CheckIn) GetAdmitted() bool {
+	if x != nil {
+		return x.Admitted
+	}
+	return false
+}
+
+func (x *CheckIn) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *CheckIn) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *CheckIn) GetScanTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScanTime
+	}
+	return nil
+}
+
+func (x *CheckIn) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *CheckIn) GetFirstCheckInTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstCheckInTime
+	}
+	return nil
+}
+
+func (x *CheckIn) GetFirstCheckInPlace() string {
+	if x != nil {
+		return x.FirstCheckInPlace
+	}
+	return ""
+}
+
+func (x *CheckIn) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CheckIn) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+// One scan at a door that had no connection.
+type OfflineScan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the scan on its device, so that it counts once: 1 to 64 of [A-Za-z0-9_-].
+	ScanId string `protobuf:"bytes,1,opt,name=scan_id,json=scanId,proto3" json:"scan_id,omitempty"`
+	// The code, as scanned.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// When, by the clock of the device.
+	ScanTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=scan_time,json=scanTime,proto3" json:"scan_time,omitempty"`
+	// Where: how the gate calls itself. At most 100 characters, one line.
+	Place string `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
+	// Whether the door let the bearer in.
+	Admitted      bool `protobuf:"varint,5,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfflineScan) Reset() {
+	*x = OfflineScan{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfflineScan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfflineScan) ProtoMessage() {}
+
+func (x *OfflineScan) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfflineScan.ProtoReflect.Descriptor instead.
+func (*OfflineScan) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *OfflineScan) GetScanId() string {
+	if x != nil {
+		return x.ScanId
+	}
+	return ""
+}
+
+func (x *OfflineScan) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *OfflineScan) GetScanTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScanTime
+	}
+	return nil
+}
+
+func (x *OfflineScan) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *OfflineScan) GetAdmitted() bool {
+	if x != nil {
+		return x.Admitted
+	}
+	return false
+}
+
+// Hands in what a door scanned without a connection.
+type UploadOfflineScansRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance that was let in.
+	Performance string `protobuf:"bytes,1,opt,name=performance,proto3" json:"performance,omitempty"`
+	// How the device calls itself, always the same: with `scan_id` it names a scan. 1 to 64 of [A-Za-z0-9_-].
+	Device string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	// The scans, at most 500.
+	Scans []*OfflineScan `protobuf:"bytes,3,rep,name=scans,proto3" json:"scans,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadOfflineScansRequest) Reset() {
+	*x = UploadOfflineScansRequest{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadOfflineScansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadOfflineScansRequest) ProtoMessage() {}
+
+func (x *UploadOfflineScansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadOfflineScansRequest.ProtoReflect.Descriptor instead.
+func (*UploadOfflineScansRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UploadOfflineScansRequest) GetPerformance() string {
+	if x != nil {
+		return x.Performance
+	}
+	return ""
+}
+
+func (x *UploadOfflineScansRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *UploadOfflineScansRequest) GetScans() []*OfflineScan {
+	if x != nil {
+		return x.Scans
+	}
+	return nil
+}
+
+func (x *UploadOfflineScansRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// What became of the scans.
+type UploadOfflineScansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each scan, in their order. One that was uploaded before is answered as it was then.
+	CheckIns []*CheckIn `protobuf:"bytes,1,rep,name=check_ins,json=checkIns,proto3" json:"check_ins,omitempty"`
+	// How many of them are conflicts.
+	ConflictCount int32 `protobuf:"varint,2,opt,name=conflict_count,json=conflictCount,proto3" json:"conflict_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadOfflineScansResponse) Reset() {
+	*x = UploadOfflineScansResponse{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadOfflineScansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadOfflineScansResponse) ProtoMessage() {}
+
+func (x *UploadOfflineScansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadOfflineScansResponse.ProtoReflect.Descriptor instead.
+func (*UploadOfflineScansResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UploadOfflineScansResponse) GetCheckIns() []*CheckIn {
+	if x != nil {
+		return x.CheckIns
+	}
+	return nil
+}
+
+func (x *UploadOfflineScansResponse) GetConflictCount() int32 {
+	if x != nil {
+		return x.ConflictCount
+	}
+	return 0
+}
+
+// Asks for a page of scans.
+type ListCheckInsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many to return at most. 0: 50; more than 1000 counts as 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before; the rest of the request must be the same. Empty: the first page.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those with this outcome. Unspecified: any.
+	Outcome CheckIn_Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=rowlock.v1.CheckIn_Outcome" json:"outcome,omitempty"`
+	// Only conflicts: people who were let in and should not have been.
+	OnlyConflicts bool `protobuf:"varint,5,opt,name=only_conflicts,json=onlyConflicts,proto3" json:"only_conflicts,omitempty"`
+	// Only those of this ticket.
+	Ticket        string `protobuf:"bytes,6,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckInsRequest) Reset() {
+	*x = ListCheckInsRequest{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckInsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckInsRequest) ProtoMessage() {}
+
+func (x *ListCheckInsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckInsRequest.ProtoReflect.Descriptor instead.
+func (*ListCheckInsRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListCheckInsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListCheckInsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCheckInsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCheckInsRequest) GetOutcome() CheckIn_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return CheckIn_OUTCOME_UNSPECIFIED
+}
+
+func (x *ListCheckInsRequest) GetOnlyConflicts() bool {
+	if x != nil {
+		return x.OnlyConflicts
+	}
+	return false
+}
+
+func (x *ListCheckInsRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+// A page of scans.
+type ListCheckInsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The scans, newest first.
+	CheckIns []*CheckIn `protobuf:"bytes,1,rep,name=check_ins,json=checkIns,proto3" json:"check_ins,omitempty"`
+	// For the next page. Empty: this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are on all pages together.
+	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckInsResponse) Reset() {
+	*x = ListCheckInsResponse{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckInsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckInsResponse) ProtoMessage() {}
+
+func (x *ListCheckInsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckInsResponse.ProtoReflect.Descriptor instead.
+func (*ListCheckInsResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListCheckInsResponse) GetCheckIns() []*CheckIn {
+	if x != nil {
+		return x.CheckIns
+	}
+	return nil
+}
+
+func (x *ListCheckInsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCheckInsResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
 var File_rowlock_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_rowlock_v1_ticket_proto_rawDesc = "" +
@@ -597,10 +1561,15 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\atickets\x18\x01 \x03(\v2\x12.rowlock.v1.TicketR\atickets\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xdd\x01\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xea\x02\n" +
 	"\x18GetTicketDocumentRequest\x12\xc0\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xab\x01\xe2A\x01\x02\xfaA\x14\n" +
-	"\x12rowlock.dev/Ticket\xbaH\x8c\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\x91\x04\n" +
+	"\x12rowlock.dev/Ticket\xbaH\x8c\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12Q\n" +
+	"\x06format\x18\x02 \x01(\x0e2+.rowlock.v1.GetTicketDocumentRequest.FormatB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x06format\"8\n" +
+	"\x06Format\x12\x16\n" +
+	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\a\n" +
+	"\x03PDF\x10\x01\x12\r\n" +
+	"\tICALENDAR\x10\x02\"\x91\x04\n" +
 	"\x14CheckInTicketRequest\x12j\n" +
 	"\vperformance\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
 	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x12*\n" +
@@ -610,7 +1579,96 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\x05place\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05place\x12<\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestIdB\x0f\n" +
-	"\x06ticket\x12\x05\xbaH\x02\b\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
+	"\x06ticket\x12\x05\xbaH\x02\b\x01\"\xed\x02\n" +
+	"\x12UndoCheckInRequest\x12\xc0\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\xab\x01\xe2A\x01\x02\xfaA\x14\n" +
+	"\x12rowlock.dev/Ticket\xbaH\x8c\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12V\n" +
+	"\x06reason\x18\x02 \x01(\tB>\xe2A\x01\x02\xbaH7r5\x10\x01\x18\xc8\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xb5\x01\n" +
+	"\x13GetEntryListRequest\x12j\n" +
+	"\vperformance\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
+	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x122\n" +
+	"\x0esince_revision\x18\x02 \x01(\x03B\v\xe2A\x01\x01\xbaH\x04\"\x02(\x00R\rsinceRevision\"l\n" +
+	"\tEntryList\x12\x1e\n" +
+	"\acontent\x18\x01 \x01(\fB\x04\xe2A\x01\x03R\acontent\x12\"\n" +
+	"\tsignature\x18\x02 \x01(\fB\x04\xe2A\x01\x03R\tsignature\x12\x1b\n" +
+	"\x06key_id\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x05keyId\"\xc4\x02\n" +
+	"\x10EntryListContent\x12B\n" +
+	"\vperformance\x18\x01 \x01(\tB \xe2A\x01\x03\xfaA\x19\n" +
+	"\x17rowlock.dev/PerformanceR\vperformance\x12 \n" +
+	"\brevision\x18\x02 \x01(\x03B\x04\xe2A\x01\x03R\brevision\x12+\n" +
+	"\x0esince_revision\x18\x03 \x01(\x03B\x04\xe2A\x01\x03R\rsinceRevision\x12A\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\x12\x1e\n" +
+	"\adigests\x18\x05 \x01(\fB\x04\xe2A\x01\x03R\adigests\x12\x1c\n" +
+	"\x06places\x18\x06 \x03(\rB\x04\xe2A\x01\x03R\x06places\x12\x1c\n" +
+	"\x06states\x18\a \x01(\fB\x04\xe2A\x01\x03R\x06states\"\xce\a\n" +
+	"\aCheckIn\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x123\n" +
+	"\x06ticket\x18\x02 \x01(\tB\x1b\xe2A\x01\x03\xfaA\x14\n" +
+	"\x12rowlock.dev/TicketR\x06ticket\x12;\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2\x1b.rowlock.v1.CheckIn.OutcomeB\x04\xe2A\x01\x03R\aoutcome\x12 \n" +
+	"\bconflict\x18\x04 \x01(\bB\x04\xe2A\x01\x03R\bconflict\x12\x1e\n" +
+	"\aoffline\x18\x05 \x01(\bB\x04\xe2A\x01\x03R\aoffline\x12 \n" +
+	"\badmitted\x18\x06 \x01(\bB\x04\xe2A\x01\x03R\badmitted\x12\x1a\n" +
+	"\x05place\x18\a \x01(\tB\x04\xe2A\x01\x03R\x05place\x12\x1c\n" +
+	"\x06device\x18\b \x01(\tB\x04\xe2A\x01\x03R\x06device\x12=\n" +
+	"\tscan_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\bscanTime\x12A\n" +
+	"\vcreate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\x12O\n" +
+	"\x13first_check_in_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x10firstCheckInTime\x125\n" +
+	"\x14first_check_in_place\x18\f \x01(\tB\x04\xe2A\x01\x03R\x11firstCheckInPlace\x12\x1c\n" +
+	"\x06reason\x18\r \x01(\tB\x04\xe2A\x01\x03R\x06reason\x12/\n" +
+	"\x05actor\x18\x0e \x01(\tB\x19\xe2A\x01\x03\xfaA\x12\n" +
+	"\x10rowlock.dev/UserR\x05actor\"\xe2\x01\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bADMITTED\x10\x01\x12\x16\n" +
+	"\x12ALREADY_CHECKED_IN\x10\x02\x12\x0f\n" +
+	"\vTICKET_VOID\x10\x03\x12\x15\n" +
+	"\x11WRONG_PERFORMANCE\x10\x04\x12\x12\n" +
+	"\x0eUNKNOWN_TICKET\x10\x05\x12\x12\n" +
+	"\x0eDOORS_NOT_OPEN\x10\x06\x12\x10\n" +
+	"\fDOORS_CLOSED\x10\a\x12\x19\n" +
+	"\x15PERFORMANCE_CANCELLED\x10\b\x12\x0f\n" +
+	"\vTURNED_AWAY\x10\t\x12\n" +
+	"\n" +
+	"\x06UNDONE\x10\n" +
+	":[\xeaAX\n" +
+	"\x13rowlock.dev/CheckIn\x12.performances/{performance}/checkIns/{check_in}*\bcheckIns2\acheckIn\"\xaf\x02\n" +
+	"\vOfflineScan\x128\n" +
+	"\ascan_id\x18\x01 \x01(\tB\x1f\xe2A\x01\x02\xbaH\x18r\x16\x10\x01\x18@2\x10^[A-Za-z0-9_-]*$R\x06scanId\x12,\n" +
+	"\x04code\x18\x02 \x01(\tB\x18\xe2A\x01\x02\xbaH\x11r\x0f\x10\x01\x18\x80\b2\b^[!-~]*$R\x04code\x12C\n" +
+	"\tscan_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\bscanTime\x12Q\n" +
+	"\x05place\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05place\x12 \n" +
+	"\badmitted\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\badmitted\"\xbe\x02\n" +
+	"\x19UploadOfflineScansRequest\x12j\n" +
+	"\vperformance\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
+	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x127\n" +
+	"\x06device\x18\x02 \x01(\tB\x1f\xe2A\x01\x02\xbaH\x18r\x16\x10\x01\x18@2\x10^[A-Za-z0-9_-]*$R\x06device\x12>\n" +
+	"\x05scans\x18\x03 \x03(\v2\x17.rowlock.v1.OfflineScanB\x0f\xe2A\x01\x02\xbaH\b\x92\x01\x05\b\x01\x10\xf4\x03R\x05scans\x12<\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"u\n" +
+	"\x1aUploadOfflineScansResponse\x120\n" +
+	"\tcheck_ins\x18\x01 \x03(\v2\x13.rowlock.v1.CheckInR\bcheckIns\x12%\n" +
+	"\x0econflict_count\x18\x02 \x01(\x05R\rconflictCount\"\x86\x04\n" +
+	"\x13ListCheckInsRequest\x12\\\n" +
+	"\x06parent\x18\x01 \x01(\tBD\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/CheckIn\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x06parent\x12(\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12C\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\x1b.rowlock.v1.CheckIn.OutcomeB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12+\n" +
+	"\x0eonly_conflicts\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\ronlyConflicts\x12\xc7\x01\n" +
+	"\x06ticket\x18\x06 \x01(\tB\xae\x01\xe2A\x01\x01\xfaA\x14\n" +
+	"\x12rowlock.dev/Ticket\xbaH\x8f\x01\xd8\x01\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x06ticket\"\x8f\x01\n" +
+	"\x14ListCheckInsResponse\x120\n" +
+	"\tcheck_ins\x18\x01 \x03(\v2\x13.rowlock.v1.CheckInR\bcheckIns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSizeB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (
 	file_rowlock_v1_ticket_proto_rawDescOnce sync.Once
@@ -624,29 +1682,52 @@ func file_rowlock_v1_ticket_proto_rawDescGZIP() []byte {
 	return file_rowlock_v1_ticket_proto_rawDescData
 }
 
-var file_rowlock_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rowlock_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_rowlock_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_rowlock_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_rowlock_v1_ticket_proto_goTypes = []any{
-	(Ticket_State)(0),                // 0: rowlock.v1.Ticket.State
-	(*Ticket)(nil),                   // 1: rowlock.v1.Ticket
-	(*GetTicketRequest)(nil),         // 2: rowlock.v1.GetTicketRequest
-	(*ListTicketsRequest)(nil),       // 3: rowlock.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),      // 4: rowlock.v1.ListTicketsResponse
-	(*GetTicketDocumentRequest)(nil), // 5: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),     // 6: rowlock.v1.CheckInTicketRequest
-	(*timestamppb.Timestamp)(nil),    // 7: google.protobuf.Timestamp
+	(Ticket_State)(0),                    // 0: rowlock.v1.Ticket.State
+	(GetTicketDocumentRequest_Format)(0), // 1: rowlock.v1.GetTicketDocumentRequest.Format
+	(CheckIn_Outcome)(0),                 // 2: rowlock.v1.CheckIn.Outcome
+	(*Ticket)(nil),                       // 3: rowlock.v1.Ticket
+	(*GetTicketRequest)(nil),             // 4: rowlock.v1.GetTicketRequest
+	(*ListTicketsRequest)(nil),           // 5: rowlock.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),          // 6: rowlock.v1.ListTicketsResponse
+	(*GetTicketDocumentRequest)(nil),     // 7: rowlock.v1.GetTicketDocumentRequest
+	(*CheckInTicketRequest)(nil),         // 8: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),           // 9: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),          // 10: rowlock.v1.GetEntryListRequest
+	(*EntryList)(nil),                    // 11: rowlock.v1.EntryList
+	(*EntryListContent)(nil),             // 12: rowlock.v1.EntryListContent
+	(*CheckIn)(nil),                      // 13: rowlock.v1.CheckIn
+	(*OfflineScan)(nil),                  // 14: rowlock.v1.OfflineScan
+	(*UploadOfflineScansRequest)(nil),    // 15: rowlock.v1.UploadOfflineScansRequest
+	(*UploadOfflineScansResponse)(nil),   // 16: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsRequest)(nil),          // 17: rowlock.v1.ListCheckInsRequest
+	(*ListCheckInsResponse)(nil),         // 18: rowlock.v1.ListCheckInsResponse
+	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
 }
 var file_rowlock_v1_ticket_proto_depIdxs = []int32{
-	0, // 0: rowlock.v1.Ticket.state:type_name -> rowlock.v1.Ticket.State
-	7, // 1: rowlock.v1.Ticket.check_in_time:type_name -> google.protobuf.Timestamp
-	7, // 2: rowlock.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
-	0, // 3: rowlock.v1.ListTicketsRequest.state:type_name -> rowlock.v1.Ticket.State
-	1, // 4: rowlock.v1.ListTicketsResponse.tickets:type_name -> rowlock.v1.Ticket
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: rowlock.v1.Ticket.state:type_name -> rowlock.v1.Ticket.State
+	19, // 1: rowlock.v1.Ticket.check_in_time:type_name -> google.protobuf.Timestamp
+	19, // 2: rowlock.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: rowlock.v1.ListTicketsRequest.state:type_name -> rowlock.v1.Ticket.State
+	3,  // 4: rowlock.v1.ListTicketsResponse.tickets:type_name -> rowlock.v1.Ticket
+	1,  // 5: rowlock.v1.GetTicketDocumentRequest.format:type_name -> rowlock.v1.GetTicketDocumentRequest.Format
+	19, // 6: rowlock.v1.EntryListContent.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 7: rowlock.v1.CheckIn.outcome:type_name -> rowlock.v1.CheckIn.Outcome
+	19, // 8: rowlock.v1.CheckIn.scan_time:type_name -> google.protobuf.Timestamp
+	19, // 9: rowlock.v1.CheckIn.create_time:type_name -> google.protobuf.Timestamp
+	19, // 10: rowlock.v1.CheckIn.first_check_in_time:type_name -> google.protobuf.Timestamp
+	19, // 11: rowlock.v1.OfflineScan.scan_time:type_name -> google.protobuf.Timestamp
+	14, // 12: rowlock.v1.UploadOfflineScansRequest.scans:type_name -> rowlock.v1.OfflineScan
+	13, // 13: rowlock.v1.UploadOfflineScansResponse.check_ins:type_name -> rowlock.v1.CheckIn
+	2,  // 14: rowlock.v1.ListCheckInsRequest.outcome:type_name -> rowlock.v1.CheckIn.Outcome
+	13, // 15: rowlock.v1.ListCheckInsResponse.check_ins:type_name -> rowlock.v1.CheckIn
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_ticket_proto_init() }
@@ -663,8 +1744,8 @@ func file_rowlock_v1_ticket_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_ticket_proto_rawDesc), len(file_rowlock_v1_ticket_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      3,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -114,6 +114,26 @@ class BookingServiceStub:
                 request_serializer=rowlock_dot_v1_dot_ticket__pb2.CheckInTicketRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_ticket__pb2.Ticket.FromString,
                 _registered_method=True)
+        self.UndoCheckIn = channel.unary_unary(
+                '/rowlock.v1.BookingService/UndoCheckIn',
+                request_serializer=rowlock_dot_v1_dot_ticket__pb2.UndoCheckInRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_ticket__pb2.Ticket.FromString,
+                _registered_method=True)
+        self.GetEntryList = channel.unary_unary(
+                '/rowlock.v1.BookingService/GetEntryList',
+                request_serializer=rowlock_dot_v1_dot_ticket__pb2.GetEntryListRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_ticket__pb2.EntryList.FromString,
+                _registered_method=True)
+        self.UploadOfflineScans = channel.unary_unary(
+                '/rowlock.v1.BookingService/UploadOfflineScans',
+                request_serializer=rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansResponse.FromString,
+                _registered_method=True)
+        self.ListCheckIns = channel.unary_unary(
+                '/rowlock.v1.BookingService/ListCheckIns',
+                request_serializer=rowlock_dot_v1_dot_ticket__pb2.ListCheckInsRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_ticket__pb2.ListCheckInsResponse.FromString,
+                _registered_method=True)
 
 
 class BookingServiceServicer:
@@ -237,7 +257,8 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTicketDocument(self, request, context):
-        """A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID.
+        """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+        TICKET_VOID, OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,9 +266,47 @@ class BookingServiceServicer:
 
     def CheckInTicket(self, request, context):
         """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-        The same ticket presented a second time fails and says when and where the first time was.
-        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-        TICKET_WRONG_PERFORMANCE.
+        The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+        when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+        see ListCheckIns.
+        Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+        ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+        DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoCheckIn(self, request, context):
+        """Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+        so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntryList(self, request, context):
+        """Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+        Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+        REVISION_IN_FUTURE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadOfflineScans(self, request, context):
+        """Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+        is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+        earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+        Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCheckIns(self, request, context):
+        """Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+        PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -325,6 +384,26 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.CheckInTicket,
                     request_deserializer=rowlock_dot_v1_dot_ticket__pb2.CheckInTicketRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_ticket__pb2.Ticket.SerializeToString,
+            ),
+            'UndoCheckIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoCheckIn,
+                    request_deserializer=rowlock_dot_v1_dot_ticket__pb2.UndoCheckInRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_ticket__pb2.Ticket.SerializeToString,
+            ),
+            'GetEntryList': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntryList,
+                    request_deserializer=rowlock_dot_v1_dot_ticket__pb2.GetEntryListRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_ticket__pb2.EntryList.SerializeToString,
+            ),
+            'UploadOfflineScans': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadOfflineScans,
+                    request_deserializer=rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansResponse.SerializeToString,
+            ),
+            'ListCheckIns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckIns,
+                    request_deserializer=rowlock_dot_v1_dot_ticket__pb2.ListCheckInsRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_ticket__pb2.ListCheckInsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -713,6 +792,114 @@ class BookingService:
             '/rowlock.v1.BookingService/CheckInTicket',
             rowlock_dot_v1_dot_ticket__pb2.CheckInTicketRequest.SerializeToString,
             rowlock_dot_v1_dot_ticket__pb2.Ticket.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoCheckIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/UndoCheckIn',
+            rowlock_dot_v1_dot_ticket__pb2.UndoCheckInRequest.SerializeToString,
+            rowlock_dot_v1_dot_ticket__pb2.Ticket.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntryList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/GetEntryList',
+            rowlock_dot_v1_dot_ticket__pb2.GetEntryListRequest.SerializeToString,
+            rowlock_dot_v1_dot_ticket__pb2.EntryList.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadOfflineScans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/UploadOfflineScans',
+            rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansRequest.SerializeToString,
+            rowlock_dot_v1_dot_ticket__pb2.UploadOfflineScansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckIns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/ListCheckIns',
+            rowlock_dot_v1_dot_ticket__pb2.ListCheckInsRequest.SerializeToString,
+            rowlock_dot_v1_dot_ticket__pb2.ListCheckInsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,12 +102,36 @@ class BookingServiceStub:
     GetTicket: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.GetTicketRequest, _ticket_pb2.Ticket]
     """Reads a ticket with its code. Errors: NOT_FOUND."""
     GetTicketDocument: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.GetTicketDocumentRequest, _httpbody_pb2.HttpBody]
-    """A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID."""
+    """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+    TICKET_VOID, OVERLOADED.
+    """
     CheckInTicket: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-    The same ticket presented a second time fails and says when and where the first time was.
-    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-    TICKET_WRONG_PERFORMANCE.
+    The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+    when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+    see ListCheckIns.
+    Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+    ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+    DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
+    """
+    UndoCheckIn: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.UndoCheckInRequest, _ticket_pb2.Ticket]
+    """Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+    so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+    """
+    GetEntryList: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.GetEntryListRequest, _ticket_pb2.EntryList]
+    """Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+    Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+    REVISION_IN_FUTURE.
+    """
+    UploadOfflineScans: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.UploadOfflineScansRequest, _ticket_pb2.UploadOfflineScansResponse]
+    """Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+    is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+    earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+    Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+    """
+    ListCheckIns: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.ListCheckInsRequest, _ticket_pb2.ListCheckInsResponse]
+    """Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+    PAGE_TOKEN_INVALID.
     """
 
 @_typing.type_check_only
@@ -182,12 +206,36 @@ class BookingServiceAsyncStub(BookingServiceStub):
     GetTicket: _aio.UnaryUnaryMultiCallable[_ticket_pb2.GetTicketRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
     """Reads a ticket with its code. Errors: NOT_FOUND."""
     GetTicketDocument: _aio.UnaryUnaryMultiCallable[_ticket_pb2.GetTicketDocumentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID."""
+    """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+    TICKET_VOID, OVERLOADED.
+    """
     CheckInTicket: _aio.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-    The same ticket presented a second time fails and says when and where the first time was.
-    Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-    TICKET_WRONG_PERFORMANCE.
+    The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+    when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+    see ListCheckIns.
+    Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+    ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+    DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
+    """
+    UndoCheckIn: _aio.UnaryUnaryMultiCallable[_ticket_pb2.UndoCheckInRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
+    """Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+    so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+    """
+    GetEntryList: _aio.UnaryUnaryMultiCallable[_ticket_pb2.GetEntryListRequest, _ticket_pb2.EntryList]  # type: ignore[assignment]
+    """Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+    Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+    REVISION_IN_FUTURE.
+    """
+    UploadOfflineScans: _aio.UnaryUnaryMultiCallable[_ticket_pb2.UploadOfflineScansRequest, _ticket_pb2.UploadOfflineScansResponse]  # type: ignore[assignment]
+    """Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+    is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+    earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+    Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+    """
+    ListCheckIns: _aio.UnaryUnaryMultiCallable[_ticket_pb2.ListCheckInsRequest, _ticket_pb2.ListCheckInsResponse]  # type: ignore[assignment]
+    """Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+    PAGE_TOKEN_INVALID.
     """
 
 class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -337,7 +385,9 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ticket_pb2.GetTicketDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """A ticket as a PDF document with its code as a QR picture. Errors: NOT_FOUND, TICKET_VOID."""
+        """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
+        TICKET_VOID, OVERLOADED.
+        """
 
     @_abc_1.abstractmethod
     def CheckInTicket(
@@ -346,9 +396,55 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ticket_pb2.Ticket, _abc.Awaitable[_ticket_pb2.Ticket]]:
         """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
-        The same ticket presented a second time fails and says when and where the first time was.
-        Idempotent by `request_id`. Errors: NOT_FOUND (no such ticket), ALREADY_CHECKED_IN, TICKET_VOID,
-        TICKET_WRONG_PERFORMANCE.
+        The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
+        when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
+        see ListCheckIns.
+        Idempotent by `request_id`: the same scan, sent again, ends as it did the first time. Errors: NOT_FOUND (no such
+        ticket), TICKET_CODE_INVALID, ALREADY_CHECKED_IN, TICKET_VOID, TICKET_WRONG_PERFORMANCE, DOORS_NOT_OPEN,
+        DOORS_CLOSED, PERFORMANCE_CANCELLED, REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def UndoCheckIn(
+        self,
+        request: _ticket_pb2.UndoCheckInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.Ticket, _abc.Awaitable[_ticket_pb2.Ticket]]:
+        """Makes a check-in undone: the ticket is VALID again, as if it had not been scanned. The scans stay on record, and
+        so does this. STAFF. Idempotent by `request_id`. Errors: NOT_FOUND, TICKET_NOT_CHECKED_IN, TICKET_VOID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetEntryList(
+        self,
+        request: _ticket_pb2.GetEntryListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.EntryList, _abc.Awaitable[_ticket_pb2.EntryList]]:
+        """Everything a door needs to let people in without a connection: the tickets of a performance, signed. GATE and STAFF.
+        Ask for all of them well before, then again and again for what has changed since. Errors: NOT_FOUND,
+        REVISION_IN_FUTURE.
+        """
+
+    @_abc_1.abstractmethod
+    def UploadOfflineScans(
+        self,
+        request: _ticket_pb2.UploadOfflineScansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.UploadOfflineScansResponse, _abc.Awaitable[_ticket_pb2.UploadOfflineScansResponse]]:
+        """Takes over what a door scanned while it had no connection. GATE and STAFF. Each scan counts once, however often it
+        is sent. A ticket still lets in once: of scans at several doors the first to be uploaded counts, in an upload the
+        earliest. Somebody who was let in and should not have been is a conflict: nothing is refused, it is kept and shown.
+        Idempotent by `scan_id` and device. Errors: NOT_FOUND (the performance), REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCheckIns(
+        self,
+        request: _ticket_pb2.ListCheckInsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.ListCheckInsResponse, _abc.Awaitable[_ticket_pb2.ListCheckInsResponse]]:
+        """Lists the scans of a performance's doors, newest first, with what came of each. STAFF. Errors: NOT_FOUND,
+        PAGE_TOKEN_INVALID.
         """
 
 def add_BookingServiceServicer_to_server(servicer: BookingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

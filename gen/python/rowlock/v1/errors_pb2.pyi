@@ -167,6 +167,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The ticket is for another performance. [performance]"""
     BOOKING_EMPTY: _ErrorReason.ValueType  # 88
     """FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it."""
+    TICKET_CODE_INVALID: _ErrorReason.ValueType  # 89
+    """INVALID_ARGUMENT. The text is no ticket code of this service: cut off, made up, or changed. Scan it again; if that
+    does not help, look the ticket up by its booking.
+    """
+    DOORS_NOT_OPEN: _ErrorReason.ValueType  # 90
+    """FAILED_PRECONDITION. The doors of the performance are not open yet. [doors_open_time]"""
+    DOORS_CLOSED: _ErrorReason.ValueType  # 91
+    """FAILED_PRECONDITION. The performance is over, and its doors are closed. [doors_close_time]"""
+    TICKET_NOT_CHECKED_IN: _ErrorReason.ValueType  # 92
+    """FAILED_PRECONDITION. The ticket has let nobody in, so there is nothing to undo."""
     ADMISSION_REQUIRED: _ErrorReason.ValueType  # 100
     """--- the waiting room ---
 
@@ -376,6 +386,16 @@ TICKET_WRONG_PERFORMANCE: ErrorReason.ValueType  # 87
 """FAILED_PRECONDITION. The ticket is for another performance. [performance]"""
 BOOKING_EMPTY: ErrorReason.ValueType  # 88
 """FAILED_PRECONDITION. The booking has no places, so there is nothing to pay or confirm. Add seats, or cancel it."""
+TICKET_CODE_INVALID: ErrorReason.ValueType  # 89
+"""INVALID_ARGUMENT. The text is no ticket code of this service: cut off, made up, or changed. Scan it again; if that
+does not help, look the ticket up by its booking.
+"""
+DOORS_NOT_OPEN: ErrorReason.ValueType  # 90
+"""FAILED_PRECONDITION. The doors of the performance are not open yet. [doors_open_time]"""
+DOORS_CLOSED: ErrorReason.ValueType  # 91
+"""FAILED_PRECONDITION. The performance is over, and its doors are closed. [doors_close_time]"""
+TICKET_NOT_CHECKED_IN: ErrorReason.ValueType  # 92
+"""FAILED_PRECONDITION. The ticket has let nobody in, so there is nothing to undo."""
 ADMISSION_REQUIRED: ErrorReason.ValueType  # 100
 """--- the waiting room ---
 

@@ -207,17 +207,44 @@ class GetTicketDocumentRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Format:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetTicketDocumentRequest._Format.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORMAT_UNSPECIFIED: GetTicketDocumentRequest._Format.ValueType  # 0
+        """A PDF."""
+        PDF: GetTicketDocumentRequest._Format.ValueType  # 1
+        """A page to print, or to show on a telephone: `application/pdf`."""
+        ICALENDAR: GetTicketDocumentRequest._Format.ValueType  # 2
+        """An entry for a calendar (RFC 5545), without the code: `text/calendar`."""
+
+    class Format(_Format, metaclass=_FormatEnumTypeWrapper):
+        """The kinds of documents."""
+
+    FORMAT_UNSPECIFIED: GetTicketDocumentRequest.Format.ValueType  # 0
+    """A PDF."""
+    PDF: GetTicketDocumentRequest.Format.ValueType  # 1
+    """A page to print, or to show on a telephone: `application/pdf`."""
+    ICALENDAR: GetTicketDocumentRequest.Format.ValueType  # 2
+    """An entry for a calendar (RFC 5545), without the code: `text/calendar`."""
+
     NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The ticket."""
+    format: Global___GetTicketDocumentRequest.Format.ValueType
+    """Which document. Unspecified: PDF."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        format: Global___GetTicketDocumentRequest.Format.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,3 +289,462 @@ class CheckInTicketRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_ticket) -> _WhichOneofReturnType_ticket | None: ...
 
 Global___CheckInTicketRequest: _TypeAlias = CheckInTicketRequest  # noqa: Y015
+
+@_typing.final
+class UndoCheckInRequest(_message.Message):
+    """Takes a check-in back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The ticket."""
+    reason: _builtins.str
+    """Why. One line."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoCheckInRequest: _TypeAlias = UndoCheckInRequest  # noqa: Y015
+
+@_typing.final
+class GetEntryListRequest(_message.Message):
+    """Asks for the tickets that a door may let in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    SINCE_REVISION_FIELD_NUMBER: _builtins.int
+    performance: _builtins.str
+    """The performance."""
+    since_revision: _builtins.int
+    """`revision` of a list got before: only what has changed since is answered. 0: the whole list."""
+    def __init__(
+        self,
+        *,
+        performance: _builtins.str = ...,
+        since_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["performance", b"performance", "since_revision", b"since_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEntryListRequest: _TypeAlias = GetEntryListRequest  # noqa: Y015
+
+@_typing.final
+class EntryList(_message.Message):
+    """A signed list of a performance's tickets, or of those that changed. To be checked without a connection: `signature`
+    is by the key `key_id` of AuthService.GetJwks, over the bytes `rowlock entry list`, one zero byte, and `content`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """An encoded EntryListContent, exactly as it was signed."""
+    signature: _builtins.bytes
+    """The Ed25519 signature, 64 bytes."""
+    key_id: _builtins.str
+    """The `kid` of the key."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "key_id", b"key_id", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryList: _TypeAlias = EntryList  # noqa: Y015
+
+@_typing.final
+class EntryListContent(_message.Message):
+    """What an entry list says. The three columns run in parallel, a ticket each: 20,000 tickets are about 320 kB.
+
+    A ticket is named by a digest that whoever scans its code can compute and nobody can turn back into a code: the first
+    12 bytes of the SHA-256 of the code's performance, ticket and nonce (its bytes 7 to 46, counted from 0).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    SINCE_REVISION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    DIGESTS_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    performance: _builtins.str
+    """The performance."""
+    revision: _builtins.int
+    """What to ask for next as `since_revision`. Whatever was committed before this list was made is in it, or in one
+    with a smaller revision; something may be told twice, nothing is ever left out.
+    """
+    since_revision: _builtins.int
+    """What was asked for. 0: this is the whole list, and a ticket that is not in it lets nobody in. Otherwise: put these
+    tickets in the place of what was known of them.
+    """
+    digests: _builtins.bytes
+    """12 bytes for each ticket."""
+    states: _builtins.bytes
+    """One byte for each ticket: the number of its Ticket.State. A whole list has no VOID ones."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The index of each ticket's place in the seat map."""
+
+    def __init__(
+        self,
+        *,
+        performance: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        since_revision: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        digests: _builtins.bytes = ...,
+        places: _abc.Iterable[_builtins.int] | None = ...,
+        states: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "digests", b"digests", "performance", b"performance", "places", b"places", "revision", b"revision", "since_revision", b"since_revision", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryListContent: _TypeAlias = EntryListContent  # noqa: Y015
+
+@_typing.final
+class CheckIn(_message.Message):
+    """One scan at a door, or what staff did about one. Kept for ever as it was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CheckIn._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: CheckIn._Outcome.ValueType  # 0
+        """Not used."""
+        ADMITTED: CheckIn._Outcome.ValueType  # 1
+        """The ticket let its bearer in. A ticket has one of these, unless the first was undone."""
+        ALREADY_CHECKED_IN: CheckIn._Outcome.ValueType  # 2
+        """It had let somebody in before."""
+        TICKET_VOID: CheckIn._Outcome.ValueType  # 3
+        """Its booking was cancelled, or the ticket given back."""
+        WRONG_PERFORMANCE: CheckIn._Outcome.ValueType  # 4
+        """It was for another performance."""
+        UNKNOWN_TICKET: CheckIn._Outcome.ValueType  # 5
+        """Offline only: it was no ticket of this service."""
+        DOORS_NOT_OPEN: CheckIn._Outcome.ValueType  # 6
+        """The doors were not open yet."""
+        DOORS_CLOSED: CheckIn._Outcome.ValueType  # 7
+        """The performance was over."""
+        PERFORMANCE_CANCELLED: CheckIn._Outcome.ValueType  # 8
+        """The performance was cancelled."""
+        TURNED_AWAY: CheckIn._Outcome.ValueType  # 9
+        """Offline only: the door did not let the bearer in."""
+        UNDONE: CheckIn._Outcome.ValueType  # 10
+        """No scan: staff made the check-in before it undone."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """What came of it."""
+
+    OUTCOME_UNSPECIFIED: CheckIn.Outcome.ValueType  # 0
+    """Not used."""
+    ADMITTED: CheckIn.Outcome.ValueType  # 1
+    """The ticket let its bearer in. A ticket has one of these, unless the first was undone."""
+    ALREADY_CHECKED_IN: CheckIn.Outcome.ValueType  # 2
+    """It had let somebody in before."""
+    TICKET_VOID: CheckIn.Outcome.ValueType  # 3
+    """Its booking was cancelled, or the ticket given back."""
+    WRONG_PERFORMANCE: CheckIn.Outcome.ValueType  # 4
+    """It was for another performance."""
+    UNKNOWN_TICKET: CheckIn.Outcome.ValueType  # 5
+    """Offline only: it was no ticket of this service."""
+    DOORS_NOT_OPEN: CheckIn.Outcome.ValueType  # 6
+    """The doors were not open yet."""
+    DOORS_CLOSED: CheckIn.Outcome.ValueType  # 7
+    """The performance was over."""
+    PERFORMANCE_CANCELLED: CheckIn.Outcome.ValueType  # 8
+    """The performance was cancelled."""
+    TURNED_AWAY: CheckIn.Outcome.ValueType  # 9
+    """Offline only: the door did not let the bearer in."""
+    UNDONE: CheckIn.Outcome.ValueType  # 10
+    """No scan: staff made the check-in before it undone."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    CONFLICT_FIELD_NUMBER: _builtins.int
+    OFFLINE_FIELD_NUMBER: _builtins.int
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    SCAN_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FIRST_CHECK_IN_TIME_FIELD_NUMBER: _builtins.int
+    FIRST_CHECK_IN_PLACE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `performances/{performance}/checkIns/{check_in}`, the last a UUID."""
+    ticket: _builtins.str
+    """The ticket. Empty: none of this performance."""
+    outcome: Global___CheckIn.Outcome.ValueType
+    """What came of it."""
+    conflict: _builtins.bool
+    """Somebody was let in who should not have been: a door without a connection could not know. For staff to look at."""
+    offline: _builtins.bool
+    """Whether the door had no connection."""
+    admitted: _builtins.bool
+    """Whether the bearer went in."""
+    place: _builtins.str
+    """Where, as the gate calls itself."""
+    device: _builtins.str
+    """The device without a connection, as it calls itself."""
+    first_check_in_place: _builtins.str
+    """ALREADY_CHECKED_IN: where the first time was."""
+    reason: _builtins.str
+    """UNDONE: why."""
+    actor: _builtins.str
+    """Who scanned, or who answers for the device that did."""
+    @_builtins.property
+    def scan_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was scanned: by the clock of the database, or by that of the device."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    @_builtins.property
+    def first_check_in_time(self) -> _timestamp_pb2.Timestamp:
+        """ALREADY_CHECKED_IN: when the first time was."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        ticket: _builtins.str = ...,
+        outcome: Global___CheckIn.Outcome.ValueType = ...,
+        conflict: _builtins.bool = ...,
+        offline: _builtins.bool = ...,
+        admitted: _builtins.bool = ...,
+        place: _builtins.str = ...,
+        device: _builtins.str = ...,
+        scan_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        first_check_in_time: _timestamp_pb2.Timestamp | None = ...,
+        first_check_in_place: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "first_check_in_time", b"first_check_in_time", "scan_time", b"scan_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "admitted", b"admitted", "conflict", b"conflict", "create_time", b"create_time", "device", b"device", "first_check_in_place", b"first_check_in_place", "first_check_in_time", b"first_check_in_time", "name", b"name", "offline", b"offline", "outcome", b"outcome", "place", b"place", "reason", b"reason", "scan_time", b"scan_time", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckIn: _TypeAlias = CheckIn  # noqa: Y015
+
+@_typing.final
+class OfflineScan(_message.Message):
+    """One scan at a door that had no connection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCAN_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    SCAN_TIME_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    scan_id: _builtins.str
+    """Names the scan on its device, so that it counts once: 1 to 64 of [A-Za-z0-9_-]."""
+    code: _builtins.str
+    """The code, as scanned."""
+    place: _builtins.str
+    """Where: how the gate calls itself. At most 100 characters, one line."""
+    admitted: _builtins.bool
+    """Whether the door let the bearer in."""
+    @_builtins.property
+    def scan_time(self) -> _timestamp_pb2.Timestamp:
+        """When, by the clock of the device."""
+
+    def __init__(
+        self,
+        *,
+        scan_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        scan_time: _timestamp_pb2.Timestamp | None = ...,
+        place: _builtins.str = ...,
+        admitted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scan_time", b"scan_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "code", b"code", "place", b"place", "scan_id", b"scan_id", "scan_time", b"scan_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfflineScan: _TypeAlias = OfflineScan  # noqa: Y015
+
+@_typing.final
+class UploadOfflineScansRequest(_message.Message):
+    """Hands in what a door scanned without a connection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    performance: _builtins.str
+    """The performance that was let in."""
+    device: _builtins.str
+    """How the device calls itself, always the same: with `scan_id` it names a scan. 1 to 64 of [A-Za-z0-9_-]."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    @_builtins.property
+    def scans(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfflineScan]:
+        """The scans, at most 500."""
+
+    def __init__(
+        self,
+        *,
+        performance: _builtins.str = ...,
+        device: _builtins.str = ...,
+        scans: _abc.Iterable[Global___OfflineScan] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "performance", b"performance", "request_id", b"request_id", "scans", b"scans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadOfflineScansRequest: _TypeAlias = UploadOfflineScansRequest  # noqa: Y015
+
+@_typing.final
+class UploadOfflineScansResponse(_message.Message):
+    """What became of the scans."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_INS_FIELD_NUMBER: _builtins.int
+    CONFLICT_COUNT_FIELD_NUMBER: _builtins.int
+    conflict_count: _builtins.int
+    """How many of them are conflicts."""
+    @_builtins.property
+    def check_ins(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckIn]:
+        """One for each scan, in their order. One that was uploaded before is answered as it was then."""
+
+    def __init__(
+        self,
+        *,
+        check_ins: _abc.Iterable[Global___CheckIn] | None = ...,
+        conflict_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_ins", b"check_ins", "conflict_count", b"conflict_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadOfflineScansResponse: _TypeAlias = UploadOfflineScansResponse  # noqa: Y015
+
+@_typing.final
+class ListCheckInsRequest(_message.Message):
+    """Asks for a page of scans."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ONLY_CONFLICTS_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The performance."""
+    page_size: _builtins.int
+    """How many to return at most. 0: 50; more than 1000 counts as 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; the rest of the request must be the same. Empty: the first page."""
+    outcome: Global___CheckIn.Outcome.ValueType
+    """Only those with this outcome. Unspecified: any."""
+    only_conflicts: _builtins.bool
+    """Only conflicts: people who were let in and should not have been."""
+    ticket: _builtins.str
+    """Only those of this ticket."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        outcome: Global___CheckIn.Outcome.ValueType = ...,
+        only_conflicts: _builtins.bool = ...,
+        ticket: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_conflicts", b"only_conflicts", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckInsRequest: _TypeAlias = ListCheckInsRequest  # noqa: Y015
+
+@_typing.final
+class ListCheckInsResponse(_message.Message):
+    """A page of scans."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_INS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty: this is the last one."""
+    total_size: _builtins.int
+    """How many there are on all pages together."""
+    @_builtins.property
+    def check_ins(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckIn]:
+        """The scans, newest first."""
+
+    def __init__(
+        self,
+        *,
+        check_ins: _abc.Iterable[Global___CheckIn] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_ins", b"check_ins", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckInsResponse: _TypeAlias = ListCheckInsResponse  # noqa: Y015
