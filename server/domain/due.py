@@ -15,7 +15,15 @@ from server.db.models.base import Base
 Row = TypeVar("Row", bound=Base)
 
 
-def take_up(session: Session, kind: type[Row], limit: int, lease: timedelta, **changes: Any) -> Sequence[Row]:
+def take_up(
+    session: Session,
+    kind: type[Row],
+    limit: int,
+    lease: timedelta,
+    *,
+    first: Sequence[str] = (),
+    **changes: Any,
+) -> Sequence[Row]:
     """Take up rows that are due, the longest overdue first; nobody else does for the length of ``lease``.
 
     Args:
@@ -23,13 +31,14 @@ def take_up(session: Session, kind: type[Row], limit: int, lease: timedelta, **c
         kind: of which table; it has the columns ``next_attempt_time``, ``attempt_count`` and ``update_time``.
         limit: how many at most.
         lease: for how long.
+        first: columns that decide the order before the time does.
         changes: what else is to be written into them.
     """
     columns, key = kind.__table__.c, kind.__table__.primary_key.columns  # type: ignore[attr-defined]
     keys = session.execute(
         select(*key)
         .where(columns.next_attempt_time <= func.clock_timestamp())
-        .order_by(columns.next_attempt_time)
+        .order_by(*(columns[name] for name in first), columns.next_attempt_time)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
     ).all()

@@ -24,7 +24,8 @@ class Notification(Base):
     ``email`` null: to the address that the recipient has when the mail leaves. ``about`` is a resource name,
     ``booking_id`` the booking in it. ``subject`` and ``body`` are what was said, from the moment that it was said:
     until then the message is made anew from the database whenever somebody looks at it. ``bulk`` messages let others
-    pass. ``next_attempt_time`` is when a worker has to send it (again). ``handover_time`` is committed before the
+    pass. ``queue_time`` is when it was last put into the queue of mails, from which a worker's patience is counted, and
+    ``next_attempt_time`` when a worker has to send it (again). ``handover_time`` is committed before the
     mail server is given the text and taken back when it refuses, so a message that has it and was not SENT may or may
     not have arrived.
     """
@@ -49,6 +50,7 @@ class Notification(Base):
     error_reason: Mapped[str | None] = mapped_column(Text)
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    queue_time: Mapped[datetime] = mapped_column(server_default=func.now())
     send_time: Mapped[datetime | None]
     read_time: Mapped[datetime | None]
 

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("error_reason", sa.Text(), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("queue_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("send_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("read_time", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("recipient_id IS NOT NULL OR email IS NOT NULL", name=op.f("ck_notifications_addressed")),
