@@ -36,10 +36,12 @@ from server.seats.feed_subscription import Subscription
 from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
 from server.services.auth import AuthService, Lifetimes
+from server.services.auth_credentials import AccountParts
 from server.services.booking import BookingPolicy, BookingService
 from server.services.booking_watch import BookingWatch
+from server.services.box_office import BoxOfficeService
+from server.services.email_limit import EmailLimit
 from server.services.event import EventService
-from server.services.log_in_limit import LogInLimit
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.stream_end import StreamEnd
@@ -131,16 +133,26 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
         # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
         servicers = (
-            AuthService(  # type: ignore[abstract]
-                database,
-                tokens,
-                revocations,
-                passwords,
-                Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
-                log_in_limit=LogInLimit(
-                    _shared_buckets(settings, redis, "log-in", settings.rate_limit_log_in),
-                    tokens.keys.secret("log-in limit"),
+            AuthService(
+                AccountParts(
+                    database=database,
+                    revocations=revocations,
+                    passwords=passwords,
+                    log_in_limit=EmailLimit(
+                        _shared_buckets(settings, redis, "log-in", settings.rate_limit_log_in),
+                        tokens.keys.secret("log-in limit"),
+                        "log-ins with",
+                    ),
+                    mail_limit=EmailLimit(
+                        _shared_buckets(settings, redis, "mail", settings.rate_limit_mail),
+                        tokens.keys.secret("mail limit"),
+                        "mails to",
+                    ),
+                    waker=waker,
+                    request_key=tokens.keys.secret("request fingerprints"),
                 ),
+                tokens,
+                Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
             ),
             BookingService(  # type: ignore[abstract]
                 database,
@@ -153,6 +165,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 ),
                 halls=halls,
             ),
+            BoxOfficeService(database, ledger, halls),
             EventService(  # type: ignore[abstract]
                 database,
                 ledger,

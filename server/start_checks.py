@@ -15,12 +15,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from server.config import Settings, SettingsError, StartError
+from server.config import Settings, StartError
 from server.db.migrate import is_current
 from server.embedded import running_settings
-from server.services.unserved import UNSERVED
-
-VERIFY_EMAIL = "/rowlock.v1.AuthService/VerifyEmail"
 
 _PAUSE = 0.25
 
@@ -29,10 +26,8 @@ def ready_settings(settings: Settings) -> Settings:
     """Settings with both URLs, after checking that both servers answer and the schema is the newest.
 
     Raises:
-        SettingsError: what is asked for is not served.
         StartError: something is missing.
     """
-    require_served(settings)
     complete = running_settings(settings)
     if complete is None:
         missing = [
@@ -51,19 +46,6 @@ def ready_settings(settings: Settings) -> Settings:
     wait_for_redis(complete)
     require_schema(complete)
     return complete
-
-
-def require_served(settings: Settings) -> None:
-    """Return if nothing is asked for that this release cannot do.
-
-    Raises:
-        SettingsError: it is.
-    """
-    if settings.require_verified_email and VERIFY_EMAIL in UNSERVED:
-        raise SettingsError(
-            "ROWLOCK_REQUIRE_VERIFIED_EMAIL=true: this release sends no mails, so no customer could verify an address, "
-            "and nobody could hold seats. Unset it."
-        )
 
 
 def require_schema(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
 from server.listening import why_not
-from server.start_checks import require_served, shown_database, shown_redis, wait_for_database, wait_for_redis
+from server.start_checks import shown_database, shown_redis, wait_for_database, wait_for_redis
 from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
 
 app = typer.Typer()
@@ -39,7 +39,6 @@ def up(
     `.rowlock`. Ctrl-C stops it all in good order; a second Ctrl-C stops it at once.
     """
     settings = load_settings({"grpc_address": address, "processes": processes})
-    require_served(settings)
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
     _require_free_ports(settings)
     supervisor = Supervisor(log, stop_time=_DRAIN_SECONDS + 2)

@@ -73,29 +73,47 @@ def redeem(session: Session, code: str, purpose: CodePurpose) -> User:
         InvalidArgument: CODE_INVALID: unknown, for something else, used, expired, replaced by a newer one, mailed to
             an address that the account no longer has, or the account is shut out. The answer does not tell which.
     """
-    mark = _hash(code)
+    # Two who present one code meet at the user's row: the second one finds it used.
+    user = _owner(session, code, purpose, lock=True)
+    found = _live(session, code, user)
+    found.use_time = database_now(session)
+    return user
+
+
+def owner(session: Session, code: str, purpose: CodePurpose) -> User:
+    """Whose code this is; it stays unused.
+
+    Raises:
+        InvalidArgument: CODE_INVALID, as for ``redeem``.
+    """
+    user = _owner(session, code, purpose, lock=False)
+    _live(session, code, user)
+    return user
+
+
+def _owner(session: Session, code: str, purpose: CodePurpose, *, lock: bool) -> User:
     owner_id = session.scalar(
-        select(AccountCode.user_id).where(AccountCode.code_hash == mark, AccountCode.purpose == purpose)
+        select(AccountCode.user_id).where(AccountCode.code_hash == _hash(code), AccountCode.purpose == purpose)
     )
-    user = (
-        session.get(User, owner_id, with_for_update={"key_share": True}, populate_existing=True) if owner_id else None
-    )
+    mode = {"key_share": True} if lock else None
+    user = session.get(User, owner_id, with_for_update=mode, populate_existing=True) if owner_id else None
     if user is None or user.disable_time is not None:
         raise _invalid()
-    # Two who present one code meet at the user's row: the second one finds it used.
-    now = database_now(session)
+    return user
+
+
+def _live(session: Session, code: str, user: User) -> AccountCode:
     found = session.scalar(
         select(AccountCode).where(
-            AccountCode.code_hash == mark,
+            AccountCode.code_hash == _hash(code),
             AccountCode.email_key == user.email_key,
             AccountCode.use_time.is_(None),
-            AccountCode.expire_time > now,
+            AccountCode.expire_time > func.clock_timestamp(),
         )
     )
     if found is None:
         raise _invalid()
-    found.use_time = now
-    return user
+    return found
 
 
 def _hash(code: str) -> bytes:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.accounts import User
+from server.domain.account_mail import tell_new_address, welcome
 from server.domain.email_addresses import email_key
 from server.domain.etags import require_current
 from server.domain.sessions import end_api_keys, end_sessions
@@ -40,8 +41,11 @@ class Changed:
 
 
 def sign_up(session: Session, *, email: str, display_name: str, locale: str, password_hash: str) -> None:
-    """Open an account with the role CUSTOMER. If the address is taken nothing happens, and nothing tells."""
-    session.execute(
+    """Open an account with the role CUSTOMER and mail a verification link.
+
+    If the address is taken, nothing changes and its owner is told by mail: in as many statements, so nobody else is.
+    """
+    opened = session.execute(
         insert(User)
         .values(
             id=new_id(),
@@ -53,7 +57,11 @@ def sign_up(session: Session, *, email: str, display_name: str, locale: str, pas
             role=Role.CUSTOMER,
         )
         .on_conflict_do_nothing(index_elements=[User.email_key])
-    )
+        .returning(User.id)
+    ).first()
+    owner = find_by_email(session, email)
+    if owner is not None:
+        welcome(session, owner, is_new=opened is not None)
 
 
 def find_by_email(session: Session, email: str) -> User | None:
@@ -121,7 +129,9 @@ def update_user(
     display_name: str | None = None,
     locale: str | None = None,
 ) -> User:
-    """Change an account's own data; None leaves a field as it is. A new address has to be verified again.
+    """Change an account's own data; None leaves a field as it is.
+
+    A new address has to be verified: it is mailed a link, and the former one is told.
 
     Raises:
         NotFound: no such account.
@@ -130,10 +140,12 @@ def update_user(
     """
     user = lock_user(session, user_id)
     require_current(etag, user.version)
-    if email is not None and email != user.email:
-        if email_key(email) != user.email_key:
-            user.email_verify_time = None
+    former = user.email
+    moved = email is not None and email_key(email) != user.email_key
+    if email is not None:
         user.email, user.email_key = email, email_key(email)
+    if moved:
+        user.email_verify_time = None
     if display_name is not None:
         user.display_name = display_name
     if locale is not None:
@@ -148,37 +160,9 @@ def update_user(
             "another account has this e-mail address",
             fields=[FieldFault("user.email", "another account has it")],
         ) from error
+    if moved:
+        tell_new_address(session, user, former)
     return user
-
-
-def change_password(session: Session, user_id: UUID, *, old_hash: str, new_hash: str) -> Changed | None:
-    """Set a new password and end every session.
-
-    Args:
-        session: where to write.
-        user_id: whose.
-        old_hash: the hash that the caller's current password was checked against.
-        new_hash: the new password's.
-
-    Returns:
-        None if the password is no longer the one that was checked.
-    """
-    user = lock_user(session, user_id)
-    if user.password_hash != old_hash:
-        return None
-    user.password_hash = new_hash
-    user.version += 1
-    return Changed(user, end_sessions(session, user.id, "password_change"))
-
-
-def renew_hash(session: Session, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
-    """Store the same password at today's costs; False if the password is no longer the one that was checked."""
-    user = session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
-    if user is None or user.password_hash != old_hash:
-        return False
-    user.password_hash = new_hash
-    session.flush()
-    return True
 
 
 def log_out_everywhere(session: Session, user_id: UUID) -> Sequence[UUID]:

@@ -29,6 +29,7 @@ class Errand:
 
 PAYMENTS: Final = Errand("payments", "carry_payments_on")
 REFUNDS: Final = Errand("refunds", "carry_refunds_on")
+MAIL: Final = Errand("mail", "send_mail")
 
 _ENOUGH: Final = 20
 _PAUSE_AFTER_FAILURE: Final = 1.0

@@ -1,7 +1,4 @@
-"""AuthService: accounts, sessions and API keys.
-
-What is not defined here belongs to the mails (verification, password reset) and answers UNIMPLEMENTED.
-"""
+"""AuthService: accounts, sessions and API keys. What proves an account to be somebody's is in ``auth_credentials``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,25 +13,21 @@ from sqlalchemy.orm import Session
 from rowlock.v1 import auth_pb2 as pb
 from rowlock.v1 import auth_pb2_grpc
 from server import resources
-from server.call import address
-from server.db.engine import Database
-from server.domain import accounts, api_keys, sessions
+from server.domain import accounts, api_keys, credentials, sessions
 from server.domain.passwords import require_acceptable
 from server.domain.tokens import Tokens
 from server.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from server.interceptors.authentication import caller
-from server.interceptors.revocations import Revocations
 from server.services.account_messages import (
     api_key_message,
     jwk_message,
     role_number,
     user_message,
 )
+from server.services.auth_credentials import AccountParts, CredentialMethods, wrong_credentials
 from server.services.field_mask import paths_of
-from server.services.log_in_limit import LogInLimit
 from server.services.mutation import once
 from server.services.paging import page_of
-from server.services.password_hashing import PasswordHashing
 from server.services.wire import timestamp
 from server.states import Role
 
@@ -52,37 +45,23 @@ class Lifetimes:
     reuse_window: timedelta = timedelta(seconds=10)
 
 
-class AuthService(auth_pb2_grpc.AuthServiceServicer):
+class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
     """The servicer.
 
     Args:
-        database: where accounts are.
+        parts: what its methods share.
         tokens: issues access tokens.
-        revocations: told at once of what ends here; other processes read it within seconds.
-        passwords: hashes and checks passwords.
         lifetimes: of refresh tokens.
-        log_in_limit: counts log-ins by e-mail address.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        tokens: Tokens,
-        revocations: Revocations,
-        passwords: PasswordHashing,
-        lifetimes: Lifetimes,
-        *,
-        log_in_limit: LogInLimit,
-    ) -> None:
-        self._database = database
+    def __init__(self, parts: AccountParts, tokens: Tokens, lifetimes: Lifetimes) -> None:
+        super().__init__(parts)
         self._tokens = tokens
-        self._revocations = revocations
-        self._passwords = passwords
         self._lifetimes = lifetimes
-        self._log_in_limit = log_in_limit
 
     async def SignUp(self, request: pb.SignUpRequest, context: Context) -> pb.SignUpResponse:
         """Open an account; says nothing about whether the address was free."""
+        await self._mail_limit.admit(request.email)
         require_acceptable(request.password, email=request.email, display_name=request.display_name)
         password_hash = await self._passwords.hash(request.password)
 
@@ -96,14 +75,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
             )
             return pb.SignUpResponse()
 
-        return await once(
-            self._database,
-            request,
-            pb.SignUpResponse,
-            work,
-            scope=f"addresses/{address.get()}",
-            key=self._tokens.keys.secret("request fingerprints"),
-        )
+        return await self._once_by_address(request, pb.SignUpResponse, work)
 
     async def LogIn(self, request: pb.LogInRequest, context: Context) -> pb.LogInResponse:
         """Begin a session. An unknown address takes as long, and is answered like a wrong password."""
@@ -112,18 +84,18 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         checked_hash = known.password_hash if known else None
         right = await self._passwords.verify(checked_hash, request.password)
         if known is None or checked_hash is None or not right:
-            raise _wrong_credentials()
+            raise wrong_credentials()
         renewed = await self._passwords.hash(request.password) if self._passwords.is_outdated(checked_hash) else None
 
         def work(session: Session) -> sessions.SignedIn | None:
             current_hash = checked_hash
-            if renewed and accounts.renew_hash(session, known.id, old_hash=checked_hash, new_hash=renewed):
+            if renewed and credentials.renew_hash(session, known.id, old_hash=checked_hash, new_hash=renewed):
                 current_hash = renewed
             return sessions.begin(session, known.id, checked_hash=current_hash, ttl=self._lifetimes.refresh_token)
 
         begun = await self._database.transaction(work)
         if begun is None:
-            raise _wrong_credentials()
+            raise wrong_credentials()
         access = self._tokens.issue(begun.user.id, begun.user.role, session_id=begun.session_id)
         return pb.LogInResponse(
             access_token=access.text,
@@ -177,25 +149,6 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         self._revocations.add(ended)
         return answer
 
-    async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Context) -> pb.ChangePasswordResponse:
-        """Replace the caller's password, and end every session."""
-        me = caller()
-        user_id = resources.parse_user(request.name, me.user_id)
-        if user_id != me.user_id:
-            raise NotFound.of(request.name)
-        user = await self._database.read(lambda session: accounts.get_user(session, user_id))
-        if not await self._passwords.verify(user.password_hash, request.current_password):
-            raise _wrong_credentials()
-        require_acceptable(request.new_password, email=user.email, display_name=user.display_name, field="new_password")
-        new_hash = await self._passwords.hash(request.new_password)
-        changed = await self._database.transaction(
-            lambda session: accounts.change_password(session, user_id, old_hash=user.password_hash, new_hash=new_hash)
-        )
-        if changed is None:
-            raise _wrong_credentials()
-        self._revocations.add(changed.ended)
-        return pb.ChangePasswordResponse()
-
     async def GetUser(self, request: pb.GetUserRequest, context: Context) -> pb.User:
         """Read a user."""
         user_id = _own_or(Role.STAFF, request.name)
@@ -208,12 +161,16 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         for path in ("email", "display_name"):
             if path in paths and not getattr(request.user, path):
                 raise InvalidArgument.of(f"user.{path}", "cannot be emptied")
+        if "email" in paths:
+            await self._mail_limit.admit(request.user.email)
         changes = {path: getattr(request.user, path) for path in paths}
 
         def work(session: Session) -> pb.User:
             return user_message(accounts.update_user(session, user_id, etag=request.user.etag, **changes))
 
-        return await once(self._database, request, pb.User, work, scope=caller().scope)
+        answer = await once(self._database, request, pb.User, work, scope=caller().scope)
+        self._wake_mail()
+        return answer
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
         """List users, oldest first."""
@@ -347,7 +304,3 @@ def _own_or(role: Role, name: str, field: str = "name") -> UUID:
     if me.role == Role.STAFF:
         raise PermissionDenied("PERMISSION_DENIED", "only an administrator may do this", role=me.role.name)
     raise NotFound.of(name)
-
-
-def _wrong_credentials() -> Unauthenticated:
-    return Unauthenticated("WRONG_CREDENTIALS", "the e-mail address or the password is wrong")

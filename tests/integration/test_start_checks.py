@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rowlock.v1 import auth_pb2
-from server.config import Settings, SettingsError, StartError
-from server.start_checks import VERIFY_EMAIL, ready_settings, wait_for_database, wait_for_redis
+from server.config import Settings, StartError
+from server.start_checks import ready_settings, wait_for_database, wait_for_redis
 
 NOBODY = Settings(
     database_url="postgresql://me:hunter2@127.0.0.1:1/shop",
@@ -38,16 +37,6 @@ def test_a_missing_redis_is_named_with_its_place_and_its_remedy() -> None:
 def test_without_urls_and_without_rowlock_up_the_way_out_is_named(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"ROWLOCK_DATABASE_URL and ROWLOCK_REDIS_URL not set.*rowlock up"):
         ready_settings(Settings(data_dir=tmp_path))
-
-
-def test_verified_addresses_are_not_asked_for_while_nobody_can_verify_one() -> None:
-    with pytest.raises(SettingsError, match=r"ROWLOCK_REQUIRE_VERIFIED_EMAIL=true.*no mails"):
-        ready_settings(NOBODY.model_copy(update={"require_verified_email": True}))
-
-
-def test_the_method_whose_absence_is_looked_for_is_in_the_contract() -> None:
-    service = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
-    assert VERIFY_EMAIL in {f"/{service.full_name}/{method.name}" for method in service.methods}
 
 
 def test_a_database_without_the_schema_is_refused(postgres_url: str, valkey_url: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from server.db.engine import Database
 from server.db.models.accounts import ApiKey, RefreshToken, Session, User
-from server.domain import accounts, api_keys, sessions
+from server.domain import accounts, api_keys, credentials, sessions
 from server.domain.revocations import revoked_within
 from server.errors import FailedPrecondition, PermissionDenied, RowlockError, Unauthenticated
 from server.interceptors.revocations import Revocations
@@ -142,7 +142,7 @@ def test_log_out_makes_every_token_of_the_session_useless(fresh_database: Databa
 
 def test_no_session_begins_on_a_password_that_was_changed_meanwhile(fresh_database: Database, user_id: UUID) -> None:
     fresh_database.run_transaction(
-        lambda session: accounts.change_password(session, user_id, old_hash=HASH, new_hash="another")
+        lambda session: credentials.change_password(session, user_id, old_hash=HASH, new_hash="another")
     )
     begun = fresh_database.run_transaction(lambda session: sessions.begin(session, user_id, checked_hash=HASH, ttl=TTL))
     assert begun is None
@@ -166,7 +166,7 @@ def test_what_ends_every_session_says_which_ones(fresh_database: Database, user_
 
     def act(session: DatabaseSession) -> set[UUID]:
         if what == "password":
-            changed = accounts.change_password(session, user_id, old_hash=HASH, new_hash="another")
+            changed = credentials.change_password(session, user_id, old_hash=HASH, new_hash="another")
             assert changed is not None
             return set(changed.ended)
         if what == "role":

@@ -250,14 +250,3 @@ async def test_a_disabled_account_is_shut_out_until_it_is_enabled(client: Client
     assert not enabled.disabled
     await me(client, await client.log_in(person.email))
     assert (await refusal(me(client, person))).reason == "TOKEN_REVOKED"
-
-
-async def test_what_belongs_to_the_mails_says_that_it_is_not_served(client: Client) -> None:
-    for call in (
-        client.auth.VerifyEmail(pb.VerifyEmailRequest(code="x")),
-        client.auth.ResendVerification(pb.ResendVerificationRequest(email="a@example.com")),
-        client.auth.RequestPasswordReset(pb.RequestPasswordResetRequest(email="a@example.com")),
-        client.auth.ConfirmPasswordReset(pb.ConfirmPasswordResetRequest(code="x", new_password=PASSWORD)),
-    ):
-        refused = await refusal(call)
-        assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "NOT_IMPLEMENTED")

@@ -56,6 +56,10 @@ def example(method: Method, person: Person) -> Message:
     """A request that would be served."""
     requests: dict[str, Message] = {
         "SignUp": pb.SignUpRequest(display_name="Ada", email="bad-input@example.com", password=PASSWORD),
+        "VerifyEmail": pb.VerifyEmailRequest(code="x" * 43),
+        "ResendVerification": pb.ResendVerificationRequest(email=person.email),
+        "RequestPasswordReset": pb.RequestPasswordResetRequest(email=person.email),
+        "ConfirmPasswordReset": pb.ConfirmPasswordResetRequest(code="x" * 43, new_password=PASSWORD),
         "LogIn": pb.LogInRequest(email=person.email, password=PASSWORD),
         "RefreshToken": pb.RefreshTokenRequest(refresh_token=person.refresh),
         "LogOut": pb.LogOutRequest(refresh_token=person.refresh),

@@ -1,8 +1,8 @@
-"""How often anybody may try to log in with one e-mail address, from wherever they come.
+"""How often anybody may do something with one e-mail address, from wherever they come: log in, or have mail sent.
 
-The limit per network address does not stop who guesses from thousands of them. Known and unknown addresses count
-alike, and so do right and wrong passwords: so the answer says nothing of the account. Redis is given a keyed hash,
-from which nobody reads an address.
+The limit per network address does not stop who comes from thousands of them. Known and unknown addresses count alike,
+and so do right and wrong passwords: so the answer says nothing of the account. Redis is given a keyed hash, from which
+nobody reads an address.
 """
 
 import hashlib
@@ -12,17 +12,19 @@ from server.errors import ResourceExhausted
 from server.interceptors.rate_limit import SharedBuckets
 
 
-class LogInLimit:
+class EmailLimit:
     """One bucket per e-mail address, shared by all processes.
 
     Args:
         buckets: count the tries; None: there is no limit.
         key: at most 64 secret bytes, the same in all processes.
+        what: what is counted, for people: "log-ins with".
     """
 
-    def __init__(self, buckets: SharedBuckets | None, key: bytes) -> None:
+    def __init__(self, buckets: SharedBuckets | None, key: bytes, what: str) -> None:
         self._buckets = buckets
         self._key = key
+        self._what = what
 
     async def admit(self, email: str) -> None:
         """Count one try.
@@ -36,7 +38,7 @@ class LogInLimit:
         if wait := await self._buckets.wait(bucket):
             raise ResourceExhausted(
                 "RATE_LIMITED",
-                "too many log-ins with this e-mail address; come back later",
+                f"too many {self._what} this e-mail address; come back later",
                 retry_after=wait,
                 limit="email",
             )
