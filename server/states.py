@@ -70,6 +70,21 @@ class TicketState(IntEnum):
     VOID = 3
 
 
+class CheckInOutcome(IntEnum):
+    """What came of a scan at the door; UNDONE is no scan, but staff taking a check-in back."""
+
+    ADMITTED = 1
+    ALREADY_CHECKED_IN = 2
+    TICKET_VOID = 3
+    WRONG_PERFORMANCE = 4
+    UNKNOWN_TICKET = 5
+    DOORS_NOT_OPEN = 6
+    DOORS_CLOSED = 7
+    PERFORMANCE_CANCELLED = 8
+    TURNED_AWAY = 9
+    UNDONE = 10
+
+
 class CommandKind(StrEnum):
     """What the append-only command log calls each command."""
 
@@ -238,3 +253,20 @@ class TillEntryKind(IntEnum):
     CASH_SALE = 1
     COMP = 2
     CASH_REFUND = 3
+
+
+class LineOrder(IntEnum):
+    """In which order a waiting room admits."""
+
+    FIRST_COME = 1
+    DRAW = 2
+
+
+class QueueEntryState(IntEnum):
+    """The life of a place in line. USED, LEFT and EXPIRED are final."""
+
+    WAITING = 1
+    ADMITTED = 2
+    USED = 3
+    LEFT = 4
+    EXPIRED = 5

@@ -5,11 +5,13 @@ from server.db.models import (
     books,
     box_office,
     catalogue,
+    check_ins,
     contact,
     inventory,
     notifications,
     payments,
     simulator,
+    waiting_room,
     webhooks,
 )
 from server.db.models.base import Base
@@ -20,10 +22,12 @@ __all__ = [
     "books",
     "box_office",
     "catalogue",
+    "check_ins",
     "contact",
     "inventory",
     "notifications",
     "payments",
     "simulator",
+    "waiting_room",
     "webhooks",
 ]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -174,7 +175,12 @@ class SeatChange(Base):
 
 
 class Ticket(Base):
-    """One admission of a confirmed booking."""
+    """One admission of a confirmed booking.
+
+    ``nonce`` is the part of its code that nobody can guess: 128 random bits, kept as a UUID for its 16 bytes. The code
+    itself is signed when it is shown. ``changed_by`` numbers the transaction that last changed the row (a trigger sees
+    to it), by which entry lists find what is new.
+    """
 
     __tablename__ = "tickets"
 
@@ -184,13 +190,11 @@ class Ticket(Base):
     customer_id: Mapped[UUID]
     place: Mapped[int] = mapped_column(Integer)
     ticket_type_id: Mapped[int]
-    code: Mapped[str] = mapped_column(Text)
+    nonce: Mapped[UUID]
     state: Mapped[TicketState] = mapped_column(EnumNumber(TicketState))
     create_time: Mapped[datetime]
     check_in_time: Mapped[datetime | None]
     check_in_place: Mapped[str | None] = mapped_column(Text)
+    changed_by: Mapped[int] = mapped_column(server_default=text("(pg_current_xact_id()::text)::bigint"))
 
-    __table_args__ = (
-        Index("ix_tickets_booking", "performance_id", "booking_id"),
-        Index("uq_tickets_code", "performance_id", "code", unique=True),
-    )
+    __table_args__ = (Index("ix_tickets_booking", "performance_id", "booking_id"),)
