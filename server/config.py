@@ -529,6 +529,11 @@ class Settings(BaseSettings):
     rate_limit_credentials: Rate = _setting(
         "Rate limits", "30/minute", "Sign-ups, log-ins and password resets per network address."
     )
+    rate_limit_webhooks: Rate = _setting(
+        "Rate limits",
+        "60000/minute",
+        "Messages of payment providers per network address; many come at once when a performance is cancelled.",
+    )
     rate_limit_log_in: Rate = _setting(
         "Rate limits", "30/10 minutes", "Log-ins per e-mail address, from wherever they come."
     )

@@ -28,7 +28,7 @@ from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop, watch_ledger
 from server.parts import connect_database, connect_redis, make_ledger
-from server.payments.providers import offered
+from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
@@ -44,6 +44,7 @@ from server.services.email_limit import EmailLimit
 from server.services.event import EventService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
+from server.services.payment_webhooks import PaymentWebhooks
 from server.services.stream_end import StreamEnd
 from server.services.watch_seats import SeatFeedService
 
@@ -173,6 +174,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 halls,
             ),
             PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
+            PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
         )
         yield Runtime(
@@ -231,6 +233,7 @@ def _chain(
         limits = RateLimits(
             per_account=LocalBuckets(Rate.parse(settings.rate_limit_account)),
             per_address=LocalBuckets(Rate.parse(settings.rate_limit_address)),
+            webhooks=LocalBuckets(Rate.parse(settings.rate_limit_webhooks)),
             credentials=_shared_buckets(settings, redis, "credentials", settings.rate_limit_credentials),
         )
     log = AccessLog(line_writer(), settings.log_format, settings.log_level)

@@ -39,6 +39,9 @@ CREDENTIAL_METHODS: Final = frozenset(
 )
 """Methods that somebody without an account may use to guess, or to make us send mail."""
 
+WEBHOOK_METHOD: Final = "/rowlock.v1.PaymentService/HandleProviderWebhook"
+"""What payment providers call, each from few addresses and at times in thousands: counted apart from people's calls."""
+
 _RATE: Final = re.compile(r"(\d+)/(\d*)(second|minute|hour|day)s?")
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _PAUSE_AFTER_FAULT: Final = 5.0
@@ -138,16 +141,19 @@ class SharedBuckets:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """The three limits; None switches one off."""
+    """The limits; None switches one off."""
 
     per_account: LocalBuckets | None = None
     per_address: LocalBuckets | None = None
     credentials: SharedBuckets | None = None
+    webhooks: LocalBuckets | None = None
 
     def guard(self, method: Method) -> Admit | None:
         """The guard of one method."""
         if method.path in CREDENTIAL_METHODS and self.credentials is not None:
             return self._admit_guessing
+        if method.path == WEBHOOK_METHOD:
+            return self._admit_webhook if self.webhooks is not None else None
         return self._admit if self.per_account or self.per_address else None
 
     def _admit(self, _context: Context) -> None:
@@ -158,6 +164,10 @@ class RateLimits:
         known = optional_caller()
         if known is not None and (wait := self.per_account.wait(known.key_id or known.user_id)):
             raise _too_many("account", wait)
+
+    def _admit_webhook(self, _context: Context) -> None:
+        if self.webhooks is not None and (wait := self.webhooks.wait(address.get())):
+            raise _too_many("webhooks", wait)
 
     def _admit_guessing(self, context: Context) -> Awaitable[None]:
         self._admit(context)

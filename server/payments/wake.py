@@ -29,6 +29,7 @@ class Errand:
 
 PAYMENTS: Final = Errand("payments", "carry_payments_on")
 REFUNDS: Final = Errand("refunds", "carry_refunds_on")
+WEBHOOKS: Final = Errand("webhooks", "handle_webhooks")
 MAIL: Final = Errand("mail", "send_mail")
 
 _ENOUGH: Final = 20

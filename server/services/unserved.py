@@ -4,7 +4,6 @@ from typing import Final
 
 _UNSERVED: Final = {
     "BookingService": "GetTicketDocument CheckInTicket UndoCheckIn GetEntryList UploadOfflineScans ListCheckIns",
-    "PaymentService": "HandleProviderWebhook",
     "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",
     "ContactService": """SubmitInquiry ListInquiries GetInquiry AnswerInquiry GetContactInfo UpdateContactInfo

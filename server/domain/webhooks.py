@@ -1,0 +1,227 @@
+"""The inbox of providers' messages: each stored once, worked on until it was acted on, or until staff have to.
+
+A message is a hint. It is stored in a transaction of its own and then answered; what it means is found out by a worker
+that asks the provider (``server.payments.webhook_handling``). Twice, five at once, early, late or out of order, it has
+the effect that asking at that moment has, and asking has none of its own.
+
+A row is taken up as payments are: its `next_attempt_time` moves into the future. What a worker writes down afterwards
+counts only if it is still the newest to have taken the row up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from server import resources
+from server.db.ids import new_id
+from server.db.models.payments import Payment
+from server.db.models.webhooks import ProviderWebhook
+from server.domain.due import take_up
+from server.errors import InvalidArgument, NotFound
+from server.payments.webhook_port import ProviderEvent
+from server.states import Provider, WebhookState
+
+_LONGEST_OUTCOME: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message as one worker has taken it up; ``number`` counts the attempts."""
+
+    webhook_id: UUID
+    provider: Provider
+    event: ProviderEvent
+    number: int
+    create_time: datetime
+
+
+def receive(
+    session: Session, provider: Provider, event: ProviderEvent, body: bytes, headers: Mapping[str, str]
+) -> bool:
+    """Store a message whose signature was right; return whether it is new.
+
+    Args:
+        session: a transaction.
+        provider: whose it is.
+        event: what it says.
+        body: as it came.
+        headers: those that are worth keeping.
+    """
+    deliveries: int = session.execute(
+        insert(ProviderWebhook)
+        .values(
+            id=new_id(),
+            provider=provider,
+            event_id=event.event_id,
+            kind=event.kind,
+            event_time=event.event_time,
+            subject=event.subject,
+            payment_name=event.payment_name,
+            payment_reference=event.payment_reference,
+            refund_id=event.refund_id,
+            refund_reference=event.refund_reference,
+            dispute_reference=event.dispute_reference,
+            summary=event.summary,
+            headers=dict(headers),
+            body=body,
+            state=WebhookState.RECEIVED,
+            next_attempt_time=func.clock_timestamp(),
+        )
+        .on_conflict_do_update(
+            index_elements=["provider", "event_id"],
+            set_={"delivery_count": ProviderWebhook.delivery_count + 1, "update_time": func.clock_timestamp()},
+        )
+        .returning(ProviderWebhook.delivery_count)
+    ).scalar_one()
+    return deliveries == 1
+
+
+def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Message]:
+    """Take up messages that are due; nobody else does for the length of ``lease``."""
+    return [_message(row) for row in take_up(session, ProviderWebhook, limit, lease)]
+
+
+def done(session: Session, message: Message, outcome: str) -> None:
+    """It was acted on, or there was nothing to do."""
+    now = func.clock_timestamp()
+    _write(session, message, state=WebhookState.DONE, outcome=outcome, next_attempt_time=None, complete_time=now)
+
+
+def needs_attention(session: Session, message: Message, outcome: str) -> None:
+    """Staff have to look at it; it is due no more."""
+    _write(session, message, state=WebhookState.ATTENTION, outcome=outcome, next_attempt_time=None)
+
+
+def put_off(session: Session, message: Message, outcome: str, wait: timedelta) -> None:
+    """It could not be acted on so far: try again after ``wait``."""
+    _write(session, message, outcome=outcome, next_attempt_time=func.clock_timestamp() + wait)
+
+
+def payment_of(session: Session, message: Message) -> Payment | None:
+    """The payment that a message is about: by our name for it, or else by the provider's."""
+    event = message.event
+    found = None
+    if event.payment_name is not None:
+        try:
+            performance_id, _, payment_id = resources.parse_payment(event.payment_name)
+        except InvalidArgument:
+            return None  # somebody else's books in the same account
+        found = session.get(Payment, (performance_id, payment_id))
+    elif event.payment_reference is not None:
+        found = session.scalars(
+            select(Payment)
+            .where(
+                Payment.provider_reference == event.payment_reference,
+                Payment.provider == message.provider,
+            )
+            .limit(1)
+        ).one_or_none()
+    return found if found is not None and found.provider is message.provider else None
+
+
+def listed(session: Session, state: WebhookState | None, limit: int) -> Sequence[ProviderWebhook]:
+    """Messages for staff, the newest first."""
+    query = select(ProviderWebhook).order_by(ProviderWebhook.id.desc()).limit(limit)
+    return session.scalars(query if state is None else query.where(ProviderWebhook.state == state)).all()
+
+
+def get(session: Session, webhook_id: UUID) -> ProviderWebhook:
+    """One message.
+
+    Raises:
+        NotFound: no such message.
+    """
+    found = session.get(ProviderWebhook, webhook_id)
+    if found is None:
+        raise NotFound.of(f"webhook {webhook_id}")
+    return found
+
+
+def retry(session: Session, webhook_ids: Sequence[UUID] | None) -> int:
+    """Have messages worked on anew; return how many.
+
+    Args:
+        session: a transaction.
+        webhook_ids: which ones, whatever their state; None: all that wait for staff.
+    """
+    chosen = (
+        ProviderWebhook.state == WebhookState.ATTENTION if webhook_ids is None else ProviderWebhook.id.in_(webhook_ids)
+    )
+    return _changed(
+        session,
+        chosen,
+        state=WebhookState.RECEIVED,
+        next_attempt_time=func.clock_timestamp(),
+        attempt_count=0,
+        complete_time=None,
+    )
+
+
+def close(session: Session, webhook_ids: Sequence[UUID], note: str) -> int:
+    """Staff have dealt with messages that waited for them; return with how many."""
+    chosen = ProviderWebhook.id.in_(webhook_ids) & (ProviderWebhook.state == WebhookState.ATTENTION)
+    outcome = func.left(func.concat(ProviderWebhook.outcome, " | closed by staff: ", note), _LONGEST_OUTCOME)
+    return _changed(session, chosen, state=WebhookState.DONE, outcome=outcome, complete_time=func.clock_timestamp())
+
+
+def delete_outdated(session: Session, retention: timedelta, limit: int) -> int:
+    """Delete messages that were done with longer ago than ``retention``; return how many."""
+    old = (
+        select(ProviderWebhook.id)
+        .where(
+            ProviderWebhook.state == WebhookState.DONE,
+            ProviderWebhook.complete_time < func.clock_timestamp() - retention,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    gone = session.execute(delete(ProviderWebhook).where(ProviderWebhook.id.in_(old)).returning(ProviderWebhook.id))
+    return len(gone.all())
+
+
+def _write(session: Session, message: Message, **values: Any) -> None:
+    values["outcome"] = values["outcome"][:_LONGEST_OUTCOME]
+    chosen = (
+        (ProviderWebhook.id == message.webhook_id)
+        & (ProviderWebhook.state == WebhookState.RECEIVED)
+        & (ProviderWebhook.attempt_count == message.number)
+    )
+    _changed(session, chosen, **values)
+
+
+def _changed(session: Session, chosen: Any, **values: Any) -> int:
+    rows = session.execute(
+        update(ProviderWebhook)
+        .where(chosen)
+        .values(update_time=func.clock_timestamp(), **values)
+        .returning(ProviderWebhook.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(rows.all())
+
+
+def _message(row: ProviderWebhook) -> Message:
+    return Message(
+        webhook_id=row.id,
+        provider=row.provider,
+        event=ProviderEvent(
+            event_id=row.event_id,
+            kind=row.kind,
+            event_time=row.event_time,
+            subject=row.subject,
+            payment_name=row.payment_name,
+            payment_reference=row.payment_reference,
+            refund_id=row.refund_id,
+            refund_reference=row.refund_reference,
+            dispute_reference=row.dispute_reference,
+            summary=row.summary,
+        ),
+        number=row.attempt_count,
+        create_time=row.create_time,
+    )
