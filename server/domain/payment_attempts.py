@@ -23,19 +23,24 @@ from server.db.clock import database_now
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
 from server.domain.bookings import booking_of, lock_booking
+from server.domain.books import enter_vain_payment
 from server.domain.due import take_up
-from server.domain.payments import attach, detach, lock_payment
+from server.domain.payment_orders import order_of
+from server.domain.payments import BOOKING_ENDED, attach, detach, lock_payment
 from server.domain.refunds import request_rest
 from server.payments.port import Captured, Created, PaymentOrder
 from server.states import OPEN_STATES, BookingState, PaymentState, Provider
 
 _LONGEST_WAIT: Final = timedelta(minutes=5)
-_SETTLED: Final = frozenset({PaymentState.SUCCEEDED, PaymentState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A payment as one worker has taken it up. ``number`` counts the attempts since the customer's last move."""
+    """A payment as one worker has taken it up.
+
+    ``number`` counts the attempts since the customer's last move. ``abandoned``: it was given up because its booking
+    had ended, and not because the customer wished it.
+    """
 
     performance_id: int
     booking_id: UUID
@@ -44,6 +49,7 @@ class Attempt:
     order: PaymentOrder
     number: int
     capture_time: datetime | None
+    abandoned: bool = False
 
 
 class Step(Enum):
@@ -60,7 +66,8 @@ def next_step(attempt: Attempt) -> Step:
     """What to ask for, by what is known. Pure.
 
     A capture is asked for once; if its outcome is unknown, or may be (another worker was at it), the provider is first
-    asked what became of it.
+    asked what became of it. While the customer has the next move, the provider is asked whether they made it there. A
+    payment that failed is looked at again only if somebody says that it did not.
     """
     if attempt.state is PaymentState.CREATED:
         return Step.CREATE
@@ -70,6 +77,8 @@ def next_step(attempt: Attempt) -> Step:
         if attempt.order.reference is None:
             return Step.CREATE
         return Step.CAPTURE if attempt.number == 1 else Step.FIND
+    if attempt.state in (PaymentState.REQUIRES_ACTION, PaymentState.FAILED) and attempt.order.reference is not None:
+        return Step.FIND
     return Step.NOTHING
 
 
@@ -80,32 +89,51 @@ def wait_before(number: int, first: timedelta) -> timedelta:
 
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Attempt]:
     """Take up payments that are due; nobody else does for the length of ``lease``."""
-    return [_attempt(payment) for payment in take_up(session, Payment, limit, lease)]
+    return [attempt_of(payment) for payment in take_up(session, Payment, limit, lease)]
 
 
-def created(session: Session, attempt: Attempt, answer: Created) -> Attempt:
-    """The provider knows the payment: what comes next is the customer's move, or the capture that they asked for."""
+def look_now(session: Session, performance_id: int, payment_id: UUID) -> bool:
+    """Have the provider asked about a payment at once, because of a hint that something happened there.
+
+    Returns:
+        Whether there is anything left to learn: a payment that succeeded is not asked about again.
+    """
+    payment = lock_payment(session, performance_id, payment_id)
+    if payment is None or payment.state is PaymentState.SUCCEEDED:
+        return False
+    if payment.state is PaymentState.FAILED and payment.provider_reference is None:
+        return False
+    payment.next_attempt_time = database_now(session)
+    return True
+
+
+def created(session: Session, attempt: Attempt, answer: Created, ask_after: timedelta) -> Attempt:
+    """The provider knows the payment: what comes next is the customer's move, or the capture that they asked for.
+
+    Where the customer makes that move at the provider, the provider is asked about it after ``ask_after``.
+    """
     payment = _locked_payment(session, attempt)
     now = database_now(session)
     payment.provider_reference = answer.reference
     payment.approval_uri = answer.approval_uri
+    payment.client_secret = answer.client_secret
     payment.update_time = now
     if payment.state is PaymentState.CREATED:
         payment.state = PaymentState.REQUIRES_ACTION
-        payment.next_attempt_time = None
+        payment.next_attempt_time = now + ask_after if is_approved_elsewhere(payment) else None
         payment.attempt_count = 0
     session.flush()
-    return _attempt(payment)
+    return attempt_of(payment)
 
 
 def declined(session: Session, attempt: Attempt, reason: str) -> None:
     """No money was taken and none will be: the booking's own clock runs again, and the customer may try again."""
-    booking, payment = _locked(session, attempt)
+    booking, payment = locked(session, attempt)
     now = database_now(session)
     if payment.state in OPEN_STATES:
         payment.state = PaymentState.FAILED
         payment.error_reason = reason[:200]
-        payment.complete_time = now
+        _end(payment, now)
         detach(booking, payment.id, now)
     payment.next_attempt_time = None
     payment.update_time = now
@@ -113,35 +141,39 @@ def declined(session: Session, attempt: Attempt, reason: str) -> None:
 
 def cancelled(session: Session, attempt: Attempt) -> None:
     """The provider takes nothing any more."""
-    booking, payment = _locked(session, attempt)
+    booking, payment = locked(session, attempt)
     now = database_now(session)
     if payment.state in OPEN_STATES:
         payment.state = PaymentState.CANCELLED
-        payment.complete_time = now
+        _end(payment, now)
         detach(booking, payment.id, now)
-    if payment.state not in _SETTLED:
+    if payment.state is not PaymentState.SUCCEEDED:
         payment.next_attempt_time = None
         payment.update_time = now
 
 
-def unknown(session: Session, attempt: Attempt, *, first_wait: timedelta, longest_hold: timedelta) -> None:
-    """The provider did not say: ask again later, and let the booking wait no longer than ``longest_hold``."""
-    booking, payment = _locked(session, attempt)
-    if payment.attempt_count != attempt.number or payment.state in _SETTLED:
+def unknown(
+    session: Session, attempt: Attempt, *, first_wait: timedelta, longest_hold: timedelta, retry_after: timedelta
+) -> None:
+    """The provider did not say: ask again later, and let the booking wait no longer than ``longest_hold``.
+
+    Args:
+        session: a transaction.
+        attempt: the payment as it was taken up.
+        first_wait: before it is asked again for the first time; doubled each time.
+        longest_hold: for how long a booking waits for its payment.
+        retry_after: the shortest wait that the provider asked for.
+    """
+    booking, payment = locked(session, attempt)
+    if payment.attempt_count != attempt.number or payment.state is PaymentState.SUCCEEDED:
         return  # another worker is at it, or knows by now
     now = database_now(session)
     if payment.state is PaymentState.PROCESSING:
         payment.state = PaymentState.UNKNOWN
     if payment.capture_time is not None and now >= payment.capture_time + longest_hold:
         detach(booking, payment.id, now)
-    payment.next_attempt_time = now + wait_before(attempt.number, first_wait)
+    payment.next_attempt_time = now + max(wait_before(attempt.number, first_wait), retry_after)
     payment.update_time = now
-
-
-def is_waited_for(session: Session, attempt: Attempt) -> bool:
-    """Whether the booking still waits for this payment."""
-    booking = session.get(Booking, (attempt.performance_id, attempt.booking_id))
-    return booking is not None and booking.payment_id == attempt.order.payment_id
 
 
 def hold_again(session: Session, attempt: Attempt) -> bool:
@@ -150,15 +182,16 @@ def hold_again(session: Session, attempt: Attempt) -> bool:
     Returns:
         Whether the ledger may be asked again to confirm it.
     """
-    booking, payment = _locked(session, attempt)
+    booking, payment = locked(session, attempt)
     now = database_now(session)
     if payment.state not in OPEN_STATES:
         return False  # another worker has given its money back by now
     if booking is None or booking.payment_id is not None or booking_of(booking).has_run_out(now):
         return False
-    if booking.state is not BookingState.HELD:
+    if booking.state is not BookingState.HELD or not is_price_of(payment, booking):
         return False
-    attach(booking, attempt.order.payment_id, now)
+    payment.state = PaymentState.PROCESSING
+    attach(booking, payment.id, now)
     return True
 
 
@@ -172,30 +205,40 @@ def came_in_vain(session: Session, attempt: Attempt, answer: Captured, refusal: 
         refusal: why the booking is not confirmed by it. A booking that is still held is left to its own clock, and
             may be paid anew.
     """
-    booking, payment = _locked(session, attempt)
+    booking, payment = locked(session, attempt)
     if payment.state is PaymentState.SUCCEEDED:
         return  # it bought the booking, or goes back already
     now = database_now(session)
     payment.state = PaymentState.SUCCEEDED
     payment.provider_reference = answer.reference
+    payment.capture_reference = answer.capture_reference
     payment.error_reason = refusal
     # What was really taken, lest less or more goes back.
     payment.amount, payment.currency = answer.amount, answer.currency
     payment.next_attempt_time = None
-    payment.update_time = payment.complete_time = now
+    _end(payment, now)
+    payment.update_time = now
     detach(booking, payment.id, now)
     session.flush()
+    enter_vain_payment(session, payment)
     request_rest(session, payment, reason=f"the money bought nothing: {refusal}")
 
 
 def mismatch(attempt: Attempt, answer: Captured) -> str | None:
     """What is wrong with what the provider took; None: it is what was asked for (M4). Pure."""
     order = attempt.order
+    if answer.payment_id not in (None, order.payment_id):
+        return f"REFERENCE_MISMATCH: the provider took it for payment {answer.payment_id}"
     if (answer.amount, answer.currency) == (order.amount, order.currency):
         return None
     return (
         f"AMOUNT_MISMATCH: {answer.amount} {answer.currency} was taken, {order.amount} {order.currency} was asked for"
     )
+
+
+def is_approved_elsewhere(payment: Payment) -> bool:
+    """Whether the customer's move is made at the provider, who then has to be asked whether it was."""
+    return payment.approval_uri is not None or payment.client_secret is not None
 
 
 def put_off(session: Session, attempt: Attempt, wait: timedelta) -> None:
@@ -213,26 +256,27 @@ def put_off(session: Session, attempt: Attempt, wait: timedelta) -> None:
     )
 
 
-def _attempt(payment: Payment) -> Attempt:
+def is_price_of(payment: Payment, booking: Booking) -> bool:
+    """Whether the payment is over what the booking costs by now."""
+    return (payment.amount, payment.currency) == (sum(booking.prices), booking.currency)
+
+
+def attempt_of(payment: Payment) -> Attempt:
+    """The payment as a worker goes on with it."""
     return Attempt(
         performance_id=payment.performance_id,
         booking_id=payment.booking_id,
         provider=payment.provider,
         state=payment.state,
-        order=PaymentOrder(
-            payment_id=payment.id,
-            amount=payment.amount,
-            currency=payment.currency,
-            reference=payment.provider_reference,
-            return_uri=payment.return_uri,
-            cancel_uri=payment.cancel_uri,
-        ),
+        order=order_of(payment),
         number=payment.attempt_count,
         capture_time=payment.capture_time,
+        abandoned=payment.state is PaymentState.CANCELLED and payment.error_reason == BOOKING_ENDED,
     )
 
 
-def _locked(session: Session, attempt: Attempt) -> tuple[Booking | None, Payment]:
+def locked(session: Session, attempt: Attempt) -> tuple[Booking | None, Payment]:
+    """The booking and the payment, locked in this order."""
     booking = lock_booking(session, attempt.performance_id, attempt.booking_id)
     return booking, _locked_payment(session, attempt)
 
@@ -241,3 +285,8 @@ def _locked_payment(session: Session, attempt: Attempt) -> Payment:
     payment = lock_payment(session, attempt.performance_id, attempt.order.payment_id)
     assert payment is not None, "payments are never deleted"  # noqa: S101
     return payment
+
+
+def _end(payment: Payment, now: datetime) -> None:
+    """A payment is over; some time later it is compared with the provider's books."""
+    payment.complete_time = payment.compare_after_time = now

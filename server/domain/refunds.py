@@ -1,9 +1,9 @@
 """Refunds: asked for in a transaction of ours, done by a worker, and never forgotten.
 
-A refund is asked for by a cancellation (the ledger writes the row), by money that came in too late, or by staff. Under
-the lock of the booking it is counted what was given back before, so no more goes back than came in (M3). What a
-provider refuses for good stays as FAILED with its reason, for staff to see; what it does not answer is asked again,
-with the refund's id as the key.
+A refund is asked for by a cancellation or by returned tickets (the ledger writes the row), by money that came in too
+late, or by staff. Under the lock of the payment it is counted what was asked back before, so no more goes back than
+came in (M3). What a provider does not answer is asked again, with the same key. What it refuses for good stays as
+FAILED with its reason: it is still owed, counts as asked for, and waits for staff to have it tried anew (M6).
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,15 @@ from server import resources
 from server.db.clock import database_now
 from server.db.ids import new_id
 from server.db.models.payments import Payment, Refund
+from server.domain import books
 from server.domain.bookings import lock_booking
 from server.domain.due import take_up
+from server.domain.notifications import notify
+from server.domain.payments import lock_payment
 from server.domain.rows import count
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
-from server.states import PaymentState, Provider, RefundState
+from server.states import Account, NotificationKind, PaymentState, Provider, RefundState
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class RefundAttempt:
 
     performance_id: int
     refund_id: UUID
+    customer_id: UUID
     provider: Provider
+    key: UUID
     order: PaymentOrder
     amount: int
     number: int
@@ -65,15 +70,17 @@ def request(
     reason: str,
     actor_id: UUID,
 ) -> Refund:
-    """Ask for a refund as staff do; ``amount`` None: all that is left.
+    """Ask for a refund as staff do, over every policy; ``amount`` None: all that is left.
 
     Raises:
         NotFound: no such payment.
         FailedPrecondition: PAYMENT_STATE (no money was taken) or REFUND_EXCEEDS_PAYMENT.
-        InvalidArgument: CURRENCY_MISMATCH, or an amount of zero.
+        InvalidArgument: CURRENCY_MISMATCH, an amount of zero, or no reason.
     """
+    if not reason:
+        raise InvalidArgument.of("reason", "is required: it is kept with the refund")
     lock_booking(session, performance_id, booking_id)
-    payment = session.get(Payment, (performance_id, payment_id), with_for_update={"key_share": True})
+    payment = lock_payment(session, performance_id, payment_id)
     if payment is None or payment.booking_id != booking_id:
         raise NotFound.of(resources.payment(performance_id, booking_id, payment_id))
     if payment.state is not PaymentState.SUCCEEDED:
@@ -90,7 +97,7 @@ def request(
         raise FailedPrecondition(
             "REFUND_EXCEEDS_PAYMENT", f"{rest} minor units of it are left to be refunded", refundable=str(rest)
         )
-    return _add(session, payment, wanted, reason or "by staff", actor_id)
+    return _add(session, payment, wanted, reason, actor_id)
 
 
 def request_rest(session: Session, payment: Payment, *, reason: str) -> None:
@@ -98,6 +105,39 @@ def request_rest(session: Session, payment: Payment, *, reason: str) -> None:
     rest = _rest(session, payment)
     if rest:
         _add(session, payment, rest, reason, None)
+
+
+def retry(
+    session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: UUID, *, reason: str
+) -> Refund:
+    """Have a refund that was refused tried anew; one that is under way or done is returned as it is.
+
+    The provider is asked with a new key: it would answer the old one as it did before, without looking.
+
+    Args:
+        session: a transaction.
+        performance_id: the booking's performance.
+        booking_id: the payment's booking.
+        payment_id: the payment.
+        refund_id: the refund.
+        reason: what is different now, added to the refund's own; empty: nothing to say.
+
+    Raises:
+        NotFound: no such refund.
+    """
+    refund = session.get(Refund, (performance_id, refund_id), with_for_update={"key_share": True})
+    if refund is None or (refund.booking_id, refund.payment_id) != (booking_id, payment_id):
+        raise NotFound.of(resources.refund(performance_id, booking_id, payment_id, refund_id))
+    if refund.state is RefundState.FAILED:
+        now = database_now(session)
+        refund.state = RefundState.REQUESTED
+        refund.provider_key = new_id()
+        refund.reason = f"{refund.reason}; {reason}" if reason else refund.reason
+        refund.attempt_count = 0
+        refund.next_attempt_time = refund.update_time = now
+        refund.complete_time = None
+        session.flush()
+    return refund
 
 
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundAttempt]:
@@ -112,18 +152,21 @@ def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundA
 def done(session: Session, attempt: RefundAttempt, reference: str) -> None:
     """The money went back."""
     refund = _locked(session, attempt)
-    if refund.state is not RefundState.SUCCEEDED:
-        refund.state = RefundState.SUCCEEDED
-        refund.provider_reference = reference
-        refund.error_reason = None
-        refund.next_attempt_time = None
-        refund.update_time = refund.complete_time = database_now(session)
+    if refund.state is RefundState.SUCCEEDED:
+        return
+    refund.state = RefundState.SUCCEEDED
+    refund.provider_reference = reference
+    refund.error_reason = None
+    refund.next_attempt_time = None
+    refund.update_time = refund.complete_time = database_now(session)
+    books.enter_refund_done(session, refund)
+    _tell(session, refund, attempt.customer_id)
 
 
 def failed(session: Session, attempt: RefundAttempt, reason: str) -> None:
     """The provider refused for good: staff have to act."""
     refund = _locked(session, attempt)
-    if refund.state is not RefundState.SUCCEEDED:
+    if refund.state is not RefundState.SUCCEEDED and refund.provider_key == attempt.key:
         refund.state = RefundState.FAILED
         refund.error_reason = reason[:200]
         refund.next_attempt_time = None
@@ -206,11 +249,15 @@ def list_refunds(
 
 def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id: UUID | None) -> Refund:
     now = database_now(session)
+    refund_id = new_id()
     refund = Refund(
         performance_id=payment.performance_id,
-        id=new_id(),
+        id=refund_id,
         booking_id=payment.booking_id,
         payment_id=payment.id,
+        provider=payment.provider,
+        provider_key=refund_id,
+        ticket_ids=[],
         state=RefundState.REQUESTED,
         amount=amount,
         currency=payment.currency,
@@ -221,17 +268,31 @@ def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id:
         update_time=now,
     )
     session.add(refund)
+    out_of = Account.SALES if books.bought_something(session, payment) else Account.SUSPENSE
+    books.enter_refund_asked(session, refund, out_of=out_of)
     session.flush()
     return refund
 
 
+def _tell(session: Session, refund: Refund, customer_id: UUID) -> None:
+    notify(
+        session,
+        NotificationKind.REFUND,
+        recipient_id=customer_id,
+        email=None,
+        performance_id=refund.performance_id,
+        subject=resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id),
+        key=f"refund/{refund.id}",
+        data={},
+    )
+
+
 def _rest(session: Session, payment: Payment) -> int:
-    """What was not given back, nor is on its way; what failed counts as left."""
+    """What was not asked back yet; what a provider refused is still owed, and not left."""
     given = session.scalar(
         select(func.coalesce(func.sum(Refund.amount), 0)).where(
             Refund.performance_id == payment.performance_id,
             Refund.payment_id == payment.id,
-            Refund.state != RefundState.FAILED,
         )
     )
     return payment.amount - int(given or 0)
@@ -247,7 +308,9 @@ def _attempt(refund: Refund, payment: Payment) -> RefundAttempt:
     return RefundAttempt(
         performance_id=refund.performance_id,
         refund_id=refund.id,
+        customer_id=payment.customer_id,
         provider=payment.provider,
+        key=refund.provider_key,
         order=PaymentOrder(
             payment_id=payment.id,
             amount=payment.amount,

@@ -51,5 +51,5 @@ class Refunder:
         provider = self._providers.get(attempt.provider)
         if provider is None:
             return Unknown(f"this worker is not set up for {attempt.provider.name}")
-        call = provider.refund(attempt.order, attempt.refund_id, attempt.amount)
+        call = provider.refund(attempt.order, attempt.key, attempt.amount)
         return await in_time(call, self._patience.call)

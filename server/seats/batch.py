@@ -21,10 +21,31 @@ from server.errors import RowlockError, Unavailable
 from server.seats import statements as sql
 from server.seats.board import Board, Boards
 from server.seats.booking import Booking
-from server.seats.commands import Add, Block, Claim, Command, Expire, Hold, Release, Remove, TakeBack, Unblock
+from server.seats.commands import (
+    Add,
+    Block,
+    Cancel,
+    Claim,
+    Command,
+    Expire,
+    Hold,
+    Release,
+    Remove,
+    Return,
+    TakeBack,
+    Unblock,
+)
 from server.seats.connection import LedgerConnection
 from server.seats.decide import decide, replay
-from server.seats.locking import BookingKey, lock_allocations, lock_bookings, lock_payments, lock_seats, read_limits
+from server.seats.locking import (
+    BookingKey,
+    lock_allocations,
+    lock_bookings,
+    lock_payments,
+    lock_seats,
+    lock_tickets,
+    read_limits,
+)
 from server.seats.picking import pick, sold_out
 from server.seats.rules import SaleRules
 from server.seats.state import (
@@ -38,7 +59,7 @@ from server.seats.state import (
     type_key,
 )
 from server.seats.write import Published, write
-from server.states import SeatState
+from server.states import BookingState, SeatState
 
 Outcome = Booking | None | RowlockError
 LACK_OF_ROOM = frozenset({"SOLD_OUT", "CUSTOMER_LIMIT_REACHED", "TICKET_TYPE_SOLD_OUT", "TICKET_TYPE_LIMIT_REACHED"})
@@ -160,6 +181,7 @@ class Batch:
         bookings = await lock_bookings(connection, sorted(holders.union(named)))
         state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
         state.allocations = await lock_allocations(connection, self._named_allocations())
+        state.checked_in = await lock_tickets(connection, self._giving_up(bookings))
         state.payments = await lock_payments(connection, self._late_payments())
         await read_limits(connection, state, self._quota_keys(bookings), self._requests())
         self._include_run_out(state, holders)
@@ -220,6 +242,11 @@ class Batch:
                 for kind in booking.ticket_type_ids
             )
         return keys
+
+    def _giving_up(self, bookings: dict[BookingKey, Booking]) -> list[BookingKey]:
+        """Confirmed bookings that are to be given up, or some places of which are."""
+        keys = {(c.performance_id, c.booking_id) for c in self.commands if isinstance(c, Cancel | Return)}
+        return sorted(key for key in keys if key in bookings and bookings[key].state is BookingState.CONFIRMED)
 
     def _late_payments(self) -> list[tuple[int, UUID]]:
         """The payments that came late: what becomes of each is decided under its lock."""

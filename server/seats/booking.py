@@ -15,9 +15,9 @@ class Booking:
     """One customer's claim on places of one performance.
 
     ``places``, ``ticket_type_ids`` and ``prices`` run in parallel; prices are integer minor units of ``currency``.
-    ``payment_id`` is the payment in flight while HELD, and the one that paid once CONFIRMED. ``checked_in`` says
-    that somebody was let in with one of its tickets. ``replaced_by`` and ``replaces`` tie a booking that has run out to
-    the one that its money bought after all: that one's payment was made for the booking that it replaces.
+    ``payment_id`` is the payment in flight while HELD, and the one that paid once CONFIRMED. ``replaced_by`` and
+    ``replaces`` tie a booking that has run out to the one that its money bought after all: that one's payment was made
+    for the booking that it replaces.
     """
 
     performance_id: int
@@ -38,7 +38,6 @@ class Booking:
     end_time: datetime | None = None
     note: str = ""
     version: int = 1
-    checked_in: bool = False
     replaces: UUID | None = None
     replaced_by: UUID | None = None
 
@@ -110,7 +109,6 @@ class Booking:
             end_time=_time(row.get("end_time")),
             note=row.get("note", ""),
             version=row.get("version", 1),
-            checked_in=row.get("checked_in", False),
             replaces=_id(row.get("replaces")),
             replaced_by=_id(row.get("replaced_by")),
         )

@@ -118,6 +118,7 @@ class Confirm(_OnBooking):
     confirmed_by: ConfirmedBy
     payment_id: UUID | None = None
     provider_reference: str | None = None
+    capture_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,19 @@ class Cancel(_OnBooking):
     """End a booking: a held one at once, a confirmed one with its refund asked for in the same transaction."""
 
     kind = CommandKind.CANCEL
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return(_OnBooking):
+    """Give single places of a confirmed booking back, with the money for them; all of them: end the booking.
+
+    ``ticket_ids`` are the tickets of the places, for the record.
+    """
+
+    kind = CommandKind.RETURN
+    places: tuple[int, ...]
+    ticket_ids: tuple[UUID, ...] = ()
     reason: str = ""
 
 
@@ -142,6 +156,7 @@ class TakeBack(_OnBooking):
     kind = CommandKind.TAKE_BACK
     payment_id: UUID
     provider_reference: str | None = None
+    capture_reference: str | None = None
     successor_id: UUID = field(default_factory=new_id)
 
 
@@ -195,6 +210,6 @@ class Release:
     request: RequestKey | None = None
 
 
-Command = Hold | Add | Remove | Extend | Confirm | Cancel | Expire | TakeBack | Block | Unblock | Release
-OnBooking = Add | Remove | Extend | Confirm | Cancel | Expire | TakeBack
+Command = Hold | Add | Remove | Extend | Confirm | Cancel | Return | Expire | TakeBack | Block | Unblock | Release
+OnBooking = Add | Remove | Extend | Confirm | Cancel | Return | Expire | TakeBack
 UNLIMITED: Final = 2**31 - 1

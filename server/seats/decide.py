@@ -8,6 +8,7 @@ Kept here: a place has at most one live claim (S1), all of a command or none of 
 (S6), the longest time of a hold (S5), the limits per customer and type (S8), the sale window (S9).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,6 +39,7 @@ from server.seats.commands import (
     OnBooking,
     Release,
     Remove,
+    Return,
     TakeBack,
     Unblock,
 )
@@ -80,7 +82,7 @@ def _require_same_hall(state: State, command: Hold | Add | Remove | Block | Unbl
         raise Aborted("CONTENDED", "the seat map of the performance was changed; choose again")
 
 
-def _on_booking(state: State, command: Add | Remove | Extend | Confirm | Cancel | Expire) -> Decision | Replay:
+def _on_booking(state: State, command: Add | Remove | Extend | Confirm | Cancel | Return | Expire) -> Decision | Replay:
     match command:
         case Add():
             return _add(state, command)
@@ -90,8 +92,8 @@ def _on_booking(state: State, command: Add | Remove | Extend | Confirm | Cancel 
             return _extend(state, command)
         case Confirm():
             return _confirm(state, command)
-        case Cancel():
-            return _cancel(state, command)
+        case Cancel() | Return():
+            return _cancel(state, command) if isinstance(command, Cancel) else _return(state, command)
         case Expire():
             return _expire(state, command)
 
@@ -192,6 +194,11 @@ def _remove(state: State, command: Remove) -> Decision:
     strange = [hall.places[place].id for place in command.places if place not in booking.places]
     if strange:
         raise FailedPrecondition("SEAT_NOT_IN_BOOKING", f"not in this booking: {', '.join(strange)}")
+    return _without(state, command, booking)
+
+
+def _without(state: State, command: Remove | Return, booking: Booking) -> Decision:
+    """The booking without the places of the command."""
     gone = set(command.places)
     kept = [n for n, place in enumerate(booking.places) if place not in gone]
     dropped = [n for n, place in enumerate(booking.places) if place in gone]
@@ -240,17 +247,38 @@ def _cancel(state: State, command: Cancel) -> Decision:
     _require_state(booking, BookingState.HELD, BookingState.CONFIRMED)
     if booking.state is BookingState.HELD and booking.payment_id is not None:
         raise FailedPrecondition("PAYMENT_IN_FLIGHT", "cancel or finish the payment first")
-    if booking.checked_in:
-        raise FailedPrecondition("ALREADY_CHECKED_IN", "a ticket of this booking was used at the door")
-    if booking.state is BookingState.CONFIRMED and not command.staff:
-        deadline = state.rules[command.performance_id].refund_deadline
-        if state.now >= deadline:
-            raise FailedPrecondition(
-                "REFUND_DEADLINE_PASSED",
-                f"tickets could be returned until {deadline.isoformat()}",
-                refund_deadline=deadline.isoformat(),
-            )
+    if booking.state is BookingState.CONFIRMED:
+        _require_unused(state, booking, booking.places)
+        _require_returnable(state, command)
     return _end(state, command, booking, BookingState.CANCELLED)
+
+
+def _return(state: State, command: Return) -> Decision:
+    booking = _booking(state, command)
+    _require_state(booking, BookingState.CONFIRMED)
+    if not set(command.places).issubset(booking.places):
+        raise FailedPrecondition("TICKET_VOID", "a ticket was returned before")
+    _require_unused(state, booking, command.places)
+    _require_returnable(state, command)
+    if set(command.places) == set(booking.places):
+        return _end(state, command, booking, BookingState.CANCELLED)
+    return _without(state, command, booking)
+
+
+def _require_unused(state: State, booking: Booking, places: Iterable[int]) -> None:
+    if any((booking.performance_id, place) in state.checked_in for place in places):
+        raise FailedPrecondition("ALREADY_CHECKED_IN", "a ticket of this booking was used at the door")
+
+
+def _require_returnable(state: State, command: Cancel | Return) -> None:
+    """The policy: customers until the deadline, staff at any time, after it with a reason."""
+    deadline = state.rules[command.performance_id].refund_deadline
+    if state.now < deadline or (command.staff and command.reason):
+        return
+    said = f"tickets could be returned until {deadline.isoformat()}"
+    if command.staff:
+        said += "; staff may still take them back, and say why"
+    raise FailedPrecondition("REFUND_DEADLINE_PASSED", said, refund_deadline=deadline.isoformat())
 
 
 def _expire(state: State, command: Expire) -> Decision | Replay:
@@ -281,7 +309,9 @@ def _block(state: State, command: Block | Unblock) -> Decision:
         raise seat_taken(taken)
     if isinstance(command, Unblock):
         return Decision(command, seats=tuple((place, FREE) for place, row in rows if row != FREE))
-    if aside:
+    if isinstance(command, Block) and command.aside is not None:
+        if command.aside.release_time <= state.now:
+            raise InvalidArgument.of("allocation.release_time", "is over")
         row = SeatRow(SeatState.BLOCKED, None, command.action_id)
         return Decision(command, seats=tuple((place, row) for place, _ in rows))
     return Decision(command, seats=tuple((place, BLOCKED) for place, row in rows if row == FREE))

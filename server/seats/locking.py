@@ -6,6 +6,7 @@ from uuid import UUID
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.connection import LedgerConnection
+from server.seats.money_statements import LOCK_TICKETS
 from server.seats.state import (
     BLOCKED,
     FREE,
@@ -17,7 +18,7 @@ from server.seats.state import (
     SeatRow,
     State,
 )
-from server.states import AllocationState, PaymentState, SeatState
+from server.states import AllocationState, PaymentState, SeatState, TicketState
 
 BookingKey = tuple[int, UUID]
 
@@ -65,11 +66,20 @@ async def lock_bookings(connection: LedgerConnection, keys: Sequence[BookingKey]
     if not keys:
         return {}
     rows = await connection.fetch(sql.LOCK_BOOKINGS, sql.booking_columns(keys))
-    found = [
-        Booking.from_json(row["performance_id"], UUID(row["id"]), {**row, "checked_in": checked_in})
-        for row, checked_in in rows
-    ]
+    found = [Booking.from_json(row["performance_id"], UUID(row["id"]), row) for (row,) in rows]
     return {(booking.performance_id, booking.id): booking for booking in found}
+
+
+async def lock_tickets(connection: LedgerConnection, keys: Sequence[BookingKey]) -> frozenset[Place]:
+    """Lock the tickets of bookings that may lose some, so that nobody is let in meanwhile; return the places of those
+    by which somebody was.
+    """
+    if not keys:
+        return frozenset()
+    rows = await connection.fetch(LOCK_TICKETS, sql.booking_columns(keys))
+    return frozenset(
+        (performance_id, place) for performance_id, place, state in rows if state == TicketState.CHECKED_IN
+    )
 
 
 async def lock_payments(

@@ -12,7 +12,7 @@ from uuid import UUID
 from server.domain.notifications import is_bulk, message_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
-from server.seats.commands import Cancel, Command
+from server.seats.commands import Cancel, Command, Return
 from server.seats.state import Decision, State
 from server.states import BookingState, ConfirmedBy, NotificationKind
 
@@ -64,7 +64,7 @@ def columns(told: Sequence[Message]) -> tuple[object, ...]:
 
 def _cancelled(state: State, command: Command, before: Booking | None, after: Booking) -> Iterator[Message]:
     """One message, however a booking of a cancelled performance ends: it says both."""
-    reason = command.reason if isinstance(command, Cancel) and not _own(command, after) else ""
+    reason = command.reason if isinstance(command, Cancel | Return) and not _own(command, after) else ""
     if state.rules[after.performance_id].cancelled:
         yield Message(NotificationKind.PERFORMANCE_CANCELLED, after, "cancelled")
     elif not _own(command, after) or (before is not None and before.state is BookingState.CONFIRMED):

@@ -101,6 +101,8 @@ class State:
     answers: dict[tuple[int, UUID, str], Answered] = field(default_factory=dict)
     payments: dict[tuple[int, UUID], PaymentRow] = field(default_factory=dict)
     allocations: dict[tuple[int, UUID], AllocationRow] = field(default_factory=dict)
+    checked_in: frozenset[Place] = frozenset()
+    """Places, among those of the bookings to be cancelled or returned, whose ticket has let somebody in."""
     locked: Mapping[Place, SeatRow] = field(default_factory=dict)
     """The seats as they were when the batch locked them."""
 

@@ -27,9 +27,7 @@ JOIN bookings b ON b.performance_id = w.performance_id AND b.id = w.id
 """
 
 LOCK_BOOKINGS: Final = """
-SELECT row_to_json(b),
-       b.state = 2 AND EXISTS (SELECT 1 FROM tickets t WHERE t.performance_id = b.performance_id
-                               AND t.booking_id = b.id AND t.state = 2)
+SELECT row_to_json(b)
 FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
 JOIN bookings b ON b.performance_id = w.performance_id AND b.id = w.id
 ORDER BY b.performance_id, b.id
@@ -198,29 +196,10 @@ WHERE q.performance_id = w.performance_id AND q.key = w.key
 """
 
 INSERT_TICKETS: Final = """
-INSERT INTO tickets (performance_id, id, booking_id, customer_id, place, ticket_type_id, code, state, create_time)
-SELECT performance_id, id, booking_id, customer_id, place, ticket_type_id, code, 1, %s
-FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[])
-  AS w(performance_id, id, booking_id, customer_id, place, ticket_type_id, code)
-"""
-
-VOID_TICKETS: Final = """
-UPDATE tickets t SET state = 3
-FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, booking_id)
-WHERE t.performance_id = w.performance_id AND t.booking_id = w.booking_id
-"""
-
-# What was paid for a booking that is now cancelled, and was not given back before, goes back: asked for in the same
-# transaction, so that captured money always has a confirmed booking or a refund (M1). The booking is locked, which is
-# what everybody who asks for a refund does first.
-REQUEST_REFUNDS: Final = """
-INSERT INTO refunds (performance_id, id, booking_id, payment_id, state, amount, currency, reason, next_attempt_time)
-SELECT p.performance_id, w.refund_id, p.booking_id, p.id, 1, p.amount - r.given, p.currency, w.reason, clock_timestamp()
-FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::text[]) AS w(performance_id, payment_id, refund_id, reason)
-JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.payment_id
-CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount), 0) AS given FROM refunds r
-                    WHERE r.performance_id = p.performance_id AND r.payment_id = p.id AND r.state <> 4) r
-WHERE p.state = 4 AND p.amount > r.given
+INSERT INTO tickets (performance_id, id, booking_id, customer_id, place, ticket_type_id, nonce, state, create_time)
+SELECT performance_id, id, booking_id, customer_id, place, ticket_type_id, nonce, 1, %s
+FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::uuid[])
+  AS w(performance_id, id, booking_id, customer_id, place, ticket_type_id, nonce)
 """
 
 # What customers are told of the transitions of this batch. The first parameter is the time of the batch.
@@ -236,12 +215,22 @@ FROM (SELECT %s::timestamptz AS now) b,
 ON CONFLICT (performance_id, id) DO NOTHING
 """
 
+# A payment that buys a booking, and its entry in the books: from the provider's account (10 and its number) to sales.
 SETTLE_PAYMENTS: Final = """
-UPDATE payments p
-SET state = 4, provider_reference = coalesce(w.reference, p.provider_reference), error_reason = NULL,
-    next_attempt_time = NULL, update_time = clock_timestamp(), complete_time = clock_timestamp()
-FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) AS w(performance_id, id, reference)
-WHERE p.performance_id = w.performance_id AND p.id = w.id
+WITH settled AS (
+    UPDATE payments p
+    SET state = 4, provider_reference = coalesce(w.reference, p.provider_reference), error_reason = NULL,
+        capture_reference = coalesce(w.capture_reference, p.capture_reference), next_attempt_time = NULL,
+        update_time = b.now, complete_time = b.now, compare_after_time = b.now
+    FROM (SELECT clock_timestamp() AS now) b,
+         unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[])
+           AS w(performance_id, id, reference, capture_reference)
+    WHERE p.performance_id = w.performance_id AND p.id = w.id
+    RETURNING p.performance_id, p.id, p.booking_id, p.provider, p.amount, p.currency
+)
+INSERT INTO book_entries (performance_id, kind, source_id, booking_id, accounts, amounts, currency)
+SELECT performance_id, 1, id, booking_id, ARRAY[10 + provider, 20], ARRAY[amount, -amount], currency
+FROM settled WHERE amount > 0
 """
 
 # The last statement before the commit. Its row locks make the order of revisions the order of commits.

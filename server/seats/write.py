@@ -1,6 +1,6 @@
 """The writing half of a batch: all decisions in one round trip, the revisions last."""
 
-import secrets
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from psycopg2 import Binary
 from server.db.ids import new_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
-from server.seats.commands import Block, Cancel, Confirm, Release, TakeBack, Unblock
+from server.seats.commands import Block, Confirm, Release, TakeBack, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
 from server.seats.messages import columns, messages
+from server.seats.money import add_box_office_entries, add_returns, returned
 from server.seats.state import Decision, Place, RulesOutdatedError, SeatRow, State
-from server.states import BookingState, ConfirmedBy, SeatState, TillEntryKind
+from server.states import ConfirmedBy, SeatState, TillEntryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
     _add_successions(script, decisions)
-    _add_returns(script, decisions)
+    add_returns(script, decisions)
+    add_box_office_entries(script, decisions)
     _add_till_entries(script, state, decisions)
     _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
@@ -161,7 +163,7 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
         sql.uuids(booking.customer_id for booking, _, _ in tickets),
         sql.numbers(place for _, place, _ in tickets),
         sql.numbers(kind for _, _, kind in tickets),
-        [secrets.token_urlsafe(20) for _ in tickets],
+        sql.uuids(UUID(bytes=os.urandom(16)) for _ in tickets),
     )
     paid = [command for _, command in sold if command.payment_id is not None]
     if paid:
@@ -170,6 +172,7 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
             sql.numbers(command.performance_id for command in paid),
             sql.uuids(command.payment_id for command in paid),
             [command.provider_reference for command in paid],
+            [command.capture_reference for command in paid],
         )
 
 
@@ -202,27 +205,6 @@ def _add_successions(script: _Script, decisions: Sequence[Decision]) -> None:
     )
 
 
-def _add_returns(script: _Script, decisions: Sequence[Decision]) -> None:
-    """Void the tickets of confirmed bookings that were cancelled, and ask for their money back."""
-    returned = [
-        (d.before, d.command)
-        for d in decisions
-        if isinstance(d.command, Cancel) and d.before is not None and d.before.state is BookingState.CONFIRMED
-    ]
-    if not returned:
-        return
-    script.add(sql.VOID_TICKETS, *sql.booking_columns([(b.performance_id, b.id) for b, _ in returned]))
-    paid = [(b, command) for b, command in returned if b.payment_id is not None]
-    if paid:
-        script.add(
-            sql.REQUEST_REFUNDS,
-            sql.numbers(b.performance_id for b, _ in paid),
-            sql.uuids(b.payment_id for b, _ in paid),
-            sql.uuids(new_id() for _ in paid),
-            [command.reason or "booking cancelled" for _, command in paid],
-        )
-
-
 def _add_messages(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
     """What customers are to be told, told if and only if it came true."""
     told = list(messages(state, decisions))
@@ -233,9 +215,9 @@ def _add_messages(script: _Script, state: State, decisions: Sequence[Decision]) 
 def _add_till_entries(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
     """Cash sales, comps and cash given back, for the open shifts of those who did it."""
     entries = [
-        (kind, booking, d.command.actor_id)
+        (entry, d.after, d.command.actor_id)
         for d in decisions
-        if d.command.actor_id is not None and (kind := _till_entry(d)) and (booking := d.after) is not None
+        if d.command.actor_id is not None and d.after is not None and (entry := _till_entry(d)) is not None
     ]
     if entries:
         script.add(
@@ -245,24 +227,24 @@ def _add_till_entries(script: _Script, state: State, decisions: Sequence[Decisio
             sql.uuids(new_id() for _ in entries),
             sql.uuids(actor_id for _, _, actor_id in entries),
             sql.uuids(booking.id for _, booking, _ in entries),
-            sql.numbers(kind for kind, _, _ in entries),
-            sql.numbers(len(booking.places) for _, booking, _ in entries),
-            sql.numbers(sum(booking.prices) for _, booking, _ in entries),
+            sql.numbers(kind for (kind, _, _), _, _ in entries),
+            sql.numbers(tickets for (_, tickets, _), _, _ in entries),
+            sql.numbers(amount for (_, _, amount), _, _ in entries),
             [booking.currency for _, booking, _ in entries],
             sql.uuids(actor_id for _, _, actor_id in entries),
         )
 
 
-def _till_entry(decision: Decision) -> TillEntryKind | None:
-    """What a till has to count of a decision, if anything."""
+def _till_entry(decision: Decision) -> tuple[TillEntryKind, int, int] | None:
+    """What a till has to count of a decision, if anything: the tickets and their amount."""
     command, booking = decision.command, decision.after
-    if booking is None:
+    if isinstance(command, Confirm) and booking is not None:
+        kind = _SALES.get(command.confirmed_by)
+        return None if kind is None else (kind, len(booking.places), booking.total)
+    given_up = returned(decision)
+    if given_up is None or not given_up.over_the_counter or given_up.booking.confirmed_by is not ConfirmedBy.CASH:
         return None
-    if isinstance(command, Confirm):
-        return _SALES.get(command.confirmed_by)
-    if isinstance(command, Cancel) and command.staff and booking.confirmed_by is ConfirmedBy.CASH:
-        return TillEntryKind.CASH_REFUND
-    return None
+    return TillEntryKind.CASH_REFUND, len(given_up.places), given_up.amount
 
 
 _SALES = {ConfirmedBy.CASH: TillEntryKind.CASH_SALE, ConfirmedBy.COMP: TillEntryKind.COMP}

@@ -93,6 +93,7 @@ class Performance(Timestamps, Base):
     """One dated instance of an event in one hall. Its inventory's numbers live in ``inventories``.
 
     ``wind_up_time`` is set while a cancelled performance has bookings to be ended: when to go on with them.
+    ``cancelled_bookings`` is how many were live when it was cancelled.
     """
 
     __tablename__ = "performances"
@@ -115,6 +116,8 @@ class Performance(Timestamps, Base):
         EnumNumber(PerformanceState), default=PerformanceState.SCHEDULED, server_default="1"
     )
     cancel_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    cancel_time: Mapped[datetime | None]
+    cancelled_bookings: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     wind_up_time: Mapped[datetime | None]
 
     __table_args__ = (

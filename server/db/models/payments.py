@@ -19,8 +19,8 @@ class Payment(Base):
     that another takes over if it dies.
 
     ``bought_booking_id`` is the booking that late money bought instead of ``booking_id``, which had run out.
-    ``next_compare_time`` is when a payment that is over is next compared with the provider's books, and ``discrepancy``
-    what was found there that staff have to look at; None: nothing.
+    ``compare_after_time`` is set while a payment that is over has still to be compared with the provider's books, which
+    is done some time (a setting) after it; ``discrepancy`` is what was found there that staff have to look at.
     """
 
     __tablename__ = "payments"
@@ -47,7 +47,7 @@ class Payment(Base):
     update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     complete_time: Mapped[datetime | None]
     bought_booking_id: Mapped[UUID | None]
-    next_compare_time: Mapped[datetime | None]
+    compare_after_time: Mapped[datetime | None]
     discrepancy: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
@@ -63,7 +63,7 @@ class Payment(Base):
         Index("ix_payments_customer", "customer_id", "create_time"),
         Index("ix_payments_reference", "provider_reference", postgresql_where="provider_reference IS NOT NULL"),
         Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
-        Index("ix_payments_compare", "next_compare_time", postgresql_where="next_compare_time IS NOT NULL"),
+        Index("ix_payments_compare", "compare_after_time", postgresql_where="compare_after_time IS NOT NULL"),
     )
 
 
