@@ -9,13 +9,16 @@ from redis.asyncio import Redis
 
 from server.config import Settings
 from server.db.engine import Database
+from server.db.models.payments import Payment, Refund
 from server.domain.payment_attempts import Attempt
 from server.domain.refunds import RefundAttempt
+from server.domain.webhooks import Message
 from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.collecting import Collector, Patience
 from server.payments.port import PaymentProvider
 from server.payments.providers import close_providers, connect_providers
 from server.payments.refunding import Refunder
+from server.payments.webhook_handling import WebhookHandler
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
 from server.states import Provider
@@ -32,6 +35,7 @@ class WorkerRuntime:
         ledger: changes seats; it combines what the actors of this process ask for.
         payments: works off due payments.
         refunds: works off due refunds.
+        webhooks: works off what providers have told.
         providers: what speaks to those who move money.
     """
 
@@ -40,6 +44,7 @@ class WorkerRuntime:
     ledger: Ledger
     payments: Drain[Attempt]
     refunds: Drain[RefundAttempt]
+    webhooks: Drain[Message]
     providers: Mapping[Provider, PaymentProvider]
     redis: Redis
     publisher: Publisher
@@ -56,15 +61,25 @@ class WorkerRuntime:
             call=settings.payment_call_timeout,
             first_wait=settings.payment_resolve_interval,
             longest_hold=settings.payment_max_time,
+            ask=settings.payment_ask_interval,
         )
         collector = Collector(database, ledger, providers, patience)
         refunder = Refunder(database, providers, patience)
+        payments, refunds = Drain(collector.take, collector.carry_on), Drain(refunder.take, refunder.carry_on)
+        webhooks = WebhookHandler(
+            database,
+            providers,
+            patience,
+            most_attempts=settings.webhook_attempts,
+            carry_on={Payment: payments.run, Refund: refunds.run},
+        )
         return cls(
             settings=settings,
             database=database,
             ledger=ledger,
-            payments=Drain(collector.take, collector.carry_on),
-            refunds=Drain(refunder.take, refunder.carry_on),
+            payments=payments,
+            refunds=refunds,
+            webhooks=Drain(webhooks.take, webhooks.handle),
             providers=providers,
             redis=redis,
             publisher=publisher,
@@ -72,6 +87,8 @@ class WorkerRuntime:
 
     async def close(self) -> None:
         """Let what is under way end, within limits, and close everything."""
+        # Messages first: they have payments and refunds looked at.
+        await self.webhooks.close()
         await asyncio.gather(self.payments.close(), self.refunds.close())
         await close_providers(self.providers)
         await self.ledger.close()

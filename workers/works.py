@@ -2,14 +2,17 @@
 
 from typing import Final
 
-from workers import expiry, housekeeping, payments, refunds
+from workers import allocations, expiry, housekeeping, payments, refunds, webhooks
 from workers.work import Work
 
 WORKS: Final[tuple[Work, ...]] = (
     expiry.WORK,
+    allocations.WORK,
     payments.CARRY_ON,
     payments.END_ABANDONED,
     refunds.WORK,
+    webhooks.HANDLE,
+    webhooks.DELETE,
     housekeeping.TRIM,
     housekeeping.DELETE,
     housekeeping.WIND_UP,

@@ -140,6 +140,21 @@ def retry(
     return refund
 
 
+def look_now(session: Session, performance_id: int, refund_id: UUID) -> bool:
+    """Have the provider asked about a refund at once, with its key as before, because of a hint that it was done.
+
+    Returns:
+        Whether there is anything left to learn: a refund that succeeded is not asked about again.
+    """
+    refund = session.get(Refund, (performance_id, refund_id), with_for_update={"key_share": True})
+    if refund is None or refund.state is RefundState.SUCCEEDED:
+        return False
+    refund.state = RefundState.PROCESSING
+    refund.next_attempt_time = database_now(session)
+    refund.complete_time = None
+    return True
+
+
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundAttempt]:
     """Take up refunds that are due; nobody else does for the length of ``lease``."""
     taken = take_up(session, Refund, limit, lease, state=RefundState.PROCESSING)

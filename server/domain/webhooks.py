@@ -14,18 +14,18 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.ids import new_id
-from server.db.models.payments import Payment
+from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
 from server.domain.due import take_up
 from server.errors import InvalidArgument, NotFound
 from server.payments.webhook_port import ProviderEvent
-from server.states import Provider, WebhookState
+from server.states import Provider, RefundState, WebhookState
 
 _LONGEST_OUTCOME: Final = 300
 
@@ -123,6 +123,31 @@ def payment_of(session: Session, message: Message) -> Payment | None:
             .limit(1)
         ).one_or_none()
     return found if found is not None and found.provider is message.provider else None
+
+
+def refund_of(session: Session, message: Message, payment: Payment) -> Refund | None:
+    """Our refund that a message is about; None: it was not made by us, or the message does not say."""
+    named = [Refund.provider_reference == message.event.refund_reference]
+    if message.event.refund_id is not None:
+        named.append(Refund.provider_key == message.event.refund_id)
+    return session.scalars(
+        select(Refund)
+        .where(Refund.performance_id == payment.performance_id, Refund.payment_id == payment.id, or_(*named))
+        .limit(1)
+    ).one_or_none()
+
+
+def paid_and_refunded(session: Session, payment: Payment) -> tuple[Payment, int]:
+    """A payment as it is now, and how much of it went back or is on its way, as far as we know."""
+    current = session.get_one(Payment, (payment.performance_id, payment.id))
+    given = session.scalar(
+        select(func.coalesce(func.sum(Refund.amount), 0)).where(
+            Refund.performance_id == payment.performance_id,
+            Refund.payment_id == payment.id,
+            Refund.state != RefundState.FAILED,
+        )
+    )
+    return current, int(given or 0)
 
 
 def listed(session: Session, state: WebhookState | None, limit: int) -> Sequence[ProviderWebhook]:
