@@ -25,6 +25,8 @@ _API_KEY = re.compile(rf"users/({_UUID}|me)/apiKeys/({_UUID})")
 _BOOKING = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})")
 _TICKET = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/tickets/({_UUID})")
 _PAYMENT = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})")
+_INQUIRY = re.compile(rf"inquiries/({_UUID})")
+_SOCIAL_LINK = re.compile(rf"socialLinks/({_NUMBER})")
 _REFUND = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_UUID})/refunds/({_UUID})")
 
 _ALLOCATION = re.compile(rf"performances/({_NUMBER})/allocations/({_UUID})")
@@ -33,6 +35,7 @@ _SHIFT = re.compile(rf"shifts/({_UUID})")
 ME: Final = "users/me"
 CURRENT_SHIFT: Final = "shifts/current"
 ANY_PERFORMANCE: Final = "performances/-"
+CONTACT_INFO: Final = "contactInfo"
 
 
 def _match(pattern: re.Pattern[str], name: str, field: str, shape: str) -> tuple[str, ...]:
@@ -146,6 +149,16 @@ def parse_shift(name: str, field: str = "name") -> UUID | None:
     return UUID(_match(_SHIFT, name, field, "shifts/{shift} or shifts/current")[0])
 
 
+def parse_inquiry(name: str, field: str = "name") -> UUID:
+    """``inquiries/{uuid}`` to the inquiry."""
+    return UUID(_match(_INQUIRY, name, field, "inquiries/{inquiry}")[0])
+
+
+def parse_social_link(name: str, field: str = "name") -> int:
+    """``socialLinks/{number}`` to its number."""
+    return _number(_match(_SOCIAL_LINK, name, field, "socialLinks/{social_link}")[0], field)
+
+
 def category(category_id: int) -> str:
     """Name of a category."""
     return f"categories/{category_id}"
@@ -214,3 +227,13 @@ def allocation(performance_id: int, allocation_id: UUID) -> str:
 def shift(shift_id: UUID) -> str:
     """Name of a shift."""
     return f"shifts/{shift_id}"
+
+
+def inquiry(inquiry_id: UUID) -> str:
+    """Name of an inquiry."""
+    return f"inquiries/{inquiry_id}"
+
+
+def social_link(social_link_id: int) -> str:
+    """Name of a social link."""
+    return f"socialLinks/{social_link_id}"

@@ -40,6 +40,7 @@ from server.services.auth_credentials import AccountParts
 from server.services.booking import BookingPolicy, BookingService
 from server.services.booking_watch import BookingWatch
 from server.services.box_office import BoxOfficeService
+from server.services.contact import ContactService
 from server.services.email_limit import EmailLimit
 from server.services.event import EventService
 from server.services.password_hashing import PasswordHashing
@@ -167,6 +168,9 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 halls=halls,
             ),
             BoxOfficeService(database, ledger, halls),
+            ContactService(
+                database, waker, _shared_buckets(settings, redis, "inquiries", settings.rate_limit_inquiries)
+            ),
             EventService(  # type: ignore[abstract]
                 database,
                 ledger,

@@ -270,3 +270,10 @@ class QueueEntryState(IntEnum):
     USED = 3
     LEFT = 4
     EXPIRED = 5
+
+
+class InquiryState(IntEnum):
+    """An inquiry is answered once."""
+
+    OPEN = 1
+    ANSWERED = 2

@@ -6,8 +6,6 @@ _UNSERVED: Final = {
     "BookingService": "GetTicketDocument CheckInTicket UndoCheckIn GetEntryList UploadOfflineScans ListCheckIns",
     "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",
-    "ContactService": """SubmitInquiry ListInquiries GetInquiry AnswerInquiry GetContactInfo UpdateContactInfo
-                         CreateSocialLink GetSocialLink ListSocialLinks UpdateSocialLink DeleteSocialLink""",
     "ReportService": "GetSalesReport ExportSalesReport ListTopEvents",
 }
 

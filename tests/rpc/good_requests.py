@@ -15,12 +15,17 @@ from uuid import UUID
 import grpc.aio
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf.message import Message
+from sqlalchemy.orm import Session
 
 from rowlock.v1 import (
     auth_pb2,
     booking_pb2,
     booking_pb2_grpc,
+    box_office_pb2,
+    box_office_pb2_grpc,
     category_pb2,
+    contact_pb2,
+    contact_pb2_grpc,
     event_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
@@ -31,9 +36,10 @@ from rowlock.v1 import (
 from rowlock.v1 import event_pb2 as events
 from server import resources
 from server.db.engine import Database
+from server.domain import account_codes
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method
-from server.states import Role
+from server.states import CodePurpose, Role
 from tests.paying import Desk
 from tests.rpc.auth.conftest import PASSWORD, Client, Person
 from tests.rpc.catalogue.conftest import euros, in_days, unique
@@ -59,6 +65,7 @@ class World:
         other: the name of another customer.
         staff: metadata of staff.
         admin: metadata of an administrator.
+        codes: what was mailed to the customer.
     """
 
     names: dict[str, str]
@@ -70,6 +77,7 @@ class World:
     other: str
     staff: Metadata
     admin: Metadata
+    codes: dict[CodePurpose, str]
 
     def caller(self, method: Method) -> Metadata | None:
         """Metadata of the humblest who may call."""
@@ -97,8 +105,12 @@ class Maker:
         self._client, self._database, self._desk = client, database, desk
         self.channel: grpc.aio.Channel = client.channel
         self._shared: World | None = None
+        self._office: box_office_pb2_grpc.BoxOfficeServiceAsyncStub = box_office_pb2_grpc.BoxOfficeServiceStub(
+            client.channel
+        )
         self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(client.channel)
         self._bookings: booking_pb2_grpc.BookingServiceAsyncStub = booking_pb2_grpc.BookingServiceStub(client.channel)
+        self._contacts: contact_pb2_grpc.ContactServiceAsyncStub = contact_pb2_grpc.ContactServiceStub(client.channel)
         self._payments: payment_pb2_grpc.PaymentServiceAsyncStub = payment_pb2_grpc.PaymentServiceStub(client.channel)
 
     async def begin(self) -> None:
@@ -141,9 +153,44 @@ class Maker:
         names = {f"rowlock.dev/{kind}": name for kind, name in names.items()}
         paid, mine = await self._belongings(staged, anna, 0)
         _, foreign = await self._belongings(staged, bob, 10)
-        return World(
-            names | mine, foreign, paid, key.secret, staged.hall.places[2].id, anna, bob.name, staff, self._admin.token
+        names |= await self._contact() | await self._box_office(hall)
+        seat, admin = staged.hall.places[2].id, self._admin.token
+        codes = await self._codes(anna)
+        return World(names | mine, foreign, paid, key.secret, seat, anna, bob.name, staff, admin, codes)
+
+    async def _box_office(self, performance: str) -> dict[str, str]:
+        """Places set aside, and a shift that is over, because nobody has two that are open."""
+        aside = box_office_pb2.Allocation(owner="Sponsor", seats=["Stalls-D-1"])
+        allocation = await self._office.CreateAllocation(
+            box_office_pb2.CreateAllocationRequest(parent=performance, allocation=aside), metadata=self._staff.token
         )
+        begun = box_office_pb2.Shift(till=unique("Till"), opening_cash=euros(100))
+        shift = await self._office.OpenShift(box_office_pb2.OpenShiftRequest(shift=begun), metadata=self._staff.token)
+        await self._office.CloseShift(
+            box_office_pb2.CloseShiftRequest(name=shift.name, counted_cash=euros(100)), metadata=self._staff.token
+        )
+        return {"rowlock.dev/Allocation": allocation.name, "rowlock.dev/Shift": shift.name}
+
+    async def _contact(self) -> dict[str, str]:
+        """A question, a link, and the contact data."""
+        asked = contact_pb2.Inquiry(sender_name="Ada", sender_email="ada@example.com", subject="?", message="Where?")
+        inquiry = await self._contacts.SubmitInquiry(contact_pb2.SubmitInquiryRequest(inquiry=asked))
+        link = contact_pb2.SocialLink(display_name="Elsewhere", uri="https://example.com")
+        made = await self._contacts.CreateSocialLink(
+            contact_pb2.CreateSocialLinkRequest(social_link=link), metadata=self._staff.token
+        )
+        names = {"Inquiry": inquiry.name, "SocialLink": made.name, "ContactInfo": resources.CONTACT_INFO}
+        return {f"rowlock.dev/{kind}": name for kind, name in names.items()}
+
+    async def _codes(self, person: Person) -> dict[CodePurpose, str]:
+        user_id = resources.parse_user(person.name)
+
+        def issued(session: Session) -> dict[CodePurpose, str]:
+            return {
+                purpose: account_codes.issue(session, user_id, purpose, email=person.email) for purpose in CodePurpose
+            }
+
+        return await self._database.transaction(issued)
 
     async def category(self) -> category_pb2.Category:
         """One more."""
@@ -324,6 +371,12 @@ def _words(world: World) -> dict[str, Any]:
         "CreateTicketType.ticket_type.price": euros(100),
         "UpdateTicketType.ticket_type.price": euros(100),
         "BlockSeats.seats": ["Stalls-E-1"],
+        "CreateAllocation.allocation.owner": "The band",
+        "CreateAllocation.allocation.seats": ["Stalls-E-4"],
+        "UpdateAllocation.allocation.owner": "The band",
+        "OpenShift.shift.till": unique("Till"),
+        "OpenShift.shift.opening_cash": euros(100),
+        "CloseShift.counted_cash": euros(100),
         "UnblockSeats.seats": ["Stalls-E-1"],
         "CreateBooking.seats": [booking_pb2.SeatClaim(seat="Stalls-E-2")],
         "UpdateBooking.booking.note": "Aisle, please",
@@ -336,4 +389,16 @@ def _words(world: World) -> dict[str, Any]:
         "RefundPayment.name": world.paid,
         "RefundPayment.amount": euros(100),
         "ListRefunds.parent": world.paid,
+        "SubmitInquiry.inquiry.sender_name": "Ada",
+        "SubmitInquiry.inquiry.sender_email": person.email,
+        "SubmitInquiry.inquiry.subject": "Wheelchairs",
+        "SubmitInquiry.inquiry.message": "Is there a ramp?",
+        "AnswerInquiry.answer": "There is.",
+        "CreateSocialLink.social_link.uri": "https://example.com/house",
+        "UpdateSocialLink.social_link.uri": "https://example.com/theatre",
+        "VerifyEmail.code": world.codes[CodePurpose.VERIFY_EMAIL],
+        "ConfirmPasswordReset.code": world.codes[CodePurpose.RESET_PASSWORD],
+        "ConfirmPasswordReset.new_password": "quite another secret",
+        "ResendVerification.email": person.email,
+        "RequestPasswordReset.email": person.email,
     }

@@ -32,7 +32,7 @@ class Inquiry(Base):
     )
 
 
-class ContactInfo(Base):
+class ContactInfo(Timestamps, Base):
     """Where the house can be found and reached: one row, which the schema brings along."""
 
     __tablename__ = "contact_info"
@@ -43,8 +43,6 @@ class ContactInfo(Base):
     phone: Mapped[str] = mapped_column(Text, default="", server_default="")
     address: Mapped[str] = mapped_column(Text, default="", server_default="")
     opening_hours: Mapped[str] = mapped_column(Text, default="", server_default="")
-    update_time: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
-    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 

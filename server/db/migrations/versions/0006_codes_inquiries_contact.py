@@ -71,6 +71,7 @@ def _contact_info() -> None:
         sa.Column("phone", sa.Text(), server_default="", nullable=False),
         sa.Column("address", sa.Text(), server_default="", nullable=False),
         sa.Column("opening_hours", sa.Text(), server_default="", nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=_NOW, nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_contact_info_one_row")),
