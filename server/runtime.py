@@ -21,7 +21,7 @@ from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator
 from server.interceptors.draining import Draining
 from server.interceptors.observe import Observer
-from server.interceptors.rate_limit import LocalBuckets, Rate, RateLimits, SharedBuckets
+from server.interceptors.rate_limit import LocalBuckets, RateLimits, SharedBuckets
 from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
@@ -30,6 +30,7 @@ from server.metrics import watch_event_loop, watch_ledger
 from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
+from server.rates import Rate
 from server.registration import service_names
 from server.seats.feed_publication import Publisher
 from server.seats.feed_subscription import Subscription

@@ -10,7 +10,6 @@ speed and never truth.
 """
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from server.call import address
 from server.errors import ResourceExhausted
 from server.interceptors.authentication import optional_caller
 from server.interceptors.method import Admit, Context, Method
+from server.rates import Rate
 
 CREDENTIAL_METHODS: Final = frozenset(
     f"/rowlock.v1.AuthService/{name}"
@@ -42,8 +42,6 @@ CREDENTIAL_METHODS: Final = frozenset(
 WEBHOOK_METHOD: Final = "/rowlock.v1.PaymentService/HandleProviderWebhook"
 """What payment providers call, each from few addresses and at times in thousands: counted apart from people's calls."""
 
-_RATE: Final = re.compile(r"(\d+)/(\d*)(second|minute|hour|day)s?")
-_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _PAUSE_AFTER_FAULT: Final = 5.0
 
 # KEYS[1]: the bucket. ARGV: microseconds per call, microseconds of the period.
@@ -59,22 +57,6 @@ return 0
 """
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many calls in so many seconds."""
-
-    calls: int
-    period: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Rate":
-        """Read ``600/minute``, ``5/10 minutes`` or the like, as the settings have it."""
-        match = _RATE.fullmatch("".join(text.lower().split()))
-        if match is None or not int(match[1]) or match[2] == "0":
-            raise ValueError(f"{text!r} is not a rate such as 10/second or 5/10 minutes")
-        return cls(int(match[1]), float(int(match[2] or 1) * _SECONDS[match[3]]))
 
 
 class LocalBuckets:

@@ -7,8 +7,9 @@ from redis.asyncio import Redis
 
 from server.config import Settings
 from server.embedded import ValkeyServer
-from server.interceptors.rate_limit import Rate, SharedBuckets
+from server.interceptors.rate_limit import SharedBuckets
 from server.parts import connect_redis
+from server.rates import Rate
 
 
 async def test_two_processes_share_one_bucket(fresh_valkey_url: str) -> None:

@@ -31,11 +31,12 @@ from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator, caller
 from server.interceptors.draining import Draining
 from server.interceptors.observe import Observer
-from server.interceptors.rate_limit import LocalBuckets, Rate, RateLimits
+from server.interceptors.rate_limit import LocalBuckets, RateLimits
 from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.listening import channel_options
+from server.rates import Rate
 from server.registration import register
 from server.states import Role
 

@@ -1,6 +1,7 @@
 import pytest
 
-from server.interceptors.rate_limit import LocalBuckets, Rate
+from server.interceptors.rate_limit import LocalBuckets
+from server.rates import Rate
 
 
 class Clock:
