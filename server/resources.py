@@ -31,6 +31,8 @@ _REFUND = re.compile(rf"performances/({_NUMBER})/bookings/({_UUID})/payments/({_
 
 _ALLOCATION = re.compile(rf"performances/({_NUMBER})/allocations/({_UUID})")
 _SHIFT = re.compile(rf"shifts/({_UUID})")
+_WAITING_ROOM = re.compile(rf"performances/({_NUMBER})/waitingRoom")
+_QUEUE_ENTRY = re.compile(rf"performances/({_NUMBER})/queueEntries/({_UUID})")
 
 ME: Final = "users/me"
 CURRENT_SHIFT: Final = "shifts/current"
@@ -159,6 +161,17 @@ def parse_social_link(name: str, field: str = "name") -> int:
     return _number(_match(_SOCIAL_LINK, name, field, "socialLinks/{social_link}")[0], field)
 
 
+def parse_waiting_room(name: str, field: str = "name") -> int:
+    """``performances/{number}/waitingRoom`` to the performance."""
+    return _number(_match(_WAITING_ROOM, name, field, "performances/{performance}/waitingRoom")[0], field)
+
+
+def parse_queue_entry(name: str, field: str = "name") -> tuple[int, UUID]:
+    """``performances/{number}/queueEntries/{uuid}`` to (performance, entry)."""
+    performance, entry = _match(_QUEUE_ENTRY, name, field, "performances/{performance}/queueEntries/{queue_entry}")
+    return _number(performance, field), UUID(entry)
+
+
 def category(category_id: int) -> str:
     """Name of a category."""
     return f"categories/{category_id}"
@@ -222,6 +235,16 @@ def refund(performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: U
 def allocation(performance_id: int, allocation_id: UUID) -> str:
     """Name of an allocation."""
     return f"{performance(performance_id)}/allocations/{allocation_id}"
+
+
+def waiting_room(performance_id: int) -> str:
+    """Name of a waiting room."""
+    return f"performances/{performance_id}/waitingRoom"
+
+
+def queue_entry(performance_id: int, entry_id: UUID) -> str:
+    """Name of a place in line."""
+    return f"performances/{performance_id}/queueEntries/{entry_id}"
 
 
 def shift(shift_id: UUID) -> str:

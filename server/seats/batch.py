@@ -19,6 +19,7 @@ import psycopg2
 from server import clock
 from server.errors import RowlockError, Unavailable
 from server.seats import statements as sql
+from server.seats.admitting import needs_admission
 from server.seats.board import Board, Boards
 from server.seats.booking import Booking
 from server.seats.commands import (
@@ -39,6 +40,7 @@ from server.seats.connection import LedgerConnection
 from server.seats.decide import decide, replay
 from server.seats.locking import (
     BookingKey,
+    lock_admissions,
     lock_allocations,
     lock_bookings,
     lock_payments,
@@ -173,6 +175,20 @@ class Batch:
     def _named_allocations(self) -> list[tuple[int, UUID]]:
         return sorted((c.performance_id, c.allocation_id) for c in self.commands if isinstance(c, Release))
 
+    def _named_admissions(self) -> list[tuple[int, UUID]]:
+        """Queue entries whose admissions are shown; where nobody asks for them they need not be looked at."""
+        return sorted(
+            {
+                (command.performance_id, command.admission.entry_id)
+                for command in self.commands
+                if isinstance(command, Hold)
+                and command.admission is not None
+                and command.admission.entry_id is not None
+                and (rules := self.rules.get(command.performance_id)) is not None
+                and needs_admission(rules, command)
+            }
+        )
+
     async def _lock_and_read(self, connection: LedgerConnection) -> State:
         named = self._named_bookings()
         await self._collect_places(connection, named)
@@ -183,6 +199,7 @@ class Batch:
         state.allocations = await lock_allocations(connection, self._named_allocations())
         state.checked_in = await lock_tickets(connection, self._giving_up(bookings))
         state.payments = await lock_payments(connection, self._late_payments())
+        state.admissions = await lock_admissions(connection, self._named_admissions())
         await read_limits(connection, state, self._quota_keys(bookings), self._requests())
         self._include_run_out(state, holders)
         return state

@@ -51,6 +51,13 @@ class GeneralAdmission:
 Want = BestAvailable | GeneralAdmission
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The right to claim that comes with a queue entry. Without ``entry_id``: a token was sent, and it is no good."""
+
+    entry_id: UUID | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Claim places for a new booking, all or nothing. ``unlimited`` lifts the customer's limit (box office)."""
@@ -67,6 +74,8 @@ class Hold:
     """The hall whose places are meant: if the performance has another one meanwhile, nothing is claimed."""
     allocation_id: UUID | None = None
     """Places set aside in this allocation may be claimed, too."""
+    admission: Admission | None = None
+    """What the waiting room gave the customer, where the performance has one; the box office needs none."""
     request: RequestKey | None = None
     booking_id: UUID = field(default_factory=new_id)
 

@@ -5,7 +5,8 @@ decision over to the working copy, so that the next command of the batch sees it
 the time is in the state, identifiers come with the commands. Model tests drive exactly these functions.
 
 Kept here: a place has at most one live claim (S1), all of a command or none of it (S7), only listed transitions
-(S6), the longest time of a hold (S5), the limits per customer and type (S8), the sale window (S9).
+(S6), the longest time of a hold (S5), the limits per customer and type (S8), the sale window (S9), an admission
+where there is a waiting room (Q3).
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from datetime import datetime
 from server import resources
 from server.domain.etags import require_current
 from server.errors import Aborted, FailedPrecondition, FieldFault, InvalidArgument, NotFound
+from server.seats.admitting import used_admission
 from server.seats.booking import Booking
 from server.seats.claiming import (
     claimed_seats,
@@ -120,6 +122,7 @@ def replay(state: State, command: Command) -> Replay | None:
 
 def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
     rules = open_sale(state, command.performance_id)
+    admission = used_admission(state, rules, command)
     types = claimed_types(state, rules, claims, command.allocation_id)
     quotas = take_quotas(state, rules, command.customer_id, types, unlimited=command.unlimited)
     booking = Booking(
@@ -137,7 +140,8 @@ def _hold(state: State, command: Hold, claims: tuple[Claim, ...]) -> Decision:
         update_time=state.now,
         note=command.note,
     )
-    return Decision(command, after=booking, seats=held_seats(state, claims, booking), quotas=quotas)
+    seats = held_seats(state, claims, booking)
+    return Decision(command, after=booking, seats=seats, quotas=quotas, admission=admission)
 
 
 def _add(state: State, command: Add) -> Decision:
@@ -309,7 +313,7 @@ def _block(state: State, command: Block | Unblock) -> Decision:
         raise seat_taken(taken)
     if isinstance(command, Unblock):
         return Decision(command, seats=tuple((place, FREE) for place, row in rows if row != FREE))
-    if isinstance(command, Block) and command.aside is not None:
+    if command.aside is not None:
         if command.aside.release_time <= state.now:
             raise InvalidArgument.of("allocation.release_time", "is over")
         row = SeatRow(SeatState.BLOCKED, None, command.action_id)

@@ -10,6 +10,7 @@ from server.seats.money_statements import LOCK_TICKETS
 from server.seats.state import (
     BLOCKED,
     FREE,
+    AdmissionRow,
     AllocationRow,
     Answered,
     PaymentRow,
@@ -18,7 +19,7 @@ from server.seats.state import (
     SeatRow,
     State,
 )
-from server.states import AllocationState, PaymentState, SeatState, TicketState
+from server.states import AllocationState, PaymentState, QueueEntryState, SeatState, TicketState
 
 BookingKey = tuple[int, UUID]
 
@@ -58,6 +59,19 @@ async def lock_allocations(
     return {
         (performance_id, UUID(allocation)): AllocationRow(AllocationState(state), release_time, version)
         for performance_id, allocation, state, release_time, version in rows
+    }
+
+
+async def lock_admissions(
+    connection: LedgerConnection, keys: Sequence[tuple[int, UUID]]
+) -> dict[tuple[int, UUID], AdmissionRow]:
+    """Lock queue entries in the given order, which is the order of (performance, id); absent ones are left out."""
+    if not keys:
+        return {}
+    rows = await connection.fetch(sql.LOCK_ADMISSIONS, sql.booking_columns(keys))
+    return {
+        (performance_id, UUID(entry_id)): AdmissionRow(UUID(customer_id), QueueEntryState(state), expire_time)
+        for performance_id, entry_id, customer_id, state, expire_time in rows
     }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from server.db.models.catalogue import Event, Performance, TicketType
 from server.db.models.inventory import Inventory
+from server.db.models.waiting_room import WaitingRoom
 from server.seats.hall import Hall
 from server.seats.halls import Halls
 from server.states import EventState, PerformanceState
@@ -63,6 +64,8 @@ class SaleRules:
     ticket_types: Mapping[int, TicketTypeRule]
     hall: Hall
     cancelled: bool = False
+    waiting_room: bool = False
+    """Whether a claim needs an admission."""
 
 
 def load_rules(
@@ -106,6 +109,9 @@ def load_rules(
         max_hold_time=max_hold_time,
         ticket_types={kind.id: _rule(kind) for kind in types},
         hall=halls.get(session, performance.seat_map_id, performance.seat_map_version),
+        waiting_room=bool(
+            session.scalar(select(WaitingRoom.enabled).where(WaitingRoom.performance_id == performance_id))
+        ),
     )
 
 

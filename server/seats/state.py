@@ -8,7 +8,7 @@ from uuid import UUID
 from server.seats.booking import Booking
 from server.seats.commands import UNLIMITED, Command, Release
 from server.seats.rules import SaleRules
-from server.states import AllocationState, PaymentState, SeatState
+from server.states import AllocationState, PaymentState, QueueEntryState, SeatState
 
 Place = tuple[int, int]
 """(performance, place): how the batch names a seat."""
@@ -51,6 +51,15 @@ class PaymentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionRow:
+    """What a batch has to know of a queue entry that it locked: whose admission it is, and whether it can be used."""
+
+    customer_id: UUID
+    state: QueueEntryState
+    expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """What a request_id was answered the first time."""
 
@@ -80,6 +89,8 @@ class Decision:
     seats: tuple[tuple[int, SeatRow], ...] = ()
     quotas: tuple[QuotaChange, ...] = ()
     then: "Decision | None" = None
+    admission: UUID | None = None
+    """The queue entry whose admission it uses up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ class State:
     answers: dict[tuple[int, UUID, str], Answered] = field(default_factory=dict)
     payments: dict[tuple[int, UUID], PaymentRow] = field(default_factory=dict)
     allocations: dict[tuple[int, UUID], AllocationRow] = field(default_factory=dict)
+    admissions: dict[tuple[int, UUID], AdmissionRow] = field(default_factory=dict)
     checked_in: frozenset[Place] = frozenset()
     """Places, among those of the bookings to be cancelled or returned, whose ticket has let somebody in."""
     locked: Mapping[Place, SeatRow] = field(default_factory=dict)
@@ -116,6 +128,9 @@ class State:
         for change in decision.quotas:
             key = (performance_id, change.key)
             self.quotas[key] = self.quotas.get(key, 0) + change.places
+        if decision.admission is not None:
+            entry = (performance_id, decision.admission)
+            self.admissions[entry] = replace(self.admissions[entry], state=QueueEntryState.USED)
         command = decision.command
         if isinstance(command, Release):
             named = (performance_id, command.allocation_id)

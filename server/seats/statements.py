@@ -82,15 +82,31 @@ ORDER BY a.performance_id, a.id
 FOR NO KEY UPDATE OF a
 """
 
+LOCK_ADMISSIONS: Final = """
+SELECT e.performance_id, e.id, e.customer_id, e.state, e.admission_expire_time
+FROM unnest(%s::bigint[], %s::uuid[]) AS w(performance_id, id)
+JOIN queue_entries e ON e.performance_id = w.performance_id AND e.id = w.id
+ORDER BY e.performance_id, e.id
+FOR NO KEY UPDATE OF e
+"""
+
+USE_ADMISSIONS: Final = """
+UPDATE queue_entries e SET state = 3, booking_id = w.booking_id, end_time = w.now
+FROM (SELECT %s::timestamptz AS now, performance_id, id, booking_id
+      FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[]) AS w(performance_id, id, booking_id)) w
+WHERE e.performance_id = w.performance_id AND e.id = w.id
+"""
+
 SET_SEATS: Final = """
 UPDATE seats s SET state = w.state, booking_id = w.booking_id
 FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::uuid[]) AS w(performance_id, place, state, booking_id)
 WHERE s.performance_id = w.performance_id AND s.place = w.place
 """
 
-SET_ALLOCATIONS_OF_SEATS: Final = """
-UPDATE seats s SET allocation_id = w.allocation_id
-FROM unnest(%s::bigint[], %s::int[], %s::uuid[]) AS w(performance_id, place, allocation_id)
+SET_SEATS_AND_ALLOCATIONS: Final = """
+UPDATE seats s SET state = w.state, booking_id = w.booking_id, allocation_id = w.allocation_id
+FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::uuid[], %s::uuid[])
+  AS w(performance_id, place, state, booking_id, allocation_id)
 WHERE s.performance_id = w.performance_id AND s.place = w.place
 """
 

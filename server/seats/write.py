@@ -53,9 +53,8 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
         return []
     script = _Script()
     seats = _net_seats(state, decisions)
-    if seats:
-        script.add(sql.SET_SEATS, *sql.seat_columns(seats))
-    _add_allocations(script, state, decisions, seats)
+    _add_seats(script, state, seats)
+    _add_allocations(script, state, decisions)
     _add_bookings(script, state, decisions)
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
@@ -63,6 +62,7 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     add_returns(script, decisions)
     add_box_office_entries(script, decisions)
     _add_till_entries(script, state, decisions)
+    _add_admissions(script, state, decisions)
     _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
     changes = _bump_revisions(script, state, decisions, seats)
@@ -78,13 +78,21 @@ def _net_seats(state: State, decisions: Sequence[Decision]) -> list[tuple[Place,
     return [(place, state.seats[place]) for place in sorted(touched) if state.seats[place] != state.locked[place]]
 
 
-def _add_allocations(
-    script: _Script, state: State, decisions: Sequence[Decision], seats: Sequence[tuple[Place, SeatRow]]
-) -> None:
-    """Allocations that begin or end, and the seats that join or leave one."""
+def _add_seats(script: _Script, state: State, seats: Sequence[tuple[Place, SeatRow]]) -> None:
+    """Seats as they are now; few of them ever join or leave an allocation."""
+    stay = [(place, row) for place, row in seats if row.allocation_id == state.locked[place].allocation_id]
+    if stay:
+        script.add(sql.SET_SEATS, *sql.seat_columns(stay))
+    if len(stay) < len(seats):
+        moved = [(place, row) for place, row in seats if row.allocation_id != state.locked[place].allocation_id]
+        allocations = sql.uuids(row.allocation_id for _, row in moved)
+        script.add(sql.SET_SEATS_AND_ALLOCATIONS, *sql.seat_columns(moved), allocations)
+
+
+def _add_allocations(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """Allocations that begin or end."""
     made = [(d.command, d.command.aside) for d in decisions if isinstance(d.command, Block) and d.command.aside]
     ended = [d.command for d in decisions if isinstance(d.command, Release)]
-    moved = [(place, row) for place, row in seats if row.allocation_id != state.locked[place].allocation_id]
     if made:
         script.add(
             sql.INSERT_ALLOCATIONS,
@@ -99,9 +107,6 @@ def _add_allocations(
     if ended:
         keys = [(command.performance_id, command.allocation_id) for command in ended]
         script.add(sql.END_ALLOCATIONS, state.now, *sql.booking_columns(keys))
-    if moved:
-        columns = sql.place_columns([place for place, _ in moved])
-        script.add(sql.SET_ALLOCATIONS_OF_SEATS, *columns, sql.uuids(row.allocation_id for _, row in moved))
 
 
 def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -210,6 +215,23 @@ def _add_messages(script: _Script, state: State, decisions: Sequence[Decision]) 
     told = list(messages(state, decisions))
     if told:
         script.add(sql.INSERT_NOTIFICATIONS, state.now, *columns(told))
+
+
+def _add_admissions(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """Admissions that have served for a booking."""
+    used = [
+        (d.command.performance_id, d.admission, d.after.id)
+        for d in decisions
+        if d.admission is not None and d.after is not None
+    ]
+    if used:
+        script.add(
+            sql.USE_ADMISSIONS,
+            state.now,
+            sql.numbers(performance_id for performance_id, _, _ in used),
+            sql.uuids(entry_id for _, entry_id, _ in used),
+            sql.uuids(booking_id for _, _, booking_id in used),
+        )
 
 
 def _add_till_entries(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
