@@ -11,13 +11,13 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import money, seats
+from server.audit import books, box_office, money, seats
 from server.db.engine import Database
 
-ALWAYS: Final[Mapping[str, str]] = {**seats.ALWAYS, **money.ALWAYS}
+ALWAYS: Final[Mapping[str, str]] = {**seats.ALWAYS, **box_office.ALWAYS, **money.ALWAYS, **books.ALWAYS}
 """By what would be wrong; a row that comes back is a fault."""
 
-QUIET: Final[Mapping[str, str]] = {**money.QUIET}
+QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET}
 """The same, but only once everything that is due was worked off."""
 
 _OVERSOLD: Final = """

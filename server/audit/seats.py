@@ -25,7 +25,20 @@ ALWAYS: Final = {
     "S6 each transition is a listed one": """
         SELECT subject_id, version, from_state, to_state FROM command_log
         WHERE command NOT IN ('block', 'unblock') AND (from_state, to_state) NOT IN
-              ((1, 1), (1, 2), (1, 3), (1, 4), (2, 3)) AND NOT (from_state IS NULL AND to_state = 1)""",
+              ((1, 1), (1, 2), (1, 3), (1, 4), (2, 3)) AND NOT (from_state IS NULL AND to_state = 1)
+          AND NOT (command = 'return' AND from_state = 2 AND to_state = 2)
+          AND NOT (command = 'take_back' AND from_state = 4 AND to_state = 4)
+          AND NOT (command = 'confirm' AND from_state IS NULL AND to_state = 2 AND EXISTS (
+              SELECT FROM bookings b WHERE b.performance_id = command_log.performance_id AND b.id = subject_id
+                                       AND b.replaces IS NOT NULL))""",
+    "S6 a booking that was replaced ran out, and its successor is the same to the same customer": """
+        SELECT o.id, n.id FROM bookings o
+        FULL JOIN bookings n ON n.performance_id = o.performance_id AND n.id = o.replaced_by
+        WHERE (o.replaced_by IS NOT NULL OR n.replaces IS NOT NULL)
+          AND (o.state IS DISTINCT FROM 4 OR n.state NOT IN (2, 3)
+               OR (n.replaces, n.customer_id, n.currency) IS DISTINCT FROM (o.id, o.customer_id, o.currency)
+               -- single tickets may have been returned since
+               OR NOT (n.places <@ o.places AND n.ticket_type_ids <@ o.ticket_type_ids AND n.prices <@ o.prices))""",
     "S6 the log of a booking leads to its state": """
         SELECT b.id FROM bookings b LEFT JOIN LATERAL (
             SELECT to_state FROM command_log l WHERE l.performance_id = b.performance_id AND l.subject_id = b.id
@@ -53,8 +66,9 @@ ALWAYS: Final = {
         WHERE c.last <> i.revision OR c.n <> c.last - c.first + 1""",
     "tickets belong to sold places": """
         SELECT t.id FROM tickets t JOIN bookings b ON b.performance_id = t.performance_id AND b.id = t.booking_id
-        WHERE (t.state IN (1, 2)) <> (b.state = 2)""",
+        WHERE (t.state IN (1, 2)) <> (b.state = 2 AND t.place = ANY (b.places))""",
     "each place of a confirmed booking has one ticket": """
         SELECT b.id FROM bookings b WHERE b.state = 2 AND cardinality(b.places) <>
-            (SELECT count(*) FROM tickets t WHERE t.performance_id = b.performance_id AND t.booking_id = b.id)""",
+            (SELECT count(*) FROM tickets t WHERE t.performance_id = b.performance_id AND t.booking_id = b.id
+                                              AND t.state <> 3)""",
 }

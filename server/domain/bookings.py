@@ -159,6 +159,22 @@ def get_ticket(session: Session, performance_id: int, booking_id: UUID, ticket_i
     return ticket
 
 
+def places_of_tickets(
+    session: Session, performance_id: int, booking_id: UUID, ticket_ids: Sequence[UUID], owner: UUID | None
+) -> tuple[int, ...]:
+    """The places that tickets of one booking are for, in the order of ``ticket_ids``, void or not.
+
+    Raises:
+        NotFound: a ticket is absent, of another booking, or not the owner's.
+    """
+    query = select(Ticket).where(Ticket.performance_id == performance_id, Ticket.booking_id == booking_id)
+    tickets = {ticket.id: ticket for ticket in session.scalars(query) if owner in (None, ticket.customer_id)}
+    for ticket_id in ticket_ids:
+        if ticket_id not in tickets:
+            raise NotFound.of(resources.ticket(performance_id, booking_id, ticket_id))
+    return tuple(tickets[ticket_id].place for ticket_id in ticket_ids)
+
+
 def list_tickets(
     session: Session,
     *,

@@ -29,6 +29,7 @@ from server.db.clock import database_now
 from server.db.models.books import BookEntry
 from server.db.models.payments import Payment, Refund
 from server.domain.bookings import lock_booking
+from server.domain.shifts import count_cash_refund
 from server.errors import FailedPrecondition, NotFound
 from server.states import Account, EntryKind, Provider
 
@@ -89,11 +90,11 @@ def bought_something(session: Session, payment: Payment) -> bool:
     return entry is not None and Account.SALES in entry.accounts
 
 
-def pay_cash_out(session: Session, performance_id: int, booking_id: UUID, actor_id: UUID) -> int:
+def pay_cash_out(session: Session, performance_id: int, booking_id: UUID, actor_id: UUID) -> Balance:
     """Note that a customer has fetched, at the box office, the cash that was owed for a booking.
 
     Returns:
-        How much it was, in minor units.
+        How much it was.
 
     Raises:
         NotFound: there is no such booking.
@@ -105,6 +106,7 @@ def pay_cash_out(session: Session, performance_id: int, booking_id: UUID, actor_
     owed = cash_due(session, performance_id, booking_id)
     if owed <= 0:
         raise FailedPrecondition("NO_CASH_DUE", "nothing is owed for this booking in cash")
+    count_cash_refund(session, actor_id, performance_id, booking_id, amount=owed, currency=booking.currency)
     session.add(
         BookEntry(
             performance_id=performance_id,
@@ -119,7 +121,7 @@ def pay_cash_out(session: Session, performance_id: int, booking_id: UUID, actor_
             time=database_now(session),
         )
     )
-    return owed
+    return Balance(Account.CASH_DUE, booking.currency, owed)
 
 
 def cash_due(session: Session, performance_id: int, booking_id: UUID) -> int:

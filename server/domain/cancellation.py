@@ -3,7 +3,11 @@
 A cancellation is one short transaction: from its commit nothing can be claimed. Then every live booking is
 cancelled through the seat ledger, which asks for the refunds in the same transactions. That may be thousands of
 bookings, so it goes on beside the call, and ``performances.wind_up_time`` says that it is not finished: if the
-process dies, a worker goes on where it stopped. Two that work at once do no harm: a booking is cancelled once.
+process dies, a worker goes on where it stopped. Two that work at once do no harm: a booking is cancelled once. How
+far it has come is read by ``cancellation_progress``.
+
+A booking with a ticket that has let somebody in is left as it is: whether who saw half a play gets money back, and how
+much, is for staff to say (``PaymentService.RefundPayment``), and the progress counts such bookings.
 """
 
 import asyncio
@@ -13,7 +17,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -29,6 +33,7 @@ from server.seats.rules import touch_rules, touch_rules_of_event
 from server.states import BookingState, PerformanceState
 
 _CHUNK: Final = 100
+_LIVE: Final = (BookingState.HELD, BookingState.CONFIRMED)
 _LEASE: Final = timedelta(seconds=30)
 """For how long others leave a performance to whoever began to wind it up, or went on with it, last."""
 _PAUSE: Final = timedelta(seconds=5)
@@ -124,7 +129,8 @@ async def _end(ledger: Ledger, performance_id: int, booking_id: UUID, reason: st
     except RowlockError as refusal:
         if refusal.reason in {"PAYMENT_IN_FLIGHT", "CONTENDED"}:
             return False
-        if refusal.reason not in {"BOOKING_STATE", "HOLD_EXPIRED"}:  # those say that it has ended meanwhile
+        # Those say that it has ended meanwhile, or is one for staff, whom the progress tells.
+        if refusal.reason not in {"BOOKING_STATE", "HOLD_EXPIRED", "ALREADY_CHECKED_IN"}:
             log.warning(
                 "cancellation.booking_left_to_staff",
                 booking=resources.booking(performance_id, booking_id),
@@ -134,10 +140,18 @@ async def _end(ledger: Ledger, performance_id: int, booking_id: UUID, reason: st
 
 
 def _cancel(session: Session, performance: Performance, reason: str) -> None:
+    now = database_now(session)
     performance.state = PerformanceState.CANCELLED
     performance.cancel_reason = reason
-    performance.wind_up_time = database_now(session) + _LEASE
+    performance.cancel_time = now
+    # Nothing is claimed any more: the rules were touched, so whoever decided by the old ones has to decide again.
+    performance.cancelled_bookings = session.scalar(_live_bookings(performance.id)) or 0
+    performance.wind_up_time = now + _LEASE
     changed(session, performance)
+
+
+def _live_bookings(performance_id: int) -> Select[int]:
+    return select(func.count()).where(Booking.performance_id == performance_id, Booking.state.in_(_LIVE))
 
 
 def _postpone(session: Session, performance_ids: Sequence[int], by: timedelta) -> None:
@@ -154,7 +168,7 @@ def _next_chunk(session: Session, performance_id: int, after: UUID | None) -> Se
     _postpone(session, [performance_id], _LEASE)
     query = select(Booking.id).where(
         Booking.performance_id == performance_id,
-        Booking.state.in_((BookingState.HELD, BookingState.CONFIRMED)),
+        Booking.state.in_(_LIVE),
     )
     if after is not None:
         query = query.where(Booking.id > after)

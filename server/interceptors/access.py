@@ -77,13 +77,14 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
         STAFF: """CreateCategory UpdateCategory DeleteCategory CreateVenue UpdateVenue DeleteVenue CreateSeatMap
                   UpdateSeatMap DeleteSeatMap ImportSeatMap CreateEvent UpdateEvent DeleteEvent PublishEvent
                   CancelEvent CreatePerformance UpdatePerformance DeletePerformance CancelPerformance
-                  CreateTicketType UpdateTicketType DeleteTicketType BlockSeats UnblockSeats""",
+                  GetCancellationProgress CreateTicketType UpdateTicketType DeleteTicketType BlockSeats
+                  UnblockSeats""",
         SIGNED_IN: "WatchSeats",
     },
     "BookingService": {
         BUYERS: """CreateBooking GetBooking ListBookings UpdateBooking AddSeats RemoveSeats ExtendBooking
-                   CancelBooking WatchBooking ListTickets GetTicket GetTicketDocument""",
-        STAFF: "UndoCheckIn ListCheckIns ConfirmBooking",
+                   CancelBooking RefundTickets WatchBooking ListTickets GetTicket GetTicketDocument""",
+        STAFF: "ConfirmBooking PayOutCash UndoCheckIn ListCheckIns",
         DOOR: "CheckInTicket GetEntryList UploadOfflineScans",
     },
     "BoxOfficeService": {
@@ -93,7 +94,7 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     "PaymentService": {
         BUYERS: """CreatePayment CapturePayment CancelPayment GetPayment ListPayments GetRefund ListRefunds
                    SimulatePayment""",
-        STAFF: "RefundPayment",
+        STAFF: "RefundPayment RetryRefund",
         OPEN: "HandleProviderWebhook",
     },
     "WaitingRoomService": {

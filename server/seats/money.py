@@ -97,6 +97,7 @@ def add_returns(script: Script, decisions: Sequence[Decision]) -> None:
         sql.numbers(None if len(one.places) == len(one.booking.places) else one.amount for one in paid),
         [one.command.reason or _usual_reason(one.command) for one in paid],
         sql.uuids(one.command.actor_id for one in paid),
+        sql.uuids(one.booking.id for one in paid),
         [sql.uuids(one.command.ticket_ids if isinstance(one.command, Return) else ()) for one in paid],
     )
 

@@ -15,7 +15,7 @@ FOR NO KEY UPDATE OF t
 VOID_TICKETS: Final = """
 UPDATE tickets t SET state = 3
 FROM unnest(%s::bigint[], %s::uuid[], %s::int[]) AS w(performance_id, booking_id, place)
-WHERE t.performance_id = w.performance_id AND t.booking_id = w.booking_id AND t.place = w.place
+WHERE t.performance_id = w.performance_id AND t.booking_id = w.booking_id AND t.place = w.place AND t.state <> 3
 """
 
 # A statement of its own, so that the next one sees every refund that was asked for under the same lock.
@@ -32,11 +32,11 @@ FOR NO KEY UPDATE OF p
 REQUEST_REFUNDS: Final = """
 WITH wanted AS (
     SELECT p.performance_id, p.id AS payment_id, p.booking_id, p.provider, p.currency, w.refund_id, w.reason,
-           w.actor_id, w.tickets, w.n, coalesce(w.amount, p.amount) AS amount,
+           w.actor_id, w.returned, w.tickets, w.n, coalesce(w.amount, p.amount) AS amount,
            p.amount - (SELECT coalesce(sum(r.amount), 0) FROM refunds r
                        WHERE r.performance_id = p.performance_id AND r.payment_id = p.id) AS rest
-    FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::uuid[], %s::text[]) WITH ORDINALITY
-      AS w(performance_id, payment_id, refund_id, amount, reason, actor_id, tickets, n)
+    FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
+      WITH ORDINALITY AS w(performance_id, payment_id, refund_id, amount, reason, actor_id, returned, tickets, n)
     JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.payment_id
     WHERE p.state = 4
 ), shared AS (
@@ -44,10 +44,10 @@ WITH wanted AS (
     WINDOW earlier AS (PARTITION BY performance_id, payment_id ORDER BY n
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ), asked AS (
-    INSERT INTO refunds (performance_id, id, booking_id, payment_id, provider, provider_key, ticket_ids, state, amount,
-                         currency, reason, actor_id, next_attempt_time)
-    SELECT performance_id, refund_id, booking_id, payment_id, provider, refund_id, tickets::uuid[], 1, due,
-           currency, reason, actor_id, clock_timestamp()
+    INSERT INTO refunds (performance_id, id, booking_id, payment_id, provider, provider_key, returned_booking_id,
+                         ticket_ids, state, amount, currency, reason, actor_id, next_attempt_time)
+    SELECT performance_id, refund_id, booking_id, payment_id, provider, refund_id, returned,
+           tickets::uuid[], 1, due, currency, reason, actor_id, clock_timestamp()
     FROM shared WHERE due > 0
     RETURNING performance_id, id, booking_id, amount, currency, actor_id
 )

@@ -19,17 +19,17 @@ from rowlock.v1 import booking_pb2_grpc, ticket_pb2
 from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
 from server import resources
 from server.db.engine import Database
-from server.domain import bookings
+from server.domain import bookings, books, payment_reads
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
-from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove
+from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
 from server.seats.hall import Hall
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
-from server.services.booking_claims import claims, places_of, requested
+from server.services.booking_claims import allocation_of, claims, places_of, requested, tickets_of
 from server.services.booking_messages import booking_message, ticket_message
 from server.services.booking_watch import BookingWatch
 from server.services.field_mask import paths_of
@@ -37,6 +37,7 @@ from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
+from server.services.wire import money
 from server.states import BookingState, ConfirmedBy, Role, TicketState
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -99,6 +100,7 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
                 actor_id=who.user_id,
                 claims=named,
                 wants=wants,
+                allocation_id=allocation_of(request, performance_id, staff=who.role in STAFF),
                 unlimited=who.role in STAFF,
                 note=request.note,
                 hall=hall,
@@ -128,6 +130,28 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         """Give a booking up."""
         on, _ = await self._on_booking(request)
         return await self._carry_out(Cancel(**on, reason=request.reason))
+
+    async def RefundTickets(self, request: pb.RefundTicketsRequest, context: Context) -> pb.Booking:
+        """Take single tickets back."""
+        on, _ = await self._on_booking(request)
+        performance_id, booking_id = on["performance_id"], on["booking_id"]
+        ticket_ids = tickets_of(request)
+        owner = owner_of(caller())
+        places = await self._database.read(
+            lambda session: bookings.places_of_tickets(session, performance_id, booking_id, ticket_ids, owner)
+        )
+        return await self._carry_out(Return(**on, places=places, ticket_ids=ticket_ids, reason=request.reason))
+
+    async def PayOutCash(self, request: pb.PayOutCashRequest, context: Context) -> pb.PayOutCashResponse:
+        """Note that cash was handed out."""
+        who = caller()
+        performance_id, booking_id = resources.parse_booking(request.name)
+
+        def work(session: Session) -> pb.PayOutCashResponse:
+            paid = books.pay_cash_out(session, performance_id, booking_id, who.user_id)
+            return pb.PayOutCashResponse(amount=money(paid.amount, paid.currency))
+
+        return await once(self._database, request, pb.PayOutCashResponse, work, scope=who.scope)
 
     async def ConfirmBooking(self, request: pb.ConfirmBookingRequest, context: Context) -> pb.Booking:
         """Sell a held booking at the box office."""
@@ -201,7 +225,7 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         with self._watch.watching(booking) as watcher:
             async with self._stream_end.of(who) as end:
                 yield pb.WatchBookingResponse(booking=booking_message(booking, hall))
-                while booking.state not in FINAL:
+                while await self._may_change(booking):
                     change = asyncio.ensure_future(watcher.change())
                     waiting: set[asyncio.Future[Any]] = {change, end}
                     try:
@@ -259,6 +283,16 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
             lambda session: bookings.get_ticket(session, performance_id, booking_id, ticket_id, owner_of(who))
         )
         return ticket_message(ticket, hall)
+
+    async def _may_change(self, booking: Booking) -> bool:
+        """Whether a watcher has still something to wait for; after the end that is a successor which late money buys."""
+        if booking.state not in FINAL:
+            return True
+        if booking.state is not BookingState.EXPIRED or booking.replaced_by is not None:
+            return False
+        return await self._database.read(
+            lambda session: payment_reads.may_be_paid_late(session, booking.performance_id, booking.id)
+        )
 
     async def _get(self, performance_id: int, booking_id: UUID) -> pb.Booking:
         who = caller()

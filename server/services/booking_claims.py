@@ -5,10 +5,11 @@ Everything that is wrong with it whatever the state of the seats is said here, w
 
 from collections.abc import Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 from rowlock.v1 import booking_pb2 as pb
 from server import resources
-from server.errors import FieldFault, InvalidArgument, RowlockError
+from server.errors import FieldFault, InvalidArgument, PermissionDenied, RowlockError
 from server.seats.commands import BestAvailable, Claim, GeneralAdmission, Want
 from server.seats.hall import Hall
 from server.seats.rules import SaleRules
@@ -61,6 +62,39 @@ def places_of(seat_ids: Sequence[str], rules: SaleRules) -> tuple[int, ...]:
         InvalidArgument: SEAT_UNKNOWN, or a seat named twice.
     """
     return tuple(_indexes(seat_ids, rules.hall, "seats[{}]"))
+
+
+def allocation_of(request: pb.CreateBookingRequest, performance_id: int, *, staff: bool) -> UUID | None:
+    """The allocation whose places are meant, too.
+
+    Raises:
+        InvalidArgument: it is of another performance.
+        PermissionDenied: only staff sell what was set aside.
+    """
+    if not request.allocation:
+        return None
+    if not staff:
+        raise PermissionDenied("PERMISSION_DENIED", "only staff sell what was set aside")
+    owner, allocation_id = resources.parse_allocation(request.allocation, "allocation")
+    if owner != performance_id:
+        raise InvalidArgument.of("allocation", "is of another performance")
+    return allocation_id
+
+
+def tickets_of(request: pb.RefundTicketsRequest) -> tuple[UUID, ...]:
+    """The ids of the tickets that are named.
+
+    Raises:
+        InvalidArgument: one is of another booking.
+    """
+    booking = resources.parse_booking(request.name)
+    ids = []
+    for n, name in enumerate(request.tickets):
+        performance_id, booking_id, ticket_id = resources.parse_ticket(name, f"tickets[{n}]")
+        if (performance_id, booking_id) != booking:
+            raise InvalidArgument.of(f"tickets[{n}]", "is a ticket of another booking")
+        ids.append(ticket_id)
+    return tuple(ids)
 
 
 def _indexes(seat_ids: Iterable[str], hall: Hall, field: str) -> list[int]:

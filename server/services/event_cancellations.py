@@ -9,15 +9,17 @@ from sqlalchemy.orm import Session
 
 from rowlock.v1 import performance_pb2 as pb
 from server import resources
-from server.domain import cancellation, performances
+from server.domain import cancellation, cancellation_progress, performances
+from server.domain.cancellation_progress import Progress
 from server.services.catalogue_messages import performance_message
 from server.services.event_parts import Context, EventServiceParts
+from server.services.wire import money, timestamp
 
 _log = structlog.get_logger(__name__)
 
 
 class CancellationMethods(EventServiceParts):
-    """CancelPerformance, and what it has in common with CancelEvent."""
+    """CancelPerformance, what it has in common with CancelEvent, and how far either has come."""
 
     async def CancelPerformance(self, request: pb.CancelPerformanceRequest, context: Context) -> pb.Performance:
         """Cancel a performance; its bookings are wound up afterwards."""
@@ -32,6 +34,20 @@ class CancellationMethods(EventServiceParts):
         answer = await self._once(request, pb.Performance, work)
         self._wind_up(cancelled)
         return answer
+
+    async def GetCancellationProgress(
+        self, request: pb.GetCancellationProgressRequest, context: Context
+    ) -> pb.CancellationProgress:
+        """Say how far cancelled performances have been wound up."""
+        if request.name.startswith("events/"):
+            event_id = resources.parse_event(request.name)
+            found = await self._database.read(lambda session: cancellation_progress.of_event(session, event_id))
+        else:
+            performance_id = resources.parse_performance(request.name)
+            found = await self._database.read(
+                lambda session: cancellation_progress.of_performance(session, performance_id)
+            )
+        return _progress_message(request.name, found)
 
     def _wind_up(self, performance_ids: Iterable[int]) -> None:
         """Wind performances up beside the calls; if this process ends before, a worker goes on."""
@@ -48,3 +64,28 @@ class CancellationMethods(EventServiceParts):
             _log.warning("winding_up_left_to_workers", performance=performance_id, error=repr(error))
         else:
             _log.info("wound_up", performance=performance_id, finished=finished)
+
+
+def _progress_message(name: str, progress: Progress) -> pb.CancellationProgress:
+    return pb.CancellationProgress(
+        name=name,
+        performances=progress.performances,
+        performances_left=progress.performances_left,
+        bookings=progress.bookings,
+        bookings_left=progress.bookings_left,
+        bookings_checked_in=progress.bookings_checked_in,
+        refunds=[
+            pb.CancellationProgress.RefundTally(
+                due=tally.due,
+                due_amount=money(tally.due_amount, tally.currency),
+                done=tally.done,
+                done_amount=money(tally.done_amount, tally.currency),
+                failed=tally.failed,
+                failed_amount=money(tally.failed_amount, tally.currency),
+            )
+            for tally in progress.refunds
+        ],
+        cash_due=[money(due.amount, due.currency) for due in progress.cash_due],
+        cancel_time=timestamp(progress.cancel_time),
+        finished=progress.finished,
+    )

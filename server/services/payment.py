@@ -163,10 +163,22 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
                     amount=amount,
                     reason=request.reason,
                     actor_id=who.user_id,
-                )
+                ),
+                staff=True,
             )
 
         answer = await once(self._database, request, pb.Refund, work, scope=who.scope)
+        self._waker.wake(REFUNDS)
+        return answer
+
+    async def RetryRefund(self, request: pb.RetryRefundRequest, context: Context) -> pb.Refund:
+        """Have a refund that was refused tried anew."""
+        name = resources.parse_refund(request.name)
+
+        def work(session: Session) -> pb.Refund:
+            return refund_message(refunds.retry(session, *name, reason=request.reason), staff=True)
+
+        answer = await once(self._database, request, pb.Refund, work, scope=caller().scope)
         self._waker.wake(REFUNDS)
         return answer
 
@@ -175,9 +187,8 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         who = caller()
         name = resources.parse_refund(request.name)
         await self._require_scope(who, name[0])
-        return refund_message(
-            await self._database.read(lambda session: refunds.get(session, *name, owner=owner_of(who)))
-        )
+        refund = await self._database.read(lambda session: refunds.get(session, *name, owner=owner_of(who)))
+        return refund_message(refund, staff=owner_of(who) is None)
 
     async def ListRefunds(self, request: pb.ListRefundsRequest, context: Context) -> pb.ListRefundsResponse:
         """List refunds, newest first."""
@@ -198,7 +209,11 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             )
         )
         rows, token = page.cut(found.refunds, lambda refund: (refund.create_time, refund.id))
-        return pb.ListRefundsResponse(refunds=map(refund_message, rows), next_page_token=token, total_size=found.total)
+        return pb.ListRefundsResponse(
+            refunds=[refund_message(refund, staff=owner_of(who) is None) for refund in rows],
+            next_page_token=token,
+            total_size=found.total,
+        )
 
     async def _change(self, request: Any, who: Caller, performance_id: int, work: Work) -> pb.Payment:
         """Change a payment once, however often the request comes, and wake a worker."""

@@ -5,11 +5,14 @@ from server import resources
 from server.db.models.payments import Refund
 from server.domain.payment_reads import ShownPayment
 from server.services.wire import money, timestamp
+from server.states import PaymentState
 
 
-def payment_message(shown: ShownPayment) -> payment_pb2.Payment:
-    """A payment."""
+def payment_message(shown: ShownPayment, *, owner: bool = False, staff: bool = False) -> payment_pb2.Payment:
+    """A payment; ``owner`` and ``staff`` say who reads it, and so what else they are shown."""
     payment = shown.payment
+    confirms = owner and payment.state is PaymentState.REQUIRES_ACTION
+    bought = payment.bought_booking_id
     return payment_pb2.Payment(
         name=resources.payment(payment.performance_id, payment.booking_id, payment.id),
         booking=resources.booking(payment.performance_id, payment.booking_id),
@@ -23,14 +26,18 @@ def payment_message(shown: ShownPayment) -> payment_pb2.Payment:
         create_time=timestamp(payment.create_time),
         update_time=timestamp(payment.update_time),
         complete_time=timestamp(payment.complete_time),
+        bought_booking="" if bought is None else resources.booking(payment.performance_id, bought),
+        client_secret=(payment.client_secret or "") if confirms else "",
+        discrepancy=(payment.discrepancy or "") if staff else "",
     )
 
 
-def refund_message(refund: Refund) -> payment_pb2.Refund:
-    """A refund."""
+def refund_message(refund: Refund, *, staff: bool) -> payment_pb2.Refund:
+    """A refund; who asked for it is shown to staff."""
+    booking = refund.performance_id, refund.booking_id
     return payment_pb2.Refund(
-        name=resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id),
-        payment=resources.payment(refund.performance_id, refund.booking_id, refund.payment_id),
+        name=resources.refund(*booking, refund.payment_id, refund.id),
+        payment=resources.payment(*booking, refund.payment_id),
         amount=money(refund.amount, refund.currency),
         state=payment_pb2.Refund.State.ValueType(refund.state),
         reason=refund.reason,
@@ -39,4 +46,10 @@ def refund_message(refund: Refund) -> payment_pb2.Refund:
         create_time=timestamp(refund.create_time),
         update_time=timestamp(refund.update_time),
         complete_time=timestamp(refund.complete_time),
+        requester=resources.user(refund.actor_id) if staff and refund.actor_id is not None else "",
+        tickets=[
+            resources.ticket(refund.performance_id, refund.returned_booking_id or refund.booking_id, ticket_id)
+            for ticket_id in refund.ticket_ids
+        ],
+        next_attempt_time=timestamp(refund.next_attempt_time),
     )

@@ -71,7 +71,8 @@ class Refund(Base):
     """Money that goes back: asked for, worked on, done, or failed and waiting for staff.
 
     ``actor_id`` is who asked for it, a customer or staff; None: it follows from a cancelled performance, or from money
-    that came in too late. ``ticket_ids`` are the tickets that were returned for it, if it was for single ones.
+    that came in too late. ``ticket_ids`` are the tickets that were returned for it, if it was for single ones,
+    and ``returned_booking_id`` is the booking that gave places up for it: the one that the payment bought.
     ``provider_key`` is the idempotency key that the provider is asked with: the refund's id, until staff have a refund
     that was refused tried anew, which a provider would otherwise refuse again without looking.
     """
@@ -84,6 +85,7 @@ class Refund(Base):
     payment_id: Mapped[UUID]
     provider: Mapped[Provider] = mapped_column(EnumNumber(Provider))
     provider_key: Mapped[UUID]
+    returned_booking_id: Mapped[UUID | None]
     ticket_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list, server_default="{}")
     state: Mapped[RefundState] = mapped_column(EnumNumber(RefundState))
     amount: Mapped[int]

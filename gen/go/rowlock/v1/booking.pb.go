@@ -1270,6 +1270,189 @@ func (x *CancelBookingRequest) GetEtag() string {
 	return ""
 }
 
+// Takes tickets back.
+type RefundTicketsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The booking.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The tickets, each once, all of this booking. At most 50.
+	Tickets []string `protobuf:"bytes,2,rep,name=tickets,proto3" json:"tickets,omitempty"`
+	// Why, for the record. At most 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// If set, the call fails with ETAG_MISMATCH unless this is the current etag.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundTicketsRequest) Reset() {
+	*x = RefundTicketsRequest{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundTicketsRequest) ProtoMessage() {}
+
+func (x *RefundTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundTicketsRequest.ProtoReflect.Descriptor instead.
+func (*RefundTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RefundTicketsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RefundTicketsRequest) GetTickets() []string {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+func (x *RefundTicketsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RefundTicketsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RefundTicketsRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// Hands cash out.
+type PayOutCashRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The booking.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayOutCashRequest) Reset() {
+	*x = PayOutCashRequest{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayOutCashRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayOutCashRequest) ProtoMessage() {}
+
+func (x *PayOutCashRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayOutCashRequest.ProtoReflect.Descriptor instead.
+func (*PayOutCashRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PayOutCashRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PayOutCashRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The cash is noted as handed out.
+type PayOutCashResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How much it was.
+	Amount        *money.Money `protobuf:"bytes,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayOutCashResponse) Reset() {
+	*x = PayOutCashResponse{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayOutCashResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayOutCashResponse) ProtoMessage() {}
+
+func (x *PayOutCashResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayOutCashResponse.ProtoReflect.Descriptor instead.
+func (*PayOutCashResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PayOutCashResponse) GetAmount() *money.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
 // Confirms a booking at the box office.
 type ConfirmBookingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1287,7 +1470,7 @@ type ConfirmBookingRequest struct {
 
 func (x *ConfirmBookingRequest) Reset() {
 	*x = ConfirmBookingRequest{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[14]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1482,7 @@ func (x *ConfirmBookingRequest) String() string {
 func (*ConfirmBookingRequest) ProtoMessage() {}
 
 func (x *ConfirmBookingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[14]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1495,7 @@ func (x *ConfirmBookingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmBookingRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmBookingRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{14}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConfirmBookingRequest) GetName() string {
@@ -1354,7 +1537,7 @@ type WatchBookingRequest struct {
 
 func (x *WatchBookingRequest) Reset() {
 	*x = WatchBookingRequest{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[15]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1549,7 @@ func (x *WatchBookingRequest) String() string {
 func (*WatchBookingRequest) ProtoMessage() {}
 
 func (x *WatchBookingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[15]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1562,7 @@ func (x *WatchBookingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBookingRequest.ProtoReflect.Descriptor instead.
 func (*WatchBookingRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{15}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchBookingRequest) GetName() string {
@@ -1406,7 +1589,7 @@ type WatchBookingResponse struct {
 
 func (x *WatchBookingResponse) Reset() {
 	*x = WatchBookingResponse{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[16]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1601,7 @@ func (x *WatchBookingResponse) String() string {
 func (*WatchBookingResponse) ProtoMessage() {}
 
 func (x *WatchBookingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[16]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1614,7 @@ func (x *WatchBookingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBookingResponse.ProtoReflect.Descriptor instead.
 func (*WatchBookingResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{16}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchBookingResponse) GetEvent() isWatchBookingResponse_Event {
@@ -1632,7 +1815,23 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\x121\n" +
-	"\x04etag\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\"\xda\x02\n" +
+	"\x04etag\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\"\xde\x04\n" +
+	"\x14RefundTicketsRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12\xd3\x01\n" +
+	"\atickets\x18\x02 \x03(\tB\xb8\x01\xe2A\x01\x02\xfaA\x14\n" +
+	"\x12rowlock.dev/Ticket\xbaH\x99\x01\x92\x01\x95\x01\b\x01\x102\x18\x01\"\x8c\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\atickets\x12q\n" +
+	"\x06reason\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\x121\n" +
+	"\x04etag\x18\x05 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\"\xdf\x01\n" +
+	"\x11PayOutCashRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12<\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"@\n" +
+	"\x12PayOutCashResponse\x12*\n" +
+	"\x06amount\x18\x01 \x01(\v2\x12.google.type.MoneyR\x06amount\"\xda\x02\n" +
 	"\x15ConfirmBookingRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
 	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12B\n" +
@@ -1647,7 +1846,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\abooking\x18\x01 \x01(\v2\x13.rowlock.v1.BookingH\x00R\abooking\x125\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x15.rowlock.v1.HeartbeatH\x00R\theartbeat\x125\n" +
 	"\treconnect\x18\x03 \x01(\v2\x15.rowlock.v1.ReconnectH\x00R\treconnectB\a\n" +
-	"\x05event2\xbf\x14\n" +
+	"\x05event2\xe7\x16\n" +
 	"\x0eBookingService\x12\x86\x01\n" +
 	"\rCreateBooking\x12 .rowlock.v1.CreateBookingRequest\x1a\x13.rowlock.v1.Booking\">\xdaA\fparent,seats\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=performances/*}/bookings\x12u\n" +
 	"\n" +
@@ -1659,7 +1858,10 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\vRemoveSeats\x12\x1e.rowlock.v1.RemoveSeatsRequest\x1a\x13.rowlock.v1.Booking\"H\xdaA\n" +
 	"name,seats\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{name=performances/*/bookings/*}:removeSeats\x12\x85\x01\n" +
 	"\rExtendBooking\x12 .rowlock.v1.ExtendBookingRequest\x1a\x13.rowlock.v1.Booking\"=\xdaA\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=performances/*/bookings/*}:extend\x12\x85\x01\n" +
-	"\rCancelBooking\x12 .rowlock.v1.CancelBookingRequest\x1a\x13.rowlock.v1.Booking\"=\xdaA\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=performances/*/bookings/*}:cancel\x12\x8f\x01\n" +
+	"\rCancelBooking\x12 .rowlock.v1.CancelBookingRequest\x1a\x13.rowlock.v1.Booking\"=\xdaA\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=performances/*/bookings/*}:cancel\x12\x94\x01\n" +
+	"\rRefundTickets\x12 .rowlock.v1.RefundTicketsRequest\x1a\x13.rowlock.v1.Booking\"L\xdaA\fname,tickets\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=performances/*/bookings/*}:refundTickets\x12\x8e\x01\n" +
+	"\n" +
+	"PayOutCash\x12\x1d.rowlock.v1.PayOutCashRequest\x1a\x1e.rowlock.v1.PayOutCashResponse\"A\xdaA\x04name\x82\xd3\xe4\x93\x024:\x01*\"//v1/{name=performances/*/bookings/*}:payOutCash\x12\x8f\x01\n" +
 	"\x0eConfirmBooking\x12!.rowlock.v1.ConfirmBookingRequest\x1a\x13.rowlock.v1.Booking\"E\xdaA\vname,method\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=performances/*/bookings/*}:confirm\x12\x8e\x01\n" +
 	"\fWatchBooking\x12\x1f.rowlock.v1.WatchBookingRequest\x1a .rowlock.v1.WatchBookingResponse\"9\xdaA\x04name\x82\xd3\xe4\x93\x02,\x12*/v1/{name=performances/*/bookings/*}:watch0\x01\x12\x8f\x01\n" +
 	"\vListTickets\x12\x1e.rowlock.v1.ListTicketsRequest\x1a\x1f.rowlock.v1.ListTicketsResponse\"?\xdaA\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=performances/*/bookings/*}/tickets\x12|\n" +
@@ -1684,7 +1886,7 @@ func file_rowlock_v1_booking_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_booking_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rowlock_v1_booking_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_rowlock_v1_booking_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_rowlock_v1_booking_proto_goTypes = []any{
 	(Booking_State)(0),                 // 0: rowlock.v1.Booking.State
 	(Booking_Method)(0),                // 1: rowlock.v1.Booking.Method
@@ -1702,94 +1904,102 @@ var file_rowlock_v1_booking_proto_goTypes = []any{
 	(*RemoveSeatsRequest)(nil),         // 13: rowlock.v1.RemoveSeatsRequest
 	(*ExtendBookingRequest)(nil),       // 14: rowlock.v1.ExtendBookingRequest
 	(*CancelBookingRequest)(nil),       // 15: rowlock.v1.CancelBookingRequest
-	(*ConfirmBookingRequest)(nil),      // 16: rowlock.v1.ConfirmBookingRequest
-	(*WatchBookingRequest)(nil),        // 17: rowlock.v1.WatchBookingRequest
-	(*WatchBookingResponse)(nil),       // 18: rowlock.v1.WatchBookingResponse
-	(*money.Money)(nil),                // 19: google.type.Money
-	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 21: google.protobuf.FieldMask
-	(*Heartbeat)(nil),                  // 22: rowlock.v1.Heartbeat
-	(*Reconnect)(nil),                  // 23: rowlock.v1.Reconnect
-	(*ListTicketsRequest)(nil),         // 24: rowlock.v1.ListTicketsRequest
-	(*GetTicketRequest)(nil),           // 25: rowlock.v1.GetTicketRequest
-	(*GetTicketDocumentRequest)(nil),   // 26: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),       // 27: rowlock.v1.CheckInTicketRequest
-	(*UndoCheckInRequest)(nil),         // 28: rowlock.v1.UndoCheckInRequest
-	(*GetEntryListRequest)(nil),        // 29: rowlock.v1.GetEntryListRequest
-	(*UploadOfflineScansRequest)(nil),  // 30: rowlock.v1.UploadOfflineScansRequest
-	(*ListCheckInsRequest)(nil),        // 31: rowlock.v1.ListCheckInsRequest
-	(*ListTicketsResponse)(nil),        // 32: rowlock.v1.ListTicketsResponse
-	(*Ticket)(nil),                     // 33: rowlock.v1.Ticket
-	(*httpbody.HttpBody)(nil),          // 34: google.api.HttpBody
-	(*EntryList)(nil),                  // 35: rowlock.v1.EntryList
-	(*UploadOfflineScansResponse)(nil), // 36: rowlock.v1.UploadOfflineScansResponse
-	(*ListCheckInsResponse)(nil),       // 37: rowlock.v1.ListCheckInsResponse
+	(*RefundTicketsRequest)(nil),       // 16: rowlock.v1.RefundTicketsRequest
+	(*PayOutCashRequest)(nil),          // 17: rowlock.v1.PayOutCashRequest
+	(*PayOutCashResponse)(nil),         // 18: rowlock.v1.PayOutCashResponse
+	(*ConfirmBookingRequest)(nil),      // 19: rowlock.v1.ConfirmBookingRequest
+	(*WatchBookingRequest)(nil),        // 20: rowlock.v1.WatchBookingRequest
+	(*WatchBookingResponse)(nil),       // 21: rowlock.v1.WatchBookingResponse
+	(*money.Money)(nil),                // 22: google.type.Money
+	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 24: google.protobuf.FieldMask
+	(*Heartbeat)(nil),                  // 25: rowlock.v1.Heartbeat
+	(*Reconnect)(nil),                  // 26: rowlock.v1.Reconnect
+	(*ListTicketsRequest)(nil),         // 27: rowlock.v1.ListTicketsRequest
+	(*GetTicketRequest)(nil),           // 28: rowlock.v1.GetTicketRequest
+	(*GetTicketDocumentRequest)(nil),   // 29: rowlock.v1.GetTicketDocumentRequest
+	(*CheckInTicketRequest)(nil),       // 30: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),         // 31: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),        // 32: rowlock.v1.GetEntryListRequest
+	(*UploadOfflineScansRequest)(nil),  // 33: rowlock.v1.UploadOfflineScansRequest
+	(*ListCheckInsRequest)(nil),        // 34: rowlock.v1.ListCheckInsRequest
+	(*ListTicketsResponse)(nil),        // 35: rowlock.v1.ListTicketsResponse
+	(*Ticket)(nil),                     // 36: rowlock.v1.Ticket
+	(*httpbody.HttpBody)(nil),          // 37: google.api.HttpBody
+	(*EntryList)(nil),                  // 38: rowlock.v1.EntryList
+	(*UploadOfflineScansResponse)(nil), // 39: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsResponse)(nil),       // 40: rowlock.v1.ListCheckInsResponse
 }
 var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Booking.state:type_name -> rowlock.v1.Booking.State
 	3,  // 1: rowlock.v1.Booking.seats:type_name -> rowlock.v1.BookedSeat
-	19, // 2: rowlock.v1.Booking.total:type_name -> google.type.Money
-	20, // 3: rowlock.v1.Booking.hold_expire_time:type_name -> google.protobuf.Timestamp
+	22, // 2: rowlock.v1.Booking.total:type_name -> google.type.Money
+	23, // 3: rowlock.v1.Booking.hold_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: rowlock.v1.Booking.method:type_name -> rowlock.v1.Booking.Method
-	20, // 5: rowlock.v1.Booking.create_time:type_name -> google.protobuf.Timestamp
-	20, // 6: rowlock.v1.Booking.update_time:type_name -> google.protobuf.Timestamp
-	20, // 7: rowlock.v1.Booking.confirm_time:type_name -> google.protobuf.Timestamp
-	20, // 8: rowlock.v1.Booking.cancel_time:type_name -> google.protobuf.Timestamp
-	20, // 9: rowlock.v1.Booking.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 10: rowlock.v1.BookedSeat.price:type_name -> google.type.Money
+	23, // 5: rowlock.v1.Booking.create_time:type_name -> google.protobuf.Timestamp
+	23, // 6: rowlock.v1.Booking.update_time:type_name -> google.protobuf.Timestamp
+	23, // 7: rowlock.v1.Booking.confirm_time:type_name -> google.protobuf.Timestamp
+	23, // 8: rowlock.v1.Booking.cancel_time:type_name -> google.protobuf.Timestamp
+	23, // 9: rowlock.v1.Booking.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 10: rowlock.v1.BookedSeat.price:type_name -> google.type.Money
 	4,  // 11: rowlock.v1.CreateBookingRequest.seats:type_name -> rowlock.v1.SeatClaim
 	5,  // 12: rowlock.v1.CreateBookingRequest.best_available:type_name -> rowlock.v1.BestAvailable
 	6,  // 13: rowlock.v1.CreateBookingRequest.general_admission:type_name -> rowlock.v1.GeneralAdmissionClaim
 	0,  // 14: rowlock.v1.ListBookingsRequest.state:type_name -> rowlock.v1.Booking.State
 	2,  // 15: rowlock.v1.ListBookingsResponse.bookings:type_name -> rowlock.v1.Booking
 	2,  // 16: rowlock.v1.UpdateBookingRequest.booking:type_name -> rowlock.v1.Booking
-	21, // 17: rowlock.v1.UpdateBookingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 17: rowlock.v1.UpdateBookingRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 18: rowlock.v1.AddSeatsRequest.seats:type_name -> rowlock.v1.SeatClaim
-	1,  // 19: rowlock.v1.ConfirmBookingRequest.method:type_name -> rowlock.v1.Booking.Method
-	2,  // 20: rowlock.v1.WatchBookingResponse.booking:type_name -> rowlock.v1.Booking
-	22, // 21: rowlock.v1.WatchBookingResponse.heartbeat:type_name -> rowlock.v1.Heartbeat
-	23, // 22: rowlock.v1.WatchBookingResponse.reconnect:type_name -> rowlock.v1.Reconnect
-	7,  // 23: rowlock.v1.BookingService.CreateBooking:input_type -> rowlock.v1.CreateBookingRequest
-	8,  // 24: rowlock.v1.BookingService.GetBooking:input_type -> rowlock.v1.GetBookingRequest
-	9,  // 25: rowlock.v1.BookingService.ListBookings:input_type -> rowlock.v1.ListBookingsRequest
-	11, // 26: rowlock.v1.BookingService.UpdateBooking:input_type -> rowlock.v1.UpdateBookingRequest
-	12, // 27: rowlock.v1.BookingService.AddSeats:input_type -> rowlock.v1.AddSeatsRequest
-	13, // 28: rowlock.v1.BookingService.RemoveSeats:input_type -> rowlock.v1.RemoveSeatsRequest
-	14, // 29: rowlock.v1.BookingService.ExtendBooking:input_type -> rowlock.v1.ExtendBookingRequest
-	15, // 30: rowlock.v1.BookingService.CancelBooking:input_type -> rowlock.v1.CancelBookingRequest
-	16, // 31: rowlock.v1.BookingService.ConfirmBooking:input_type -> rowlock.v1.ConfirmBookingRequest
-	17, // 32: rowlock.v1.BookingService.WatchBooking:input_type -> rowlock.v1.WatchBookingRequest
-	24, // 33: rowlock.v1.BookingService.ListTickets:input_type -> rowlock.v1.ListTicketsRequest
-	25, // 34: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
-	26, // 35: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
-	27, // 36: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
-	28, // 37: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
-	29, // 38: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
-	30, // 39: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
-	31, // 40: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
-	2,  // 41: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
-	2,  // 42: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
-	10, // 43: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
-	2,  // 44: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
-	2,  // 45: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
-	2,  // 46: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
-	2,  // 47: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
-	2,  // 48: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
-	2,  // 49: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
-	18, // 50: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
-	32, // 51: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
-	33, // 52: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
-	34, // 53: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
-	33, // 54: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
-	33, // 55: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
-	35, // 56: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
-	36, // 57: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
-	37, // 58: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
-	41, // [41:59] is the sub-list for method output_type
-	23, // [23:41] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	22, // 19: rowlock.v1.PayOutCashResponse.amount:type_name -> google.type.Money
+	1,  // 20: rowlock.v1.ConfirmBookingRequest.method:type_name -> rowlock.v1.Booking.Method
+	2,  // 21: rowlock.v1.WatchBookingResponse.booking:type_name -> rowlock.v1.Booking
+	25, // 22: rowlock.v1.WatchBookingResponse.heartbeat:type_name -> rowlock.v1.Heartbeat
+	26, // 23: rowlock.v1.WatchBookingResponse.reconnect:type_name -> rowlock.v1.Reconnect
+	7,  // 24: rowlock.v1.BookingService.CreateBooking:input_type -> rowlock.v1.CreateBookingRequest
+	8,  // 25: rowlock.v1.BookingService.GetBooking:input_type -> rowlock.v1.GetBookingRequest
+	9,  // 26: rowlock.v1.BookingService.ListBookings:input_type -> rowlock.v1.ListBookingsRequest
+	11, // 27: rowlock.v1.BookingService.UpdateBooking:input_type -> rowlock.v1.UpdateBookingRequest
+	12, // 28: rowlock.v1.BookingService.AddSeats:input_type -> rowlock.v1.AddSeatsRequest
+	13, // 29: rowlock.v1.BookingService.RemoveSeats:input_type -> rowlock.v1.RemoveSeatsRequest
+	14, // 30: rowlock.v1.BookingService.ExtendBooking:input_type -> rowlock.v1.ExtendBookingRequest
+	15, // 31: rowlock.v1.BookingService.CancelBooking:input_type -> rowlock.v1.CancelBookingRequest
+	16, // 32: rowlock.v1.BookingService.RefundTickets:input_type -> rowlock.v1.RefundTicketsRequest
+	17, // 33: rowlock.v1.BookingService.PayOutCash:input_type -> rowlock.v1.PayOutCashRequest
+	19, // 34: rowlock.v1.BookingService.ConfirmBooking:input_type -> rowlock.v1.ConfirmBookingRequest
+	20, // 35: rowlock.v1.BookingService.WatchBooking:input_type -> rowlock.v1.WatchBookingRequest
+	27, // 36: rowlock.v1.BookingService.ListTickets:input_type -> rowlock.v1.ListTicketsRequest
+	28, // 37: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
+	29, // 38: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
+	30, // 39: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
+	31, // 40: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
+	32, // 41: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
+	33, // 42: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
+	34, // 43: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
+	2,  // 44: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
+	2,  // 45: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
+	10, // 46: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
+	2,  // 47: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
+	2,  // 48: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
+	2,  // 49: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
+	2,  // 50: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
+	2,  // 51: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
+	2,  // 52: rowlock.v1.BookingService.RefundTickets:output_type -> rowlock.v1.Booking
+	18, // 53: rowlock.v1.BookingService.PayOutCash:output_type -> rowlock.v1.PayOutCashResponse
+	2,  // 54: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
+	21, // 55: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
+	35, // 56: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
+	36, // 57: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
+	37, // 58: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
+	36, // 59: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
+	36, // 60: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
+	38, // 61: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
+	39, // 62: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
+	40, // 63: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
+	44, // [44:64] is the sub-list for method output_type
+	24, // [24:44] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_booking_proto_init() }
@@ -1799,7 +2009,7 @@ func file_rowlock_v1_booking_proto_init() {
 	}
 	file_rowlock_v1_stream_proto_init()
 	file_rowlock_v1_ticket_proto_init()
-	file_rowlock_v1_booking_proto_msgTypes[16].OneofWrappers = []any{
+	file_rowlock_v1_booking_proto_msgTypes[19].OneofWrappers = []any{
 		(*WatchBookingResponse_Booking)(nil),
 		(*WatchBookingResponse_Heartbeat)(nil),
 		(*WatchBookingResponse_Reconnect)(nil),
@@ -1810,7 +2020,7 @@ func file_rowlock_v1_booking_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_booking_proto_rawDesc), len(file_rowlock_v1_booking_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ const (
 	BookingService_RemoveSeats_FullMethodName        = "/rowlock.v1.BookingService/RemoveSeats"
 	BookingService_ExtendBooking_FullMethodName      = "/rowlock.v1.BookingService/ExtendBooking"
 	BookingService_CancelBooking_FullMethodName      = "/rowlock.v1.BookingService/CancelBooking"
+	BookingService_RefundTickets_FullMethodName      = "/rowlock.v1.BookingService/RefundTickets"
+	BookingService_PayOutCash_FullMethodName         = "/rowlock.v1.BookingService/PayOutCash"
 	BookingService_ConfirmBooking_FullMethodName     = "/rowlock.v1.BookingService/ConfirmBooking"
 	BookingService_WatchBooking_FullMethodName       = "/rowlock.v1.BookingService/WatchBooking"
 	BookingService_ListTickets_FullMethodName        = "/rowlock.v1.BookingService/ListTickets"
@@ -87,18 +89,34 @@ type BookingServiceClient interface {
 	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
 	// HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ExtendBooking(ctx context.Context, in *ExtendBookingRequest, opts ...grpc.CallOption) (*Booking, error)
-	// Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-	// performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+	// Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+	// payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+	// Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+	// if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
 	// flight, and in CONFIRMED. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
 	// ETAG_MISMATCH.
 	CancelBooking(ctx context.Context, in *CancelBookingRequest, opts ...grpc.CallOption) (*Booking, error)
+	// Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+	// cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+	// booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+	// with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+	// PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+	// Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+	// ALREADY_CHECKED_IN, ETAG_MISMATCH.
+	RefundTickets(ctx context.Context, in *RefundTicketsRequest, opts ...grpc.CallOption) (*Booking, error)
+	// Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+	// cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
+	PayOutCash(ctx context.Context, in *PayOutCashRequest, opts ...grpc.CallOption) (*PayOutCashResponse, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
 	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ConfirmBooking(ctx context.Context, in *ConfirmBookingRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+	// payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+	// Errors: NOT_FOUND.
 	WatchBooking(ctx context.Context, in *WatchBookingRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBookingResponse], error)
 	// Lists tickets: customers their own, STAFF those of all. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
@@ -214,6 +232,26 @@ func (c *bookingServiceClient) CancelBooking(ctx context.Context, in *CancelBook
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Booking)
 	err := c.cc.Invoke(ctx, BookingService_CancelBooking_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) RefundTickets(ctx context.Context, in *RefundTicketsRequest, opts ...grpc.CallOption) (*Booking, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Booking)
+	err := c.cc.Invoke(ctx, BookingService_RefundTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) PayOutCash(ctx context.Context, in *PayOutCashRequest, opts ...grpc.CallOption) (*PayOutCashResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PayOutCashResponse)
+	err := c.cc.Invoke(ctx, BookingService_PayOutCash_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -374,18 +412,34 @@ type BookingServiceServer interface {
 	// Accepted in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, HOLD_EXPIRED,
 	// HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ExtendBooking(context.Context, *ExtendBookingRequest) (*Booking, error)
-	// Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-	// performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+	// Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+	// payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+	// Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+	// if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
 	// flight, and in CONFIRMED. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
 	// ETAG_MISMATCH.
 	CancelBooking(context.Context, *CancelBookingRequest) (*Booking, error)
+	// Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+	// cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+	// booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+	// with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+	// PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+	// Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+	// ALREADY_CHECKED_IN, ETAG_MISMATCH.
+	RefundTickets(context.Context, *RefundTicketsRequest) (*Booking, error)
+	// Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+	// cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
+	PayOutCash(context.Context, *PayOutCashRequest) (*PayOutCashResponse, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
 	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
 	ConfirmBooking(context.Context, *ConfirmBookingRequest) (*Booking, error)
 	// Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+	// Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+	// payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+	// Errors: NOT_FOUND.
 	WatchBooking(*WatchBookingRequest, grpc.ServerStreamingServer[WatchBookingResponse]) error
 	// Lists tickets: customers their own, STAFF those of all. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
@@ -450,6 +504,12 @@ func (UnimplementedBookingServiceServer) ExtendBooking(context.Context, *ExtendB
 }
 func (UnimplementedBookingServiceServer) CancelBooking(context.Context, *CancelBookingRequest) (*Booking, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelBooking not implemented")
+}
+func (UnimplementedBookingServiceServer) RefundTickets(context.Context, *RefundTicketsRequest) (*Booking, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefundTickets not implemented")
+}
+func (UnimplementedBookingServiceServer) PayOutCash(context.Context, *PayOutCashRequest) (*PayOutCashResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PayOutCash not implemented")
 }
 func (UnimplementedBookingServiceServer) ConfirmBooking(context.Context, *ConfirmBookingRequest) (*Booking, error) {
 	return nil, status.Error(codes.Unimplemented, "method ConfirmBooking not implemented")
@@ -642,6 +702,42 @@ func _BookingService_CancelBooking_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BookingServiceServer).CancelBooking(ctx, req.(*CancelBookingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BookingService_RefundTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefundTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).RefundTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_RefundTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).RefundTickets(ctx, req.(*RefundTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BookingService_PayOutCash_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PayOutCashRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).PayOutCash(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_PayOutCash_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).PayOutCash(ctx, req.(*PayOutCashRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -857,6 +953,14 @@ var BookingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelBooking",
 			Handler:    _BookingService_CancelBooking_Handler,
+		},
+		{
+			MethodName: "RefundTickets",
+			Handler:    _BookingService_RefundTickets_Handler,
+		},
+		{
+			MethodName: "PayOutCash",
+			Handler:    _BookingService_PayOutCash_Handler,
 		},
 		{
 			MethodName: "ConfirmBooking",

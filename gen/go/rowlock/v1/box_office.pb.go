@@ -1224,7 +1224,7 @@ var File_rowlock_v1_box_office_proto protoreflect.FileDescriptor
 const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\n" +
 	"\x1browlock/v1/box_office.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x8c\b\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x93\b\n" +
 	"\n" +
 	"Allocation\x12y\n" +
 	"\x04name\x18\x01 \x01(\tBe\xe2A\x01\b\xbaH^\xd8\x01\x01rY\x18R2U^performances/[1-9][0-9]{0,18}/allocations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12R\n" +
@@ -1232,8 +1232,8 @@ const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\x04note\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xe8\a2K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04note\x12.\n" +
 	"\x05seats\x18\x04 \x03(\tB\x18\xe2A\x01\x05\xbaH\x11\x92\x01\x0e\x10\xe8\a\x18\x01\"\ar\x05\x10\x01\x18\x80\x01R\x05seats\x12Y\n" +
 	"\frelease_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\vreleaseTime\x12@\n" +
-	"\x05state\x18\x06 \x01(\x0e2\x1c.rowlock.v1.Allocation.StateB\f\xe2A\x01\x03\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\x1e\n" +
-	"\ablocked\x18\a \x01(\x05B\x04\xe2A\x01\x03R\ablocked\x12:\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x1c.rowlock.v1.Allocation.StateB\f\xe2A\x01\x03\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12%\n" +
+	"\ablocked\x18\a \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\ablocked\x12:\n" +
 	"\acreator\x18\b \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
 	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\acreator\x121\n" +
 	"\x04etag\x18\t \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12A\n" +
@@ -1290,7 +1290,7 @@ const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\x16rowlock.dev/Allocation\xbaH[rY\x18R2U^performances/[1-9][0-9]{0,18}/allocations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x121\n" +
 	"\x04etag\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xd6\v\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xb9\f\n" +
 	"\x05Shift\x12V\n" +
 	"\x04name\x18\x01 \x01(\tBB\xe2A\x01\b\xbaH;\xd8\x01\x01r6\x18+22^shifts/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12O\n" +
 	"\x04till\x18\x02 \x01(\tB;\xe2A\x01\x02\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04till\x126\n" +
@@ -1299,8 +1299,8 @@ const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\x0e2\x17.rowlock.v1.Shift.StateB\f\xe2A\x01\x03\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\xb1\x02\n" +
 	"\fopening_cash\x18\x05 \x01(\v2\x12.google.type.MoneyB\xf9\x01\xe2A\x01\x02\xbaH\xf1\x01\xba\x01\xed\x01\n" +
 	"\x05money\x12^must be an amount of at most 10,000,000 in whole minor units, with a currency of three letters\x1a\x83\x01this.currency_code.matches('^[A-Z]{3}$') && this.units >= 0 && this.units <= 10000000 && this.nanos >= 0 && this.nanos <= 999000000R\vopeningCash\x126\n" +
-	"\x06totals\x18\x06 \x01(\v2\x18.rowlock.v1.Shift.TotalsB\x04\xe2A\x01\x03R\x06totals\x12B\n" +
-	"\fperformances\x18\a \x03(\v2\x18.rowlock.v1.Shift.TotalsB\x04\xe2A\x01\x03R\fperformances\x12=\n" +
+	"\x06totals\x18\x06 \x01(\v2\x18.rowlock.v1.Shift.TotalsB\x04\xe2A\x01\x03R\x06totals\x12K\n" +
+	"\fperformances\x18\a \x03(\v2\x18.rowlock.v1.Shift.TotalsB\r\xe2A\x01\x03\xbaH\x06\x92\x01\x03\x10\xe8\aR\fperformances\x12=\n" +
 	"\rexpected_cash\x18\b \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x03R\fexpectedCash\x12;\n" +
 	"\fcounted_cash\x18\t \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x03R\vcountedCash\x128\n" +
 	"\n" +
@@ -1310,16 +1310,16 @@ const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\x04note\x18\v \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xe8\aR\x04note\x12=\n" +
 	"\topen_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\bopenTime\x12?\n" +
 	"\n" +
-	"close_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tcloseTime\x1a\xb9\x02\n" +
-	"\x06Totals\x12 \n" +
-	"\vperformance\x18\x01 \x01(\tR\vperformance\x12#\n" +
-	"\rcash_bookings\x18\x02 \x01(\x05R\fcashBookings\x12!\n" +
-	"\fcash_tickets\x18\x03 \x01(\x05R\vcashTickets\x12+\n" +
-	"\acash_in\x18\x04 \x01(\v2\x12.google.type.MoneyR\x06cashIn\x12#\n" +
-	"\rcomp_bookings\x18\x05 \x01(\x05R\fcompBookings\x12!\n" +
-	"\fcomp_tickets\x18\x06 \x01(\x05R\vcompTickets\x12!\n" +
-	"\fcash_refunds\x18\a \x01(\x05R\vcashRefunds\x12-\n" +
-	"\bcash_out\x18\b \x01(\v2\x12.google.type.MoneyR\acashOut\"4\n" +
+	"close_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tcloseTime\x1a\x93\x03\n" +
+	"\x06Totals\x12-\n" +
+	"\vperformance\x18\x01 \x01(\tB\v\xe2A\x01\x03\xbaH\x04r\x02\x18 R\vperformance\x120\n" +
+	"\rcash_bookings\x18\x02 \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\fcashBookings\x12.\n" +
+	"\fcash_tickets\x18\x03 \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\vcashTickets\x121\n" +
+	"\acash_in\x18\x04 \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x03R\x06cashIn\x120\n" +
+	"\rcomp_bookings\x18\x05 \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\fcompBookings\x12.\n" +
+	"\fcomp_tickets\x18\x06 \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\vcompTickets\x12.\n" +
+	"\fcash_refunds\x18\a \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\vcashRefunds\x123\n" +
+	"\bcash_out\x18\b \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x03R\acashOut\"4\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04OPEN\x10\x01\x12\n" +

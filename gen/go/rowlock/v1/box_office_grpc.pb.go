@@ -54,7 +54,7 @@ type BoxOfficeServiceClient interface {
 	// Lists allocations, newest first. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAllocations(ctx context.Context, in *ListAllocationsRequest, opts ...grpc.CallOption) (*ListAllocationsResponse, error)
 	// Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-	// or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+	// or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
 	UpdateAllocation(ctx context.Context, in *UpdateAllocationRequest, opts ...grpc.CallOption) (*Allocation, error)
 	// Gives an allocation's places back to the general sale: those that are held or sold stay so, and do not return to it
 	// when their booking ends. Releasing one that is RELEASED changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.
@@ -193,7 +193,7 @@ type BoxOfficeServiceServer interface {
 	// Lists allocations, newest first. Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAllocations(context.Context, *ListAllocationsRequest) (*ListAllocationsResponse, error)
 	// Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-	// or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+	// or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
 	UpdateAllocation(context.Context, *UpdateAllocationRequest) (*Allocation, error)
 	// Gives an allocation's places back to the general sale: those that are held or sold stay so, and do not return to it
 	// when their booking ends. Releasing one that is RELEASED changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.

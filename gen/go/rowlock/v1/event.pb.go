@@ -880,7 +880,7 @@ const file_rowlock_v1_event_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x121\n" +
 	"\x04etag\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12<\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId2\x95)\n" +
+	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId2\xda*\n" +
 	"\fEventService\x12v\n" +
 	"\x0eCreateCategory\x12!.rowlock.v1.CreateCategoryRequest\x1a\x14.rowlock.v1.Category\"+\xdaA\bcategory\x82\xd3\xe4\x93\x02\x1a:\bcategory\"\x0e/v1/categories\x12k\n" +
 	"\vGetCategory\x12\x1e.rowlock.v1.GetCategoryRequest\x1a\x14.rowlock.v1.Category\"&\xdaA\x04name\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=categories/*}\x12r\n" +
@@ -917,7 +917,8 @@ const file_rowlock_v1_event_proto_rawDesc = "" +
 	"\x10ListPerformances\x12#.rowlock.v1.ListPerformancesRequest\x1a$.rowlock.v1.ListPerformancesResponse\"\x1b\xdaA\x00\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/performances\x12\xa8\x01\n" +
 	"\x11UpdatePerformance\x12$.rowlock.v1.UpdatePerformanceRequest\x1a\x17.rowlock.v1.Performance\"T\xdaA\x17performance,update_mask\x82\xd3\xe4\x93\x024:\vperformance2%/v1/{performance.name=performances/*}\x12{\n" +
 	"\x11DeletePerformance\x12$.rowlock.v1.DeletePerformanceRequest\x1a\x16.google.protobuf.Empty\"(\xdaA\x04name\x82\xd3\xe4\x93\x02\x1b*\x19/v1/{name=performances/*}\x12\x86\x01\n" +
-	"\x11CancelPerformance\x12$.rowlock.v1.CancelPerformanceRequest\x1a\x17.rowlock.v1.Performance\"2\xdaA\x04name\x82\xd3\xe4\x93\x02%:\x01*\" /v1/{name=performances/*}:cancel\x12\xa2\x01\n" +
+	"\x11CancelPerformance\x12$.rowlock.v1.CancelPerformanceRequest\x1a\x17.rowlock.v1.Performance\"2\xdaA\x04name\x82\xd3\xe4\x93\x02%:\x01*\" /v1/{name=performances/*}:cancel\x12\xc2\x01\n" +
+	"\x17GetCancellationProgress\x12*.rowlock.v1.GetCancellationProgressRequest\x1a .rowlock.v1.CancellationProgress\"Y\xdaA\x04name\x82\xd3\xe4\x93\x02LZ\"\x12 /v1/{name=events/*}/cancellation\x12&/v1/{name=performances/*}/cancellation\x12\xa2\x01\n" +
 	"\x10CreateTicketType\x12#.rowlock.v1.CreateTicketTypeRequest\x1a\x16.rowlock.v1.TicketType\"Q\xdaA\x12parent,ticket_type\x82\xd3\xe4\x93\x026:\vticket_type\"'/v1/{parent=performances/*}/ticketTypes\x12\x81\x01\n" +
 	"\rGetTicketType\x12 .rowlock.v1.GetTicketTypeRequest\x1a\x16.rowlock.v1.TicketType\"6\xdaA\x04name\x82\xd3\xe4\x93\x02)\x12'/v1/{name=performances/*/ticketTypes/*}\x12\x94\x01\n" +
 	"\x0fListTicketTypes\x12\".rowlock.v1.ListTicketTypesRequest\x1a#.rowlock.v1.ListTicketTypesResponse\"8\xdaA\x06parent\x82\xd3\xe4\x93\x02)\x12'/v1/{parent=performances/*}/ticketTypes\x12\xb3\x01\n" +
@@ -947,71 +948,73 @@ func file_rowlock_v1_event_proto_rawDescGZIP() []byte {
 var file_rowlock_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_rowlock_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_rowlock_v1_event_proto_goTypes = []any{
-	(Event_State)(0),                      // 0: rowlock.v1.Event.State
-	(*Event)(nil),                         // 1: rowlock.v1.Event
-	(*CreateEventRequest)(nil),            // 2: rowlock.v1.CreateEventRequest
-	(*GetEventRequest)(nil),               // 3: rowlock.v1.GetEventRequest
-	(*ListEventsRequest)(nil),             // 4: rowlock.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),            // 5: rowlock.v1.ListEventsResponse
-	(*UpdateEventRequest)(nil),            // 6: rowlock.v1.UpdateEventRequest
-	(*DeleteEventRequest)(nil),            // 7: rowlock.v1.DeleteEventRequest
-	(*PublishEventRequest)(nil),           // 8: rowlock.v1.PublishEventRequest
-	(*CancelEventRequest)(nil),            // 9: rowlock.v1.CancelEventRequest
-	(*durationpb.Duration)(nil),           // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),         // 11: google.protobuf.Timestamp
-	(*money.Money)(nil),                   // 12: google.type.Money
-	(*fieldmaskpb.FieldMask)(nil),         // 13: google.protobuf.FieldMask
-	(*CreateCategoryRequest)(nil),         // 14: rowlock.v1.CreateCategoryRequest
-	(*GetCategoryRequest)(nil),            // 15: rowlock.v1.GetCategoryRequest
-	(*ListCategoriesRequest)(nil),         // 16: rowlock.v1.ListCategoriesRequest
-	(*UpdateCategoryRequest)(nil),         // 17: rowlock.v1.UpdateCategoryRequest
-	(*DeleteCategoryRequest)(nil),         // 18: rowlock.v1.DeleteCategoryRequest
-	(*CreateVenueRequest)(nil),            // 19: rowlock.v1.CreateVenueRequest
-	(*GetVenueRequest)(nil),               // 20: rowlock.v1.GetVenueRequest
-	(*ListVenuesRequest)(nil),             // 21: rowlock.v1.ListVenuesRequest
-	(*UpdateVenueRequest)(nil),            // 22: rowlock.v1.UpdateVenueRequest
-	(*DeleteVenueRequest)(nil),            // 23: rowlock.v1.DeleteVenueRequest
-	(*CreateSeatMapRequest)(nil),          // 24: rowlock.v1.CreateSeatMapRequest
-	(*GetSeatMapRequest)(nil),             // 25: rowlock.v1.GetSeatMapRequest
-	(*ListSeatMapsRequest)(nil),           // 26: rowlock.v1.ListSeatMapsRequest
-	(*UpdateSeatMapRequest)(nil),          // 27: rowlock.v1.UpdateSeatMapRequest
-	(*DeleteSeatMapRequest)(nil),          // 28: rowlock.v1.DeleteSeatMapRequest
-	(*ImportSeatMapRequest)(nil),          // 29: rowlock.v1.ImportSeatMapRequest
-	(*CreatePerformanceRequest)(nil),      // 30: rowlock.v1.CreatePerformanceRequest
-	(*GetPerformanceRequest)(nil),         // 31: rowlock.v1.GetPerformanceRequest
-	(*ListPerformancesRequest)(nil),       // 32: rowlock.v1.ListPerformancesRequest
-	(*UpdatePerformanceRequest)(nil),      // 33: rowlock.v1.UpdatePerformanceRequest
-	(*DeletePerformanceRequest)(nil),      // 34: rowlock.v1.DeletePerformanceRequest
-	(*CancelPerformanceRequest)(nil),      // 35: rowlock.v1.CancelPerformanceRequest
-	(*CreateTicketTypeRequest)(nil),       // 36: rowlock.v1.CreateTicketTypeRequest
-	(*GetTicketTypeRequest)(nil),          // 37: rowlock.v1.GetTicketTypeRequest
-	(*ListTicketTypesRequest)(nil),        // 38: rowlock.v1.ListTicketTypesRequest
-	(*UpdateTicketTypeRequest)(nil),       // 39: rowlock.v1.UpdateTicketTypeRequest
-	(*DeleteTicketTypeRequest)(nil),       // 40: rowlock.v1.DeleteTicketTypeRequest
-	(*GetPerformanceSeatMapRequest)(nil),  // 41: rowlock.v1.GetPerformanceSeatMapRequest
-	(*ListSeatsRequest)(nil),              // 42: rowlock.v1.ListSeatsRequest
-	(*GetAvailabilityRequest)(nil),        // 43: rowlock.v1.GetAvailabilityRequest
-	(*BlockSeatsRequest)(nil),             // 44: rowlock.v1.BlockSeatsRequest
-	(*UnblockSeatsRequest)(nil),           // 45: rowlock.v1.UnblockSeatsRequest
-	(*WatchSeatsRequest)(nil),             // 46: rowlock.v1.WatchSeatsRequest
-	(*Category)(nil),                      // 47: rowlock.v1.Category
-	(*ListCategoriesResponse)(nil),        // 48: rowlock.v1.ListCategoriesResponse
-	(*emptypb.Empty)(nil),                 // 49: google.protobuf.Empty
-	(*Venue)(nil),                         // 50: rowlock.v1.Venue
-	(*ListVenuesResponse)(nil),            // 51: rowlock.v1.ListVenuesResponse
-	(*SeatMap)(nil),                       // 52: rowlock.v1.SeatMap
-	(*ListSeatMapsResponse)(nil),          // 53: rowlock.v1.ListSeatMapsResponse
-	(*ImportSeatMapResponse)(nil),         // 54: rowlock.v1.ImportSeatMapResponse
-	(*Performance)(nil),                   // 55: rowlock.v1.Performance
-	(*ListPerformancesResponse)(nil),      // 56: rowlock.v1.ListPerformancesResponse
-	(*TicketType)(nil),                    // 57: rowlock.v1.TicketType
-	(*ListTicketTypesResponse)(nil),       // 58: rowlock.v1.ListTicketTypesResponse
-	(*GetPerformanceSeatMapResponse)(nil), // 59: rowlock.v1.GetPerformanceSeatMapResponse
-	(*ListSeatsResponse)(nil),             // 60: rowlock.v1.ListSeatsResponse
-	(*GetAvailabilityResponse)(nil),       // 61: rowlock.v1.GetAvailabilityResponse
-	(*BlockSeatsResponse)(nil),            // 62: rowlock.v1.BlockSeatsResponse
-	(*UnblockSeatsResponse)(nil),          // 63: rowlock.v1.UnblockSeatsResponse
-	(*WatchSeatsResponse)(nil),            // 64: rowlock.v1.WatchSeatsResponse
+	(Event_State)(0),                       // 0: rowlock.v1.Event.State
+	(*Event)(nil),                          // 1: rowlock.v1.Event
+	(*CreateEventRequest)(nil),             // 2: rowlock.v1.CreateEventRequest
+	(*GetEventRequest)(nil),                // 3: rowlock.v1.GetEventRequest
+	(*ListEventsRequest)(nil),              // 4: rowlock.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),             // 5: rowlock.v1.ListEventsResponse
+	(*UpdateEventRequest)(nil),             // 6: rowlock.v1.UpdateEventRequest
+	(*DeleteEventRequest)(nil),             // 7: rowlock.v1.DeleteEventRequest
+	(*PublishEventRequest)(nil),            // 8: rowlock.v1.PublishEventRequest
+	(*CancelEventRequest)(nil),             // 9: rowlock.v1.CancelEventRequest
+	(*durationpb.Duration)(nil),            // 10: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),          // 11: google.protobuf.Timestamp
+	(*money.Money)(nil),                    // 12: google.type.Money
+	(*fieldmaskpb.FieldMask)(nil),          // 13: google.protobuf.FieldMask
+	(*CreateCategoryRequest)(nil),          // 14: rowlock.v1.CreateCategoryRequest
+	(*GetCategoryRequest)(nil),             // 15: rowlock.v1.GetCategoryRequest
+	(*ListCategoriesRequest)(nil),          // 16: rowlock.v1.ListCategoriesRequest
+	(*UpdateCategoryRequest)(nil),          // 17: rowlock.v1.UpdateCategoryRequest
+	(*DeleteCategoryRequest)(nil),          // 18: rowlock.v1.DeleteCategoryRequest
+	(*CreateVenueRequest)(nil),             // 19: rowlock.v1.CreateVenueRequest
+	(*GetVenueRequest)(nil),                // 20: rowlock.v1.GetVenueRequest
+	(*ListVenuesRequest)(nil),              // 21: rowlock.v1.ListVenuesRequest
+	(*UpdateVenueRequest)(nil),             // 22: rowlock.v1.UpdateVenueRequest
+	(*DeleteVenueRequest)(nil),             // 23: rowlock.v1.DeleteVenueRequest
+	(*CreateSeatMapRequest)(nil),           // 24: rowlock.v1.CreateSeatMapRequest
+	(*GetSeatMapRequest)(nil),              // 25: rowlock.v1.GetSeatMapRequest
+	(*ListSeatMapsRequest)(nil),            // 26: rowlock.v1.ListSeatMapsRequest
+	(*UpdateSeatMapRequest)(nil),           // 27: rowlock.v1.UpdateSeatMapRequest
+	(*DeleteSeatMapRequest)(nil),           // 28: rowlock.v1.DeleteSeatMapRequest
+	(*ImportSeatMapRequest)(nil),           // 29: rowlock.v1.ImportSeatMapRequest
+	(*CreatePerformanceRequest)(nil),       // 30: rowlock.v1.CreatePerformanceRequest
+	(*GetPerformanceRequest)(nil),          // 31: rowlock.v1.GetPerformanceRequest
+	(*ListPerformancesRequest)(nil),        // 32: rowlock.v1.ListPerformancesRequest
+	(*UpdatePerformanceRequest)(nil),       // 33: rowlock.v1.UpdatePerformanceRequest
+	(*DeletePerformanceRequest)(nil),       // 34: rowlock.v1.DeletePerformanceRequest
+	(*CancelPerformanceRequest)(nil),       // 35: rowlock.v1.CancelPerformanceRequest
+	(*GetCancellationProgressRequest)(nil), // 36: rowlock.v1.GetCancellationProgressRequest
+	(*CreateTicketTypeRequest)(nil),        // 37: rowlock.v1.CreateTicketTypeRequest
+	(*GetTicketTypeRequest)(nil),           // 38: rowlock.v1.GetTicketTypeRequest
+	(*ListTicketTypesRequest)(nil),         // 39: rowlock.v1.ListTicketTypesRequest
+	(*UpdateTicketTypeRequest)(nil),        // 40: rowlock.v1.UpdateTicketTypeRequest
+	(*DeleteTicketTypeRequest)(nil),        // 41: rowlock.v1.DeleteTicketTypeRequest
+	(*GetPerformanceSeatMapRequest)(nil),   // 42: rowlock.v1.GetPerformanceSeatMapRequest
+	(*ListSeatsRequest)(nil),               // 43: rowlock.v1.ListSeatsRequest
+	(*GetAvailabilityRequest)(nil),         // 44: rowlock.v1.GetAvailabilityRequest
+	(*BlockSeatsRequest)(nil),              // 45: rowlock.v1.BlockSeatsRequest
+	(*UnblockSeatsRequest)(nil),            // 46: rowlock.v1.UnblockSeatsRequest
+	(*WatchSeatsRequest)(nil),              // 47: rowlock.v1.WatchSeatsRequest
+	(*Category)(nil),                       // 48: rowlock.v1.Category
+	(*ListCategoriesResponse)(nil),         // 49: rowlock.v1.ListCategoriesResponse
+	(*emptypb.Empty)(nil),                  // 50: google.protobuf.Empty
+	(*Venue)(nil),                          // 51: rowlock.v1.Venue
+	(*ListVenuesResponse)(nil),             // 52: rowlock.v1.ListVenuesResponse
+	(*SeatMap)(nil),                        // 53: rowlock.v1.SeatMap
+	(*ListSeatMapsResponse)(nil),           // 54: rowlock.v1.ListSeatMapsResponse
+	(*ImportSeatMapResponse)(nil),          // 55: rowlock.v1.ImportSeatMapResponse
+	(*Performance)(nil),                    // 56: rowlock.v1.Performance
+	(*ListPerformancesResponse)(nil),       // 57: rowlock.v1.ListPerformancesResponse
+	(*CancellationProgress)(nil),           // 58: rowlock.v1.CancellationProgress
+	(*TicketType)(nil),                     // 59: rowlock.v1.TicketType
+	(*ListTicketTypesResponse)(nil),        // 60: rowlock.v1.ListTicketTypesResponse
+	(*GetPerformanceSeatMapResponse)(nil),  // 61: rowlock.v1.GetPerformanceSeatMapResponse
+	(*ListSeatsResponse)(nil),              // 62: rowlock.v1.ListSeatsResponse
+	(*GetAvailabilityResponse)(nil),        // 63: rowlock.v1.GetAvailabilityResponse
+	(*BlockSeatsResponse)(nil),             // 64: rowlock.v1.BlockSeatsResponse
+	(*UnblockSeatsResponse)(nil),           // 65: rowlock.v1.UnblockSeatsResponse
+	(*WatchSeatsResponse)(nil),             // 66: rowlock.v1.WatchSeatsResponse
 }
 var file_rowlock_v1_event_proto_depIdxs = []int32{
 	10, // 0: rowlock.v1.Event.running_time:type_name -> google.protobuf.Duration
@@ -1056,59 +1059,61 @@ var file_rowlock_v1_event_proto_depIdxs = []int32{
 	33, // 39: rowlock.v1.EventService.UpdatePerformance:input_type -> rowlock.v1.UpdatePerformanceRequest
 	34, // 40: rowlock.v1.EventService.DeletePerformance:input_type -> rowlock.v1.DeletePerformanceRequest
 	35, // 41: rowlock.v1.EventService.CancelPerformance:input_type -> rowlock.v1.CancelPerformanceRequest
-	36, // 42: rowlock.v1.EventService.CreateTicketType:input_type -> rowlock.v1.CreateTicketTypeRequest
-	37, // 43: rowlock.v1.EventService.GetTicketType:input_type -> rowlock.v1.GetTicketTypeRequest
-	38, // 44: rowlock.v1.EventService.ListTicketTypes:input_type -> rowlock.v1.ListTicketTypesRequest
-	39, // 45: rowlock.v1.EventService.UpdateTicketType:input_type -> rowlock.v1.UpdateTicketTypeRequest
-	40, // 46: rowlock.v1.EventService.DeleteTicketType:input_type -> rowlock.v1.DeleteTicketTypeRequest
-	41, // 47: rowlock.v1.EventService.GetPerformanceSeatMap:input_type -> rowlock.v1.GetPerformanceSeatMapRequest
-	42, // 48: rowlock.v1.EventService.ListSeats:input_type -> rowlock.v1.ListSeatsRequest
-	43, // 49: rowlock.v1.EventService.GetAvailability:input_type -> rowlock.v1.GetAvailabilityRequest
-	44, // 50: rowlock.v1.EventService.BlockSeats:input_type -> rowlock.v1.BlockSeatsRequest
-	45, // 51: rowlock.v1.EventService.UnblockSeats:input_type -> rowlock.v1.UnblockSeatsRequest
-	46, // 52: rowlock.v1.EventService.WatchSeats:input_type -> rowlock.v1.WatchSeatsRequest
-	47, // 53: rowlock.v1.EventService.CreateCategory:output_type -> rowlock.v1.Category
-	47, // 54: rowlock.v1.EventService.GetCategory:output_type -> rowlock.v1.Category
-	48, // 55: rowlock.v1.EventService.ListCategories:output_type -> rowlock.v1.ListCategoriesResponse
-	47, // 56: rowlock.v1.EventService.UpdateCategory:output_type -> rowlock.v1.Category
-	49, // 57: rowlock.v1.EventService.DeleteCategory:output_type -> google.protobuf.Empty
-	50, // 58: rowlock.v1.EventService.CreateVenue:output_type -> rowlock.v1.Venue
-	50, // 59: rowlock.v1.EventService.GetVenue:output_type -> rowlock.v1.Venue
-	51, // 60: rowlock.v1.EventService.ListVenues:output_type -> rowlock.v1.ListVenuesResponse
-	50, // 61: rowlock.v1.EventService.UpdateVenue:output_type -> rowlock.v1.Venue
-	49, // 62: rowlock.v1.EventService.DeleteVenue:output_type -> google.protobuf.Empty
-	52, // 63: rowlock.v1.EventService.CreateSeatMap:output_type -> rowlock.v1.SeatMap
-	52, // 64: rowlock.v1.EventService.GetSeatMap:output_type -> rowlock.v1.SeatMap
-	53, // 65: rowlock.v1.EventService.ListSeatMaps:output_type -> rowlock.v1.ListSeatMapsResponse
-	52, // 66: rowlock.v1.EventService.UpdateSeatMap:output_type -> rowlock.v1.SeatMap
-	49, // 67: rowlock.v1.EventService.DeleteSeatMap:output_type -> google.protobuf.Empty
-	54, // 68: rowlock.v1.EventService.ImportSeatMap:output_type -> rowlock.v1.ImportSeatMapResponse
-	1,  // 69: rowlock.v1.EventService.CreateEvent:output_type -> rowlock.v1.Event
-	1,  // 70: rowlock.v1.EventService.GetEvent:output_type -> rowlock.v1.Event
-	5,  // 71: rowlock.v1.EventService.ListEvents:output_type -> rowlock.v1.ListEventsResponse
-	1,  // 72: rowlock.v1.EventService.UpdateEvent:output_type -> rowlock.v1.Event
-	49, // 73: rowlock.v1.EventService.DeleteEvent:output_type -> google.protobuf.Empty
-	1,  // 74: rowlock.v1.EventService.PublishEvent:output_type -> rowlock.v1.Event
-	1,  // 75: rowlock.v1.EventService.CancelEvent:output_type -> rowlock.v1.Event
-	55, // 76: rowlock.v1.EventService.CreatePerformance:output_type -> rowlock.v1.Performance
-	55, // 77: rowlock.v1.EventService.GetPerformance:output_type -> rowlock.v1.Performance
-	56, // 78: rowlock.v1.EventService.ListPerformances:output_type -> rowlock.v1.ListPerformancesResponse
-	55, // 79: rowlock.v1.EventService.UpdatePerformance:output_type -> rowlock.v1.Performance
-	49, // 80: rowlock.v1.EventService.DeletePerformance:output_type -> google.protobuf.Empty
-	55, // 81: rowlock.v1.EventService.CancelPerformance:output_type -> rowlock.v1.Performance
-	57, // 82: rowlock.v1.EventService.CreateTicketType:output_type -> rowlock.v1.TicketType
-	57, // 83: rowlock.v1.EventService.GetTicketType:output_type -> rowlock.v1.TicketType
-	58, // 84: rowlock.v1.EventService.ListTicketTypes:output_type -> rowlock.v1.ListTicketTypesResponse
-	57, // 85: rowlock.v1.EventService.UpdateTicketType:output_type -> rowlock.v1.TicketType
-	49, // 86: rowlock.v1.EventService.DeleteTicketType:output_type -> google.protobuf.Empty
-	59, // 87: rowlock.v1.EventService.GetPerformanceSeatMap:output_type -> rowlock.v1.GetPerformanceSeatMapResponse
-	60, // 88: rowlock.v1.EventService.ListSeats:output_type -> rowlock.v1.ListSeatsResponse
-	61, // 89: rowlock.v1.EventService.GetAvailability:output_type -> rowlock.v1.GetAvailabilityResponse
-	62, // 90: rowlock.v1.EventService.BlockSeats:output_type -> rowlock.v1.BlockSeatsResponse
-	63, // 91: rowlock.v1.EventService.UnblockSeats:output_type -> rowlock.v1.UnblockSeatsResponse
-	64, // 92: rowlock.v1.EventService.WatchSeats:output_type -> rowlock.v1.WatchSeatsResponse
-	53, // [53:93] is the sub-list for method output_type
-	13, // [13:53] is the sub-list for method input_type
+	36, // 42: rowlock.v1.EventService.GetCancellationProgress:input_type -> rowlock.v1.GetCancellationProgressRequest
+	37, // 43: rowlock.v1.EventService.CreateTicketType:input_type -> rowlock.v1.CreateTicketTypeRequest
+	38, // 44: rowlock.v1.EventService.GetTicketType:input_type -> rowlock.v1.GetTicketTypeRequest
+	39, // 45: rowlock.v1.EventService.ListTicketTypes:input_type -> rowlock.v1.ListTicketTypesRequest
+	40, // 46: rowlock.v1.EventService.UpdateTicketType:input_type -> rowlock.v1.UpdateTicketTypeRequest
+	41, // 47: rowlock.v1.EventService.DeleteTicketType:input_type -> rowlock.v1.DeleteTicketTypeRequest
+	42, // 48: rowlock.v1.EventService.GetPerformanceSeatMap:input_type -> rowlock.v1.GetPerformanceSeatMapRequest
+	43, // 49: rowlock.v1.EventService.ListSeats:input_type -> rowlock.v1.ListSeatsRequest
+	44, // 50: rowlock.v1.EventService.GetAvailability:input_type -> rowlock.v1.GetAvailabilityRequest
+	45, // 51: rowlock.v1.EventService.BlockSeats:input_type -> rowlock.v1.BlockSeatsRequest
+	46, // 52: rowlock.v1.EventService.UnblockSeats:input_type -> rowlock.v1.UnblockSeatsRequest
+	47, // 53: rowlock.v1.EventService.WatchSeats:input_type -> rowlock.v1.WatchSeatsRequest
+	48, // 54: rowlock.v1.EventService.CreateCategory:output_type -> rowlock.v1.Category
+	48, // 55: rowlock.v1.EventService.GetCategory:output_type -> rowlock.v1.Category
+	49, // 56: rowlock.v1.EventService.ListCategories:output_type -> rowlock.v1.ListCategoriesResponse
+	48, // 57: rowlock.v1.EventService.UpdateCategory:output_type -> rowlock.v1.Category
+	50, // 58: rowlock.v1.EventService.DeleteCategory:output_type -> google.protobuf.Empty
+	51, // 59: rowlock.v1.EventService.CreateVenue:output_type -> rowlock.v1.Venue
+	51, // 60: rowlock.v1.EventService.GetVenue:output_type -> rowlock.v1.Venue
+	52, // 61: rowlock.v1.EventService.ListVenues:output_type -> rowlock.v1.ListVenuesResponse
+	51, // 62: rowlock.v1.EventService.UpdateVenue:output_type -> rowlock.v1.Venue
+	50, // 63: rowlock.v1.EventService.DeleteVenue:output_type -> google.protobuf.Empty
+	53, // 64: rowlock.v1.EventService.CreateSeatMap:output_type -> rowlock.v1.SeatMap
+	53, // 65: rowlock.v1.EventService.GetSeatMap:output_type -> rowlock.v1.SeatMap
+	54, // 66: rowlock.v1.EventService.ListSeatMaps:output_type -> rowlock.v1.ListSeatMapsResponse
+	53, // 67: rowlock.v1.EventService.UpdateSeatMap:output_type -> rowlock.v1.SeatMap
+	50, // 68: rowlock.v1.EventService.DeleteSeatMap:output_type -> google.protobuf.Empty
+	55, // 69: rowlock.v1.EventService.ImportSeatMap:output_type -> rowlock.v1.ImportSeatMapResponse
+	1,  // 70: rowlock.v1.EventService.CreateEvent:output_type -> rowlock.v1.Event
+	1,  // 71: rowlock.v1.EventService.GetEvent:output_type -> rowlock.v1.Event
+	5,  // 72: rowlock.v1.EventService.ListEvents:output_type -> rowlock.v1.ListEventsResponse
+	1,  // 73: rowlock.v1.EventService.UpdateEvent:output_type -> rowlock.v1.Event
+	50, // 74: rowlock.v1.EventService.DeleteEvent:output_type -> google.protobuf.Empty
+	1,  // 75: rowlock.v1.EventService.PublishEvent:output_type -> rowlock.v1.Event
+	1,  // 76: rowlock.v1.EventService.CancelEvent:output_type -> rowlock.v1.Event
+	56, // 77: rowlock.v1.EventService.CreatePerformance:output_type -> rowlock.v1.Performance
+	56, // 78: rowlock.v1.EventService.GetPerformance:output_type -> rowlock.v1.Performance
+	57, // 79: rowlock.v1.EventService.ListPerformances:output_type -> rowlock.v1.ListPerformancesResponse
+	56, // 80: rowlock.v1.EventService.UpdatePerformance:output_type -> rowlock.v1.Performance
+	50, // 81: rowlock.v1.EventService.DeletePerformance:output_type -> google.protobuf.Empty
+	56, // 82: rowlock.v1.EventService.CancelPerformance:output_type -> rowlock.v1.Performance
+	58, // 83: rowlock.v1.EventService.GetCancellationProgress:output_type -> rowlock.v1.CancellationProgress
+	59, // 84: rowlock.v1.EventService.CreateTicketType:output_type -> rowlock.v1.TicketType
+	59, // 85: rowlock.v1.EventService.GetTicketType:output_type -> rowlock.v1.TicketType
+	60, // 86: rowlock.v1.EventService.ListTicketTypes:output_type -> rowlock.v1.ListTicketTypesResponse
+	59, // 87: rowlock.v1.EventService.UpdateTicketType:output_type -> rowlock.v1.TicketType
+	50, // 88: rowlock.v1.EventService.DeleteTicketType:output_type -> google.protobuf.Empty
+	61, // 89: rowlock.v1.EventService.GetPerformanceSeatMap:output_type -> rowlock.v1.GetPerformanceSeatMapResponse
+	62, // 90: rowlock.v1.EventService.ListSeats:output_type -> rowlock.v1.ListSeatsResponse
+	63, // 91: rowlock.v1.EventService.GetAvailability:output_type -> rowlock.v1.GetAvailabilityResponse
+	64, // 92: rowlock.v1.EventService.BlockSeats:output_type -> rowlock.v1.BlockSeatsResponse
+	65, // 93: rowlock.v1.EventService.UnblockSeats:output_type -> rowlock.v1.UnblockSeatsResponse
+	66, // 94: rowlock.v1.EventService.WatchSeats:output_type -> rowlock.v1.WatchSeatsResponse
+	54, // [54:95] is the sub-list for method output_type
+	13, // [13:54] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name

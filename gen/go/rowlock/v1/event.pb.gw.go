@@ -1510,6 +1510,84 @@ func local_request_EventService_CancelPerformance_0(ctx context.Context, marshal
 	return msg, metadata, err
 }
 
+func request_EventService_GetCancellationProgress_0(ctx context.Context, marshaler runtime.Marshaler, client EventServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetCancellationProgressRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetCancellationProgress(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_EventService_GetCancellationProgress_0(ctx context.Context, marshaler runtime.Marshaler, server EventServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetCancellationProgressRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.GetCancellationProgress(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_EventService_GetCancellationProgress_1(ctx context.Context, marshaler runtime.Marshaler, client EventServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetCancellationProgressRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetCancellationProgress(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_EventService_GetCancellationProgress_1(ctx context.Context, marshaler runtime.Marshaler, server EventServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetCancellationProgressRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.GetCancellationProgress(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_EventService_CreateTicketType_0 = &utilities.DoubleArray{Encoding: map[string]int{"ticket_type": 0, "parent": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 1, 2, 3}}
 
 func request_EventService_CreateTicketType_0(ctx context.Context, marshaler runtime.Marshaler, client EventServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -2653,6 +2731,46 @@ func RegisterEventServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_EventService_CancelPerformance_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_EventService_GetCancellationProgress_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/rowlock.v1.EventService/GetCancellationProgress", runtime.WithHTTPPathPattern("/v1/{name=performances/*}/cancellation"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_EventService_GetCancellationProgress_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_EventService_GetCancellationProgress_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_EventService_GetCancellationProgress_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/rowlock.v1.EventService/GetCancellationProgress", runtime.WithHTTPPathPattern("/v1/{name=events/*}/cancellation"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_EventService_GetCancellationProgress_1(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_EventService_GetCancellationProgress_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_EventService_CreateTicketType_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -3393,6 +3511,40 @@ func RegisterEventServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_EventService_CancelPerformance_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_EventService_GetCancellationProgress_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/rowlock.v1.EventService/GetCancellationProgress", runtime.WithHTTPPathPattern("/v1/{name=performances/*}/cancellation"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_EventService_GetCancellationProgress_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_EventService_GetCancellationProgress_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_EventService_GetCancellationProgress_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/rowlock.v1.EventService/GetCancellationProgress", runtime.WithHTTPPathPattern("/v1/{name=events/*}/cancellation"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_EventService_GetCancellationProgress_1(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_EventService_GetCancellationProgress_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_EventService_CreateTicketType_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -3584,87 +3736,91 @@ func RegisterEventServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 }
 
 var (
-	pattern_EventService_CreateCategory_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "categories"}, ""))
-	pattern_EventService_GetCategory_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "name"}, ""))
-	pattern_EventService_ListCategories_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "categories"}, ""))
-	pattern_EventService_UpdateCategory_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "category.name"}, ""))
-	pattern_EventService_DeleteCategory_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "name"}, ""))
-	pattern_EventService_CreateVenue_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "venues"}, ""))
-	pattern_EventService_GetVenue_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "name"}, ""))
-	pattern_EventService_ListVenues_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "venues"}, ""))
-	pattern_EventService_UpdateVenue_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "venue.name"}, ""))
-	pattern_EventService_DeleteVenue_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "name"}, ""))
-	pattern_EventService_CreateSeatMap_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, ""))
-	pattern_EventService_GetSeatMap_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "name"}, ""))
-	pattern_EventService_ListSeatMaps_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, ""))
-	pattern_EventService_UpdateSeatMap_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "seat_map.name"}, ""))
-	pattern_EventService_DeleteSeatMap_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "name"}, ""))
-	pattern_EventService_ImportSeatMap_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, "import"))
-	pattern_EventService_CreateEvent_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
-	pattern_EventService_GetEvent_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, ""))
-	pattern_EventService_ListEvents_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
-	pattern_EventService_UpdateEvent_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "event.name"}, ""))
-	pattern_EventService_DeleteEvent_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, ""))
-	pattern_EventService_PublishEvent_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, "publish"))
-	pattern_EventService_CancelEvent_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, "cancel"))
-	pattern_EventService_CreatePerformance_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "performances"}, ""))
-	pattern_EventService_GetPerformance_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, ""))
-	pattern_EventService_ListPerformances_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "performances"}, ""))
-	pattern_EventService_UpdatePerformance_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance.name"}, ""))
-	pattern_EventService_DeletePerformance_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, ""))
-	pattern_EventService_CancelPerformance_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, "cancel"))
-	pattern_EventService_CreateTicketType_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "ticketTypes"}, ""))
-	pattern_EventService_GetTicketType_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "name"}, ""))
-	pattern_EventService_ListTicketTypes_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "ticketTypes"}, ""))
-	pattern_EventService_UpdateTicketType_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "ticket_type.name"}, ""))
-	pattern_EventService_DeleteTicketType_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "name"}, ""))
-	pattern_EventService_GetPerformanceSeatMap_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "performance", "seatMap"}, ""))
-	pattern_EventService_ListSeats_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "seats"}, ""))
-	pattern_EventService_GetAvailability_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "performance", "availability"}, ""))
-	pattern_EventService_BlockSeats_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "blockSeats"))
-	pattern_EventService_UnblockSeats_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "unblockSeats"))
-	pattern_EventService_WatchSeats_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "watchSeats"))
+	pattern_EventService_CreateCategory_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "categories"}, ""))
+	pattern_EventService_GetCategory_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "name"}, ""))
+	pattern_EventService_ListCategories_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "categories"}, ""))
+	pattern_EventService_UpdateCategory_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "category.name"}, ""))
+	pattern_EventService_DeleteCategory_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "categories", "name"}, ""))
+	pattern_EventService_CreateVenue_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "venues"}, ""))
+	pattern_EventService_GetVenue_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "name"}, ""))
+	pattern_EventService_ListVenues_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "venues"}, ""))
+	pattern_EventService_UpdateVenue_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "venue.name"}, ""))
+	pattern_EventService_DeleteVenue_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "venues", "name"}, ""))
+	pattern_EventService_CreateSeatMap_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, ""))
+	pattern_EventService_GetSeatMap_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "name"}, ""))
+	pattern_EventService_ListSeatMaps_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, ""))
+	pattern_EventService_UpdateSeatMap_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "seat_map.name"}, ""))
+	pattern_EventService_DeleteSeatMap_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "venues", "seatMaps", "name"}, ""))
+	pattern_EventService_ImportSeatMap_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "venues", "parent", "seatMaps"}, "import"))
+	pattern_EventService_CreateEvent_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
+	pattern_EventService_GetEvent_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, ""))
+	pattern_EventService_ListEvents_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
+	pattern_EventService_UpdateEvent_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "event.name"}, ""))
+	pattern_EventService_DeleteEvent_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, ""))
+	pattern_EventService_PublishEvent_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, "publish"))
+	pattern_EventService_CancelEvent_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "events", "name"}, "cancel"))
+	pattern_EventService_CreatePerformance_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "performances"}, ""))
+	pattern_EventService_GetPerformance_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, ""))
+	pattern_EventService_ListPerformances_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "performances"}, ""))
+	pattern_EventService_UpdatePerformance_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance.name"}, ""))
+	pattern_EventService_DeletePerformance_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, ""))
+	pattern_EventService_CancelPerformance_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "name"}, "cancel"))
+	pattern_EventService_GetCancellationProgress_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "name", "cancellation"}, ""))
+	pattern_EventService_GetCancellationProgress_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "events", "name", "cancellation"}, ""))
+	pattern_EventService_CreateTicketType_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "ticketTypes"}, ""))
+	pattern_EventService_GetTicketType_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "name"}, ""))
+	pattern_EventService_ListTicketTypes_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "ticketTypes"}, ""))
+	pattern_EventService_UpdateTicketType_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "ticket_type.name"}, ""))
+	pattern_EventService_DeleteTicketType_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "performances", "ticketTypes", "name"}, ""))
+	pattern_EventService_GetPerformanceSeatMap_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "performance", "seatMap"}, ""))
+	pattern_EventService_ListSeats_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "parent", "seats"}, ""))
+	pattern_EventService_GetAvailability_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "performances", "performance", "availability"}, ""))
+	pattern_EventService_BlockSeats_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "blockSeats"))
+	pattern_EventService_UnblockSeats_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "unblockSeats"))
+	pattern_EventService_WatchSeats_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "performances", "performance"}, "watchSeats"))
 )
 
 var (
-	forward_EventService_CreateCategory_0        = runtime.ForwardResponseMessage
-	forward_EventService_GetCategory_0           = runtime.ForwardResponseMessage
-	forward_EventService_ListCategories_0        = runtime.ForwardResponseMessage
-	forward_EventService_UpdateCategory_0        = runtime.ForwardResponseMessage
-	forward_EventService_DeleteCategory_0        = runtime.ForwardResponseMessage
-	forward_EventService_CreateVenue_0           = runtime.ForwardResponseMessage
-	forward_EventService_GetVenue_0              = runtime.ForwardResponseMessage
-	forward_EventService_ListVenues_0            = runtime.ForwardResponseMessage
-	forward_EventService_UpdateVenue_0           = runtime.ForwardResponseMessage
-	forward_EventService_DeleteVenue_0           = runtime.ForwardResponseMessage
-	forward_EventService_CreateSeatMap_0         = runtime.ForwardResponseMessage
-	forward_EventService_GetSeatMap_0            = runtime.ForwardResponseMessage
-	forward_EventService_ListSeatMaps_0          = runtime.ForwardResponseMessage
-	forward_EventService_UpdateSeatMap_0         = runtime.ForwardResponseMessage
-	forward_EventService_DeleteSeatMap_0         = runtime.ForwardResponseMessage
-	forward_EventService_ImportSeatMap_0         = runtime.ForwardResponseMessage
-	forward_EventService_CreateEvent_0           = runtime.ForwardResponseMessage
-	forward_EventService_GetEvent_0              = runtime.ForwardResponseMessage
-	forward_EventService_ListEvents_0            = runtime.ForwardResponseMessage
-	forward_EventService_UpdateEvent_0           = runtime.ForwardResponseMessage
-	forward_EventService_DeleteEvent_0           = runtime.ForwardResponseMessage
-	forward_EventService_PublishEvent_0          = runtime.ForwardResponseMessage
-	forward_EventService_CancelEvent_0           = runtime.ForwardResponseMessage
-	forward_EventService_CreatePerformance_0     = runtime.ForwardResponseMessage
-	forward_EventService_GetPerformance_0        = runtime.ForwardResponseMessage
-	forward_EventService_ListPerformances_0      = runtime.ForwardResponseMessage
-	forward_EventService_UpdatePerformance_0     = runtime.ForwardResponseMessage
-	forward_EventService_DeletePerformance_0     = runtime.ForwardResponseMessage
-	forward_EventService_CancelPerformance_0     = runtime.ForwardResponseMessage
-	forward_EventService_CreateTicketType_0      = runtime.ForwardResponseMessage
-	forward_EventService_GetTicketType_0         = runtime.ForwardResponseMessage
-	forward_EventService_ListTicketTypes_0       = runtime.ForwardResponseMessage
-	forward_EventService_UpdateTicketType_0      = runtime.ForwardResponseMessage
-	forward_EventService_DeleteTicketType_0      = runtime.ForwardResponseMessage
-	forward_EventService_GetPerformanceSeatMap_0 = runtime.ForwardResponseMessage
-	forward_EventService_ListSeats_0             = runtime.ForwardResponseMessage
-	forward_EventService_GetAvailability_0       = runtime.ForwardResponseMessage
-	forward_EventService_BlockSeats_0            = runtime.ForwardResponseMessage
-	forward_EventService_UnblockSeats_0          = runtime.ForwardResponseMessage
-	forward_EventService_WatchSeats_0            = runtime.ForwardResponseStream
+	forward_EventService_CreateCategory_0          = runtime.ForwardResponseMessage
+	forward_EventService_GetCategory_0             = runtime.ForwardResponseMessage
+	forward_EventService_ListCategories_0          = runtime.ForwardResponseMessage
+	forward_EventService_UpdateCategory_0          = runtime.ForwardResponseMessage
+	forward_EventService_DeleteCategory_0          = runtime.ForwardResponseMessage
+	forward_EventService_CreateVenue_0             = runtime.ForwardResponseMessage
+	forward_EventService_GetVenue_0                = runtime.ForwardResponseMessage
+	forward_EventService_ListVenues_0              = runtime.ForwardResponseMessage
+	forward_EventService_UpdateVenue_0             = runtime.ForwardResponseMessage
+	forward_EventService_DeleteVenue_0             = runtime.ForwardResponseMessage
+	forward_EventService_CreateSeatMap_0           = runtime.ForwardResponseMessage
+	forward_EventService_GetSeatMap_0              = runtime.ForwardResponseMessage
+	forward_EventService_ListSeatMaps_0            = runtime.ForwardResponseMessage
+	forward_EventService_UpdateSeatMap_0           = runtime.ForwardResponseMessage
+	forward_EventService_DeleteSeatMap_0           = runtime.ForwardResponseMessage
+	forward_EventService_ImportSeatMap_0           = runtime.ForwardResponseMessage
+	forward_EventService_CreateEvent_0             = runtime.ForwardResponseMessage
+	forward_EventService_GetEvent_0                = runtime.ForwardResponseMessage
+	forward_EventService_ListEvents_0              = runtime.ForwardResponseMessage
+	forward_EventService_UpdateEvent_0             = runtime.ForwardResponseMessage
+	forward_EventService_DeleteEvent_0             = runtime.ForwardResponseMessage
+	forward_EventService_PublishEvent_0            = runtime.ForwardResponseMessage
+	forward_EventService_CancelEvent_0             = runtime.ForwardResponseMessage
+	forward_EventService_CreatePerformance_0       = runtime.ForwardResponseMessage
+	forward_EventService_GetPerformance_0          = runtime.ForwardResponseMessage
+	forward_EventService_ListPerformances_0        = runtime.ForwardResponseMessage
+	forward_EventService_UpdatePerformance_0       = runtime.ForwardResponseMessage
+	forward_EventService_DeletePerformance_0       = runtime.ForwardResponseMessage
+	forward_EventService_CancelPerformance_0       = runtime.ForwardResponseMessage
+	forward_EventService_GetCancellationProgress_0 = runtime.ForwardResponseMessage
+	forward_EventService_GetCancellationProgress_1 = runtime.ForwardResponseMessage
+	forward_EventService_CreateTicketType_0        = runtime.ForwardResponseMessage
+	forward_EventService_GetTicketType_0           = runtime.ForwardResponseMessage
+	forward_EventService_ListTicketTypes_0         = runtime.ForwardResponseMessage
+	forward_EventService_UpdateTicketType_0        = runtime.ForwardResponseMessage
+	forward_EventService_DeleteTicketType_0        = runtime.ForwardResponseMessage
+	forward_EventService_GetPerformanceSeatMap_0   = runtime.ForwardResponseMessage
+	forward_EventService_ListSeats_0               = runtime.ForwardResponseMessage
+	forward_EventService_GetAvailability_0         = runtime.ForwardResponseMessage
+	forward_EventService_BlockSeats_0              = runtime.ForwardResponseMessage
+	forward_EventService_UnblockSeats_0            = runtime.ForwardResponseMessage
+	forward_EventService_WatchSeats_0              = runtime.ForwardResponseStream
 )

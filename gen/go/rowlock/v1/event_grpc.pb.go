@@ -22,46 +22,47 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EventService_CreateCategory_FullMethodName        = "/rowlock.v1.EventService/CreateCategory"
-	EventService_GetCategory_FullMethodName           = "/rowlock.v1.EventService/GetCategory"
-	EventService_ListCategories_FullMethodName        = "/rowlock.v1.EventService/ListCategories"
-	EventService_UpdateCategory_FullMethodName        = "/rowlock.v1.EventService/UpdateCategory"
-	EventService_DeleteCategory_FullMethodName        = "/rowlock.v1.EventService/DeleteCategory"
-	EventService_CreateVenue_FullMethodName           = "/rowlock.v1.EventService/CreateVenue"
-	EventService_GetVenue_FullMethodName              = "/rowlock.v1.EventService/GetVenue"
-	EventService_ListVenues_FullMethodName            = "/rowlock.v1.EventService/ListVenues"
-	EventService_UpdateVenue_FullMethodName           = "/rowlock.v1.EventService/UpdateVenue"
-	EventService_DeleteVenue_FullMethodName           = "/rowlock.v1.EventService/DeleteVenue"
-	EventService_CreateSeatMap_FullMethodName         = "/rowlock.v1.EventService/CreateSeatMap"
-	EventService_GetSeatMap_FullMethodName            = "/rowlock.v1.EventService/GetSeatMap"
-	EventService_ListSeatMaps_FullMethodName          = "/rowlock.v1.EventService/ListSeatMaps"
-	EventService_UpdateSeatMap_FullMethodName         = "/rowlock.v1.EventService/UpdateSeatMap"
-	EventService_DeleteSeatMap_FullMethodName         = "/rowlock.v1.EventService/DeleteSeatMap"
-	EventService_ImportSeatMap_FullMethodName         = "/rowlock.v1.EventService/ImportSeatMap"
-	EventService_CreateEvent_FullMethodName           = "/rowlock.v1.EventService/CreateEvent"
-	EventService_GetEvent_FullMethodName              = "/rowlock.v1.EventService/GetEvent"
-	EventService_ListEvents_FullMethodName            = "/rowlock.v1.EventService/ListEvents"
-	EventService_UpdateEvent_FullMethodName           = "/rowlock.v1.EventService/UpdateEvent"
-	EventService_DeleteEvent_FullMethodName           = "/rowlock.v1.EventService/DeleteEvent"
-	EventService_PublishEvent_FullMethodName          = "/rowlock.v1.EventService/PublishEvent"
-	EventService_CancelEvent_FullMethodName           = "/rowlock.v1.EventService/CancelEvent"
-	EventService_CreatePerformance_FullMethodName     = "/rowlock.v1.EventService/CreatePerformance"
-	EventService_GetPerformance_FullMethodName        = "/rowlock.v1.EventService/GetPerformance"
-	EventService_ListPerformances_FullMethodName      = "/rowlock.v1.EventService/ListPerformances"
-	EventService_UpdatePerformance_FullMethodName     = "/rowlock.v1.EventService/UpdatePerformance"
-	EventService_DeletePerformance_FullMethodName     = "/rowlock.v1.EventService/DeletePerformance"
-	EventService_CancelPerformance_FullMethodName     = "/rowlock.v1.EventService/CancelPerformance"
-	EventService_CreateTicketType_FullMethodName      = "/rowlock.v1.EventService/CreateTicketType"
-	EventService_GetTicketType_FullMethodName         = "/rowlock.v1.EventService/GetTicketType"
-	EventService_ListTicketTypes_FullMethodName       = "/rowlock.v1.EventService/ListTicketTypes"
-	EventService_UpdateTicketType_FullMethodName      = "/rowlock.v1.EventService/UpdateTicketType"
-	EventService_DeleteTicketType_FullMethodName      = "/rowlock.v1.EventService/DeleteTicketType"
-	EventService_GetPerformanceSeatMap_FullMethodName = "/rowlock.v1.EventService/GetPerformanceSeatMap"
-	EventService_ListSeats_FullMethodName             = "/rowlock.v1.EventService/ListSeats"
-	EventService_GetAvailability_FullMethodName       = "/rowlock.v1.EventService/GetAvailability"
-	EventService_BlockSeats_FullMethodName            = "/rowlock.v1.EventService/BlockSeats"
-	EventService_UnblockSeats_FullMethodName          = "/rowlock.v1.EventService/UnblockSeats"
-	EventService_WatchSeats_FullMethodName            = "/rowlock.v1.EventService/WatchSeats"
+	EventService_CreateCategory_FullMethodName          = "/rowlock.v1.EventService/CreateCategory"
+	EventService_GetCategory_FullMethodName             = "/rowlock.v1.EventService/GetCategory"
+	EventService_ListCategories_FullMethodName          = "/rowlock.v1.EventService/ListCategories"
+	EventService_UpdateCategory_FullMethodName          = "/rowlock.v1.EventService/UpdateCategory"
+	EventService_DeleteCategory_FullMethodName          = "/rowlock.v1.EventService/DeleteCategory"
+	EventService_CreateVenue_FullMethodName             = "/rowlock.v1.EventService/CreateVenue"
+	EventService_GetVenue_FullMethodName                = "/rowlock.v1.EventService/GetVenue"
+	EventService_ListVenues_FullMethodName              = "/rowlock.v1.EventService/ListVenues"
+	EventService_UpdateVenue_FullMethodName             = "/rowlock.v1.EventService/UpdateVenue"
+	EventService_DeleteVenue_FullMethodName             = "/rowlock.v1.EventService/DeleteVenue"
+	EventService_CreateSeatMap_FullMethodName           = "/rowlock.v1.EventService/CreateSeatMap"
+	EventService_GetSeatMap_FullMethodName              = "/rowlock.v1.EventService/GetSeatMap"
+	EventService_ListSeatMaps_FullMethodName            = "/rowlock.v1.EventService/ListSeatMaps"
+	EventService_UpdateSeatMap_FullMethodName           = "/rowlock.v1.EventService/UpdateSeatMap"
+	EventService_DeleteSeatMap_FullMethodName           = "/rowlock.v1.EventService/DeleteSeatMap"
+	EventService_ImportSeatMap_FullMethodName           = "/rowlock.v1.EventService/ImportSeatMap"
+	EventService_CreateEvent_FullMethodName             = "/rowlock.v1.EventService/CreateEvent"
+	EventService_GetEvent_FullMethodName                = "/rowlock.v1.EventService/GetEvent"
+	EventService_ListEvents_FullMethodName              = "/rowlock.v1.EventService/ListEvents"
+	EventService_UpdateEvent_FullMethodName             = "/rowlock.v1.EventService/UpdateEvent"
+	EventService_DeleteEvent_FullMethodName             = "/rowlock.v1.EventService/DeleteEvent"
+	EventService_PublishEvent_FullMethodName            = "/rowlock.v1.EventService/PublishEvent"
+	EventService_CancelEvent_FullMethodName             = "/rowlock.v1.EventService/CancelEvent"
+	EventService_CreatePerformance_FullMethodName       = "/rowlock.v1.EventService/CreatePerformance"
+	EventService_GetPerformance_FullMethodName          = "/rowlock.v1.EventService/GetPerformance"
+	EventService_ListPerformances_FullMethodName        = "/rowlock.v1.EventService/ListPerformances"
+	EventService_UpdatePerformance_FullMethodName       = "/rowlock.v1.EventService/UpdatePerformance"
+	EventService_DeletePerformance_FullMethodName       = "/rowlock.v1.EventService/DeletePerformance"
+	EventService_CancelPerformance_FullMethodName       = "/rowlock.v1.EventService/CancelPerformance"
+	EventService_GetCancellationProgress_FullMethodName = "/rowlock.v1.EventService/GetCancellationProgress"
+	EventService_CreateTicketType_FullMethodName        = "/rowlock.v1.EventService/CreateTicketType"
+	EventService_GetTicketType_FullMethodName           = "/rowlock.v1.EventService/GetTicketType"
+	EventService_ListTicketTypes_FullMethodName         = "/rowlock.v1.EventService/ListTicketTypes"
+	EventService_UpdateTicketType_FullMethodName        = "/rowlock.v1.EventService/UpdateTicketType"
+	EventService_DeleteTicketType_FullMethodName        = "/rowlock.v1.EventService/DeleteTicketType"
+	EventService_GetPerformanceSeatMap_FullMethodName   = "/rowlock.v1.EventService/GetPerformanceSeatMap"
+	EventService_ListSeats_FullMethodName               = "/rowlock.v1.EventService/ListSeats"
+	EventService_GetAvailability_FullMethodName         = "/rowlock.v1.EventService/GetAvailability"
+	EventService_BlockSeats_FullMethodName              = "/rowlock.v1.EventService/BlockSeats"
+	EventService_UnblockSeats_FullMethodName            = "/rowlock.v1.EventService/UnblockSeats"
+	EventService_WatchSeats_FullMethodName              = "/rowlock.v1.EventService/WatchSeats"
 )
 
 // EventServiceClient is the client API for EventService service.
@@ -141,9 +142,14 @@ type EventServiceClient interface {
 	// Deletes a performance that never had a booking. STAFF. Errors: NOT_FOUND, HAS_BOOKINGS.
 	DeletePerformance(ctx context.Context, in *DeletePerformanceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-	// cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+	// cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+	// come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
 	// cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
 	CancelPerformance(ctx context.Context, in *CancelPerformanceRequest, opts ...grpc.CallOption) (*Performance, error)
+	// Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+	// still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+	// cancelled).
+	GetCancellationProgress(ctx context.Context, in *GetCancellationProgressRequest, opts ...grpc.CallOption) (*CancellationProgress, error)
 	// Makes a ticket type. STAFF. Errors: NOT_FOUND (the performance), PERFORMANCE_STATE, ALREADY_EXISTS (the name is
 	// taken), CURRENCY_MISMATCH, INVALID_FIELD (a zone that the seat map has not).
 	CreateTicketType(ctx context.Context, in *CreateTicketTypeRequest, opts ...grpc.CallOption) (*TicketType, error)
@@ -478,6 +484,16 @@ func (c *eventServiceClient) CancelPerformance(ctx context.Context, in *CancelPe
 	return out, nil
 }
 
+func (c *eventServiceClient) GetCancellationProgress(ctx context.Context, in *GetCancellationProgressRequest, opts ...grpc.CallOption) (*CancellationProgress, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancellationProgress)
+	err := c.cc.Invoke(ctx, EventService_GetCancellationProgress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *eventServiceClient) CreateTicketType(ctx context.Context, in *CreateTicketTypeRequest, opts ...grpc.CallOption) (*TicketType, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TicketType)
@@ -674,9 +690,14 @@ type EventServiceServer interface {
 	// Deletes a performance that never had a booking. STAFF. Errors: NOT_FOUND, HAS_BOOKINGS.
 	DeletePerformance(context.Context, *DeletePerformanceRequest) (*emptypb.Empty, error)
 	// Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-	// cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+	// cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+	// come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
 	// cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
 	CancelPerformance(context.Context, *CancelPerformanceRequest) (*Performance, error)
+	// Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+	// still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+	// cancelled).
+	GetCancellationProgress(context.Context, *GetCancellationProgressRequest) (*CancellationProgress, error)
 	// Makes a ticket type. STAFF. Errors: NOT_FOUND (the performance), PERFORMANCE_STATE, ALREADY_EXISTS (the name is
 	// taken), CURRENCY_MISMATCH, INVALID_FIELD (a zone that the seat map has not).
 	CreateTicketType(context.Context, *CreateTicketTypeRequest) (*TicketType, error)
@@ -807,6 +828,9 @@ func (UnimplementedEventServiceServer) DeletePerformance(context.Context, *Delet
 }
 func (UnimplementedEventServiceServer) CancelPerformance(context.Context, *CancelPerformanceRequest) (*Performance, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelPerformance not implemented")
+}
+func (UnimplementedEventServiceServer) GetCancellationProgress(context.Context, *GetCancellationProgressRequest) (*CancellationProgress, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCancellationProgress not implemented")
 }
 func (UnimplementedEventServiceServer) CreateTicketType(context.Context, *CreateTicketTypeRequest) (*TicketType, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateTicketType not implemented")
@@ -1384,6 +1408,24 @@ func _EventService_CancelPerformance_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EventService_GetCancellationProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCancellationProgressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).GetCancellationProgress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_GetCancellationProgress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).GetCancellationProgress(ctx, req.(*GetCancellationProgressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EventService_CreateTicketType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateTicketTypeRequest)
 	if err := dec(in); err != nil {
@@ -1697,6 +1739,10 @@ var EventService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelPerformance",
 			Handler:    _EventService_CancelPerformance_Handler,
+		},
+		{
+			MethodName: "GetCancellationProgress",
+			Handler:    _EventService_GetCancellationProgress_Handler,
 		},
 		{
 			MethodName: "CreateTicketType",

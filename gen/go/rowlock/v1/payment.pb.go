@@ -177,7 +177,8 @@ const (
 	Refund_PROCESSING Refund_State = 2
 	// The money went back. Final.
 	Refund_SUCCEEDED Refund_State = 3
-	// The provider refused for good: staff have to act. It never vanishes.
+	// The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+	// anew by RetryRefund. It never vanishes.
 	Refund_FAILED Refund_State = 4
 )
 
@@ -288,7 +289,7 @@ func (x SimulatePaymentRequest_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SimulatePaymentRequest_Outcome.Descriptor instead.
 func (SimulatePaymentRequest_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{14, 0}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // One attempt to pay for one booking.
@@ -489,9 +490,15 @@ type Refund struct {
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When it reached a final state. Unset: it has not.
-	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CompleteTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	// Who asked for it. Empty: nobody did; its performance was cancelled, or the money came too late. Shown to STAFF.
+	Requester string `protobuf:"bytes,11,opt,name=requester,proto3" json:"requester,omitempty"`
+	// The tickets that were taken back for it. Empty: it is for a whole booking, or STAFF said an amount.
+	Tickets []string `protobuf:"bytes,12,rep,name=tickets,proto3" json:"tickets,omitempty"`
+	// When the provider is asked next. Unset: it is done, or waits for staff.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
@@ -590,6 +597,27 @@ func (x *Refund) GetUpdateTime() *timestamppb.Timestamp {
 func (x *Refund) GetCompleteTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CompleteTime
+	}
+	return nil
+}
+
+func (x *Refund) GetRequester() string {
+	if x != nil {
+		return x.Requester
+	}
+	return ""
+}
+
+func (x *Refund) GetTickets() []string {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+func (x *Refund) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
 	}
 	return nil
 }
@@ -978,7 +1006,7 @@ type RefundPaymentRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How much. Unset: all that is left.
 	Amount *money.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	// Why, for the record. At most 500 characters.
+	// Why, for the record. 1 to 500 characters.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1044,6 +1072,70 @@ func (x *RefundPaymentRequest) GetRequestId() string {
 	return ""
 }
 
+// Has a refund tried anew.
+type RetryRefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The refund.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What is different now, added to the reason of the refund. At most 500 characters.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryRefundRequest) Reset() {
+	*x = RetryRefundRequest{}
+	mi := &file_rowlock_v1_payment_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryRefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryRefundRequest) ProtoMessage() {}
+
+func (x *RetryRefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_payment_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryRefundRequest.ProtoReflect.Descriptor instead.
+func (*RetryRefundRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RetryRefundRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RetryRefundRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RetryRefundRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Reads a refund.
 type GetRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1055,7 +1147,7 @@ type GetRefundRequest struct {
 
 func (x *GetRefundRequest) Reset() {
 	*x = GetRefundRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[9]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1159,7 @@ func (x *GetRefundRequest) String() string {
 func (*GetRefundRequest) ProtoMessage() {}
 
 func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[9]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1172,7 @@ func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRefundRequest.ProtoReflect.Descriptor instead.
 func (*GetRefundRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{9}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetRefundRequest) GetName() string {
@@ -1107,7 +1199,7 @@ type ListRefundsRequest struct {
 
 func (x *ListRefundsRequest) Reset() {
 	*x = ListRefundsRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1211,7 @@ func (x *ListRefundsRequest) String() string {
 func (*ListRefundsRequest) ProtoMessage() {}
 
 func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1224,7 @@ func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{10}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRefundsRequest) GetParent() string {
@@ -1178,7 +1270,7 @@ type ListRefundsResponse struct {
 
 func (x *ListRefundsResponse) Reset() {
 	*x = ListRefundsResponse{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1282,7 @@ func (x *ListRefundsResponse) String() string {
 func (*ListRefundsResponse) ProtoMessage() {}
 
 func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1295,7 @@ func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{11}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRefundsResponse) GetRefunds() []*Refund {
@@ -1242,7 +1334,7 @@ type HandleProviderWebhookRequest struct {
 
 func (x *HandleProviderWebhookRequest) Reset() {
 	*x = HandleProviderWebhookRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1346,7 @@ func (x *HandleProviderWebhookRequest) String() string {
 func (*HandleProviderWebhookRequest) ProtoMessage() {}
 
 func (x *HandleProviderWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1359,7 @@ func (x *HandleProviderWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleProviderWebhookRequest.ProtoReflect.Descriptor instead.
 func (*HandleProviderWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{12}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HandleProviderWebhookRequest) GetProvider() Payment_Provider {
@@ -1300,7 +1392,7 @@ type HandleProviderWebhookResponse struct {
 
 func (x *HandleProviderWebhookResponse) Reset() {
 	*x = HandleProviderWebhookResponse{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1404,7 @@ func (x *HandleProviderWebhookResponse) String() string {
 func (*HandleProviderWebhookResponse) ProtoMessage() {}
 
 func (x *HandleProviderWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1417,7 @@ func (x *HandleProviderWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleProviderWebhookResponse.ProtoReflect.Descriptor instead.
 func (*HandleProviderWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{13}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{14}
 }
 
 // Plays the provider's part.
@@ -1343,7 +1435,7 @@ type SimulatePaymentRequest struct {
 
 func (x *SimulatePaymentRequest) Reset() {
 	*x = SimulatePaymentRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1447,7 @@ func (x *SimulatePaymentRequest) String() string {
 func (*SimulatePaymentRequest) ProtoMessage() {}
 
 func (x *SimulatePaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1460,7 @@ func (x *SimulatePaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePaymentRequest.ProtoReflect.Descriptor instead.
 func (*SimulatePaymentRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{14}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SimulatePaymentRequest) GetName() string {
@@ -1440,7 +1532,7 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\x06STRIPE\x10\x03\x12\b\n" +
 	"\x04CASH\x10\x04\x12\b\n" +
 	"\x04COMP\x10\x05:m\xeaAj\n" +
-	"\x13rowlock.dev/Payment\x12@performances/{performance}/bookings/{booking}/payments/{payment}*\bpayments2\apayment\"\xe9\x05\n" +
+	"\x13rowlock.dev/Payment\x12@performances/{performance}/bookings/{booking}/payments/{payment}*\bpayments2\apayment\"\xb6\a\n" +
 	"\x06Refund\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12=\n" +
 	"\apayment\x18\x02 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
@@ -1455,7 +1547,12 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12E\n" +
 	"\rcomplete_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\fcompleteTime\"X\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\fcompleteTime\x12>\n" +
+	"\trequester\x18\v \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
+	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\trequester\x12=\n" +
+	"\atickets\x18\f \x03(\tB#\xe2A\x01\x03\xfaA\x14\n" +
+	"\x12rowlock.dev/Ticket\xbaH\x05\x92\x01\x02\x102R\atickets\x12L\n" +
+	"\x11next_attempt_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0fnextAttemptTime\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tREQUESTED\x10\x01\x12\x0e\n" +
@@ -1499,15 +1596,21 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\bpayments\x18\x01 \x03(\v2\x13.rowlock.v1.PaymentR\bpayments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xb5\x05\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xb7\x05\n" +
 	"\x14RefundPaymentRequest\x12\xc2\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xad\x01\xe2A\x01\x02\xfaA\x15\n" +
 	"\x13rowlock.dev/Payment\xbaH\x8d\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12\xa6\x02\n" +
 	"\x06amount\x18\x02 \x01(\v2\x12.google.type.MoneyB\xf9\x01\xe2A\x01\x01\xbaH\xf1\x01\xba\x01\xed\x01\n" +
-	"\x05money\x12^must be an amount of at most 10,000,000 in whole minor units, with a currency of three letters\x1a\x83\x01this.currency_code.matches('^[A-Z]{3}$') && this.units >= 0 && this.units <= 10000000 && this.nanos >= 0 && this.nanos <= 999000000R\x06amount\x12q\n" +
-	"\x06reason\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\x05money\x12^must be an amount of at most 10,000,000 in whole minor units, with a currency of three letters\x1a\x83\x01this.currency_code.matches('^[A-Z]{3}$') && this.units >= 0 && this.units <= 10000000 && this.nanos >= 0 && this.nanos <= 999000000R\x06amount\x12s\n" +
+	"\x06reason\x18\x03 \x01(\tB[\xe2A\x01\x02\xbaHTrR\x10\x01\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x89\x02\n" +
+	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xbc\x03\n" +
+	"\x12RetryRefundRequest\x12\xf4\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\xdf\x01\xe2A\x01\x02\xfaA\x14\n" +
+	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12q\n" +
+	"\x06reason\x18\x02 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x89\x02\n" +
 	"\x10GetRefundRequest\x12\xf4\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xdf\x01\xe2A\x01\x02\xfaA\x14\n" +
 	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xfd\x02\n" +
@@ -1543,7 +1646,7 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\aAPPROVE\x10\x02\x12\v\n" +
 	"\aDECLINE\x10\x03\x12\x12\n" +
 	"\x0eTIMEOUT_BEFORE\x10\x04\x12\x11\n" +
-	"\rTIMEOUT_AFTER\x10\x052\xf4\v\n" +
+	"\rTIMEOUT_AFTER\x10\x052\x8b\r\n" +
 	"\x0ePaymentService\x12\x93\x01\n" +
 	"\rCreatePayment\x12 .rowlock.v1.CreatePaymentRequest\x1a\x13.rowlock.v1.Payment\"K\xdaA\x0eparent,payment\x82\xd3\xe4\x93\x024:\x01*\"//v1/{parent=performances/*/bookings/*}/payments\x12\x93\x01\n" +
 	"\x0eCapturePayment\x12!.rowlock.v1.CapturePaymentRequest\x1a\x13.rowlock.v1.Payment\"I\xdaA\x04name\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{name=performances/*/bookings/*/payments/*}:capture\x12\x90\x01\n" +
@@ -1551,7 +1654,8 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\n" +
 	"GetPayment\x12\x1d.rowlock.v1.GetPaymentRequest\x1a\x13.rowlock.v1.Payment\">\xdaA\x04name\x82\xd3\xe4\x93\x021\x12//v1/{name=performances/*/bookings/*/payments/*}\x12\x93\x01\n" +
 	"\fListPayments\x12\x1f.rowlock.v1.ListPaymentsRequest\x1a .rowlock.v1.ListPaymentsResponse\"@\xdaA\x06parent\x82\xd3\xe4\x93\x021\x12//v1/{parent=performances/*/bookings/*}/payments\x12\x96\x01\n" +
-	"\rRefundPayment\x12 .rowlock.v1.RefundPaymentRequest\x1a\x12.rowlock.v1.Refund\"O\xdaA\vname,amount\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=performances/*/bookings/*/payments/*}:refund\x12\x87\x01\n" +
+	"\rRefundPayment\x12 .rowlock.v1.RefundPaymentRequest\x1a\x12.rowlock.v1.Refund\"O\xdaA\vname,amount\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=performances/*/bookings/*/payments/*}:refund\x12\x94\x01\n" +
+	"\vRetryRefund\x12\x1e.rowlock.v1.RetryRefundRequest\x1a\x12.rowlock.v1.Refund\"Q\xdaA\x04name\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=performances/*/bookings/*/payments/*/refunds/*}:retry\x12\x87\x01\n" +
 	"\tGetRefund\x12\x1c.rowlock.v1.GetRefundRequest\x1a\x12.rowlock.v1.Refund\"H\xdaA\x04name\x82\xd3\xe4\x93\x02;\x129/v1/{name=performances/*/bookings/*/payments/*/refunds/*}\x12\x9a\x01\n" +
 	"\vListRefunds\x12\x1e.rowlock.v1.ListRefundsRequest\x1a\x1f.rowlock.v1.ListRefundsResponse\"J\xdaA\x06parent\x82\xd3\xe4\x93\x02;\x129/v1/{parent=performances/*/bookings/*/payments/*}/refunds\x12\xa8\x01\n" +
 	"\x15HandleProviderWebhook\x12(.rowlock.v1.HandleProviderWebhookRequest\x1a).rowlock.v1.HandleProviderWebhookResponse\":\xdaA\x15provider,body,headers\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/webhooks/{provider}\x12\x9e\x01\n" +
@@ -1570,7 +1674,7 @@ func file_rowlock_v1_payment_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_rowlock_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_rowlock_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_rowlock_v1_payment_proto_goTypes = []any{
 	(Payment_State)(0),                    // 0: rowlock.v1.Payment.State
 	(Payment_Provider)(0),                 // 1: rowlock.v1.Payment.Provider
@@ -1585,63 +1689,67 @@ var file_rowlock_v1_payment_proto_goTypes = []any{
 	(*ListPaymentsRequest)(nil),           // 10: rowlock.v1.ListPaymentsRequest
 	(*ListPaymentsResponse)(nil),          // 11: rowlock.v1.ListPaymentsResponse
 	(*RefundPaymentRequest)(nil),          // 12: rowlock.v1.RefundPaymentRequest
-	(*GetRefundRequest)(nil),              // 13: rowlock.v1.GetRefundRequest
-	(*ListRefundsRequest)(nil),            // 14: rowlock.v1.ListRefundsRequest
-	(*ListRefundsResponse)(nil),           // 15: rowlock.v1.ListRefundsResponse
-	(*HandleProviderWebhookRequest)(nil),  // 16: rowlock.v1.HandleProviderWebhookRequest
-	(*HandleProviderWebhookResponse)(nil), // 17: rowlock.v1.HandleProviderWebhookResponse
-	(*SimulatePaymentRequest)(nil),        // 18: rowlock.v1.SimulatePaymentRequest
-	nil,                                   // 19: rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
-	(*money.Money)(nil),                   // 20: google.type.Money
-	(*timestamppb.Timestamp)(nil),         // 21: google.protobuf.Timestamp
+	(*RetryRefundRequest)(nil),            // 13: rowlock.v1.RetryRefundRequest
+	(*GetRefundRequest)(nil),              // 14: rowlock.v1.GetRefundRequest
+	(*ListRefundsRequest)(nil),            // 15: rowlock.v1.ListRefundsRequest
+	(*ListRefundsResponse)(nil),           // 16: rowlock.v1.ListRefundsResponse
+	(*HandleProviderWebhookRequest)(nil),  // 17: rowlock.v1.HandleProviderWebhookRequest
+	(*HandleProviderWebhookResponse)(nil), // 18: rowlock.v1.HandleProviderWebhookResponse
+	(*SimulatePaymentRequest)(nil),        // 19: rowlock.v1.SimulatePaymentRequest
+	nil,                                   // 20: rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
+	(*money.Money)(nil),                   // 21: google.type.Money
+	(*timestamppb.Timestamp)(nil),         // 22: google.protobuf.Timestamp
 }
 var file_rowlock_v1_payment_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Payment.state:type_name -> rowlock.v1.Payment.State
-	20, // 1: rowlock.v1.Payment.amount:type_name -> google.type.Money
+	21, // 1: rowlock.v1.Payment.amount:type_name -> google.type.Money
 	1,  // 2: rowlock.v1.Payment.provider:type_name -> rowlock.v1.Payment.Provider
-	20, // 3: rowlock.v1.Payment.refunded:type_name -> google.type.Money
-	21, // 4: rowlock.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
-	21, // 5: rowlock.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
-	21, // 6: rowlock.v1.Payment.complete_time:type_name -> google.protobuf.Timestamp
-	20, // 7: rowlock.v1.Refund.amount:type_name -> google.type.Money
+	21, // 3: rowlock.v1.Payment.refunded:type_name -> google.type.Money
+	22, // 4: rowlock.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
+	22, // 5: rowlock.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
+	22, // 6: rowlock.v1.Payment.complete_time:type_name -> google.protobuf.Timestamp
+	21, // 7: rowlock.v1.Refund.amount:type_name -> google.type.Money
 	2,  // 8: rowlock.v1.Refund.state:type_name -> rowlock.v1.Refund.State
-	21, // 9: rowlock.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
-	21, // 10: rowlock.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
-	21, // 11: rowlock.v1.Refund.complete_time:type_name -> google.protobuf.Timestamp
-	4,  // 12: rowlock.v1.CreatePaymentRequest.payment:type_name -> rowlock.v1.Payment
-	0,  // 13: rowlock.v1.ListPaymentsRequest.state:type_name -> rowlock.v1.Payment.State
-	4,  // 14: rowlock.v1.ListPaymentsResponse.payments:type_name -> rowlock.v1.Payment
-	20, // 15: rowlock.v1.RefundPaymentRequest.amount:type_name -> google.type.Money
-	2,  // 16: rowlock.v1.ListRefundsRequest.state:type_name -> rowlock.v1.Refund.State
-	5,  // 17: rowlock.v1.ListRefundsResponse.refunds:type_name -> rowlock.v1.Refund
-	1,  // 18: rowlock.v1.HandleProviderWebhookRequest.provider:type_name -> rowlock.v1.Payment.Provider
-	19, // 19: rowlock.v1.HandleProviderWebhookRequest.headers:type_name -> rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
-	3,  // 20: rowlock.v1.SimulatePaymentRequest.outcome:type_name -> rowlock.v1.SimulatePaymentRequest.Outcome
-	6,  // 21: rowlock.v1.PaymentService.CreatePayment:input_type -> rowlock.v1.CreatePaymentRequest
-	7,  // 22: rowlock.v1.PaymentService.CapturePayment:input_type -> rowlock.v1.CapturePaymentRequest
-	8,  // 23: rowlock.v1.PaymentService.CancelPayment:input_type -> rowlock.v1.CancelPaymentRequest
-	9,  // 24: rowlock.v1.PaymentService.GetPayment:input_type -> rowlock.v1.GetPaymentRequest
-	10, // 25: rowlock.v1.PaymentService.ListPayments:input_type -> rowlock.v1.ListPaymentsRequest
-	12, // 26: rowlock.v1.PaymentService.RefundPayment:input_type -> rowlock.v1.RefundPaymentRequest
-	13, // 27: rowlock.v1.PaymentService.GetRefund:input_type -> rowlock.v1.GetRefundRequest
-	14, // 28: rowlock.v1.PaymentService.ListRefunds:input_type -> rowlock.v1.ListRefundsRequest
-	16, // 29: rowlock.v1.PaymentService.HandleProviderWebhook:input_type -> rowlock.v1.HandleProviderWebhookRequest
-	18, // 30: rowlock.v1.PaymentService.SimulatePayment:input_type -> rowlock.v1.SimulatePaymentRequest
-	4,  // 31: rowlock.v1.PaymentService.CreatePayment:output_type -> rowlock.v1.Payment
-	4,  // 32: rowlock.v1.PaymentService.CapturePayment:output_type -> rowlock.v1.Payment
-	4,  // 33: rowlock.v1.PaymentService.CancelPayment:output_type -> rowlock.v1.Payment
-	4,  // 34: rowlock.v1.PaymentService.GetPayment:output_type -> rowlock.v1.Payment
-	11, // 35: rowlock.v1.PaymentService.ListPayments:output_type -> rowlock.v1.ListPaymentsResponse
-	5,  // 36: rowlock.v1.PaymentService.RefundPayment:output_type -> rowlock.v1.Refund
-	5,  // 37: rowlock.v1.PaymentService.GetRefund:output_type -> rowlock.v1.Refund
-	15, // 38: rowlock.v1.PaymentService.ListRefunds:output_type -> rowlock.v1.ListRefundsResponse
-	17, // 39: rowlock.v1.PaymentService.HandleProviderWebhook:output_type -> rowlock.v1.HandleProviderWebhookResponse
-	4,  // 40: rowlock.v1.PaymentService.SimulatePayment:output_type -> rowlock.v1.Payment
-	31, // [31:41] is the sub-list for method output_type
-	21, // [21:31] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	22, // 9: rowlock.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	22, // 10: rowlock.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
+	22, // 11: rowlock.v1.Refund.complete_time:type_name -> google.protobuf.Timestamp
+	22, // 12: rowlock.v1.Refund.next_attempt_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: rowlock.v1.CreatePaymentRequest.payment:type_name -> rowlock.v1.Payment
+	0,  // 14: rowlock.v1.ListPaymentsRequest.state:type_name -> rowlock.v1.Payment.State
+	4,  // 15: rowlock.v1.ListPaymentsResponse.payments:type_name -> rowlock.v1.Payment
+	21, // 16: rowlock.v1.RefundPaymentRequest.amount:type_name -> google.type.Money
+	2,  // 17: rowlock.v1.ListRefundsRequest.state:type_name -> rowlock.v1.Refund.State
+	5,  // 18: rowlock.v1.ListRefundsResponse.refunds:type_name -> rowlock.v1.Refund
+	1,  // 19: rowlock.v1.HandleProviderWebhookRequest.provider:type_name -> rowlock.v1.Payment.Provider
+	20, // 20: rowlock.v1.HandleProviderWebhookRequest.headers:type_name -> rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
+	3,  // 21: rowlock.v1.SimulatePaymentRequest.outcome:type_name -> rowlock.v1.SimulatePaymentRequest.Outcome
+	6,  // 22: rowlock.v1.PaymentService.CreatePayment:input_type -> rowlock.v1.CreatePaymentRequest
+	7,  // 23: rowlock.v1.PaymentService.CapturePayment:input_type -> rowlock.v1.CapturePaymentRequest
+	8,  // 24: rowlock.v1.PaymentService.CancelPayment:input_type -> rowlock.v1.CancelPaymentRequest
+	9,  // 25: rowlock.v1.PaymentService.GetPayment:input_type -> rowlock.v1.GetPaymentRequest
+	10, // 26: rowlock.v1.PaymentService.ListPayments:input_type -> rowlock.v1.ListPaymentsRequest
+	12, // 27: rowlock.v1.PaymentService.RefundPayment:input_type -> rowlock.v1.RefundPaymentRequest
+	13, // 28: rowlock.v1.PaymentService.RetryRefund:input_type -> rowlock.v1.RetryRefundRequest
+	14, // 29: rowlock.v1.PaymentService.GetRefund:input_type -> rowlock.v1.GetRefundRequest
+	15, // 30: rowlock.v1.PaymentService.ListRefunds:input_type -> rowlock.v1.ListRefundsRequest
+	17, // 31: rowlock.v1.PaymentService.HandleProviderWebhook:input_type -> rowlock.v1.HandleProviderWebhookRequest
+	19, // 32: rowlock.v1.PaymentService.SimulatePayment:input_type -> rowlock.v1.SimulatePaymentRequest
+	4,  // 33: rowlock.v1.PaymentService.CreatePayment:output_type -> rowlock.v1.Payment
+	4,  // 34: rowlock.v1.PaymentService.CapturePayment:output_type -> rowlock.v1.Payment
+	4,  // 35: rowlock.v1.PaymentService.CancelPayment:output_type -> rowlock.v1.Payment
+	4,  // 36: rowlock.v1.PaymentService.GetPayment:output_type -> rowlock.v1.Payment
+	11, // 37: rowlock.v1.PaymentService.ListPayments:output_type -> rowlock.v1.ListPaymentsResponse
+	5,  // 38: rowlock.v1.PaymentService.RefundPayment:output_type -> rowlock.v1.Refund
+	5,  // 39: rowlock.v1.PaymentService.RetryRefund:output_type -> rowlock.v1.Refund
+	5,  // 40: rowlock.v1.PaymentService.GetRefund:output_type -> rowlock.v1.Refund
+	16, // 41: rowlock.v1.PaymentService.ListRefunds:output_type -> rowlock.v1.ListRefundsResponse
+	18, // 42: rowlock.v1.PaymentService.HandleProviderWebhook:output_type -> rowlock.v1.HandleProviderWebhookResponse
+	4,  // 43: rowlock.v1.PaymentService.SimulatePayment:output_type -> rowlock.v1.Payment
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_payment_proto_init() }
@@ -1655,7 +1763,7 @@ func file_rowlock_v1_payment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_payment_proto_rawDesc), len(file_rowlock_v1_payment_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	PaymentService_GetPayment_FullMethodName            = "/rowlock.v1.PaymentService/GetPayment"
 	PaymentService_ListPayments_FullMethodName          = "/rowlock.v1.PaymentService/ListPayments"
 	PaymentService_RefundPayment_FullMethodName         = "/rowlock.v1.PaymentService/RefundPayment"
+	PaymentService_RetryRefund_FullMethodName           = "/rowlock.v1.PaymentService/RetryRefund"
 	PaymentService_GetRefund_FullMethodName             = "/rowlock.v1.PaymentService/GetRefund"
 	PaymentService_ListRefunds_FullMethodName           = "/rowlock.v1.PaymentService/ListRefunds"
 	PaymentService_HandleProviderWebhook_FullMethodName = "/rowlock.v1.PaymentService/HandleProviderWebhook"
@@ -76,11 +77,15 @@ type PaymentServiceClient interface {
 	// Lists payments, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
 	// PAGE_TOKEN_INVALID.
 	ListPayments(ctx context.Context, in *ListPaymentsRequest, opts ...grpc.CallOption) (*ListPaymentsResponse, error)
-	// Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-	// their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-	// SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+	// Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+	// does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+	// RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
 	// CURRENCY_MISMATCH.
 	RefundPayment(ctx context.Context, in *RefundPaymentRequest, opts ...grpc.CallOption) (*Refund, error)
+	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+	// by `request_id`. Errors: NOT_FOUND.
+	RetryRefund(ctx context.Context, in *RetryRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Reads a refund. Errors: NOT_FOUND.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Lists refunds, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
@@ -162,6 +167,16 @@ func (c *paymentServiceClient) RefundPayment(ctx context.Context, in *RefundPaym
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Refund)
 	err := c.cc.Invoke(ctx, PaymentService_RefundPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentServiceClient) RetryRefund(ctx context.Context, in *RetryRefundRequest, opts ...grpc.CallOption) (*Refund, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Refund)
+	err := c.cc.Invoke(ctx, PaymentService_RetryRefund_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -251,11 +266,15 @@ type PaymentServiceServer interface {
 	// Lists payments, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
 	// PAGE_TOKEN_INVALID.
 	ListPayments(context.Context, *ListPaymentsRequest) (*ListPaymentsResponse, error)
-	// Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-	// their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-	// SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+	// Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+	// does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+	// RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
 	// CURRENCY_MISMATCH.
 	RefundPayment(context.Context, *RefundPaymentRequest) (*Refund, error)
+	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+	// by `request_id`. Errors: NOT_FOUND.
+	RetryRefund(context.Context, *RetryRefundRequest) (*Refund, error)
 	// Reads a refund. Errors: NOT_FOUND.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)
 	// Lists refunds, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
@@ -300,6 +319,9 @@ func (UnimplementedPaymentServiceServer) ListPayments(context.Context, *ListPaym
 }
 func (UnimplementedPaymentServiceServer) RefundPayment(context.Context, *RefundPaymentRequest) (*Refund, error) {
 	return nil, status.Error(codes.Unimplemented, "method RefundPayment not implemented")
+}
+func (UnimplementedPaymentServiceServer) RetryRefund(context.Context, *RetryRefundRequest) (*Refund, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryRefund not implemented")
 }
 func (UnimplementedPaymentServiceServer) GetRefund(context.Context, *GetRefundRequest) (*Refund, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRefund not implemented")
@@ -442,6 +464,24 @@ func _PaymentService_RefundPayment_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentService_RetryRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryRefundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).RetryRefund(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_RetryRefund_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).RetryRefund(ctx, req.(*RetryRefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentService_GetRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRefundRequest)
 	if err := dec(in); err != nil {
@@ -544,6 +584,10 @@ var PaymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RefundPayment",
 			Handler:    _PaymentService_RefundPayment_Handler,
+		},
+		{
+			MethodName: "RetryRefund",
+			Handler:    _PaymentService_RetryRefund_Handler,
 		},
 		{
 			MethodName: "GetRefund",

@@ -830,6 +830,180 @@ func (x *DeletePerformanceRequest) GetRequestId() string {
 	return ""
 }
 
+// How far a cancellation has come.
+type CancellationProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about: the performance or the event.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Performances that were cancelled.
+	Performances int32 `protobuf:"varint,2,opt,name=performances,proto3" json:"performances,omitempty"`
+	// Those of them that have bookings still to be ended.
+	PerformancesLeft int32 `protobuf:"varint,3,opt,name=performances_left,json=performancesLeft,proto3" json:"performances_left,omitempty"`
+	// Bookings that were held or confirmed when it was cancelled.
+	Bookings int32 `protobuf:"varint,4,opt,name=bookings,proto3" json:"bookings,omitempty"`
+	// Those of them that are still to be ended; a payment under way has to end first.
+	BookingsLeft int32 `protobuf:"varint,5,opt,name=bookings_left,json=bookingsLeft,proto3" json:"bookings_left,omitempty"`
+	// Confirmed bookings with a ticket that had let somebody in. They are left as they are, and to STAFF: see
+	// PaymentService.RefundPayment.
+	BookingsCheckedIn int32 `protobuf:"varint,6,opt,name=bookings_checked_in,json=bookingsCheckedIn,proto3" json:"bookings_checked_in,omitempty"`
+	// The refunds, one entry a currency.
+	Refunds []*CancellationProgress_RefundTally `protobuf:"bytes,7,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	// What customers may fetch in cash, one entry a currency: see BookingService.PayOutCash.
+	CashDue []*money.Money `protobuf:"bytes,8,rep,name=cash_due,json=cashDue,proto3" json:"cash_due,omitempty"`
+	// When it was cancelled; of several performances: the first one.
+	CancelTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	// Whether nothing is left to be done but what waits for STAFF.
+	Finished      bool `protobuf:"varint,10,opt,name=finished,proto3" json:"finished,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancellationProgress) Reset() {
+	*x = CancellationProgress{}
+	mi := &file_rowlock_v1_performance_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancellationProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancellationProgress) ProtoMessage() {}
+
+func (x *CancellationProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_performance_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancellationProgress.ProtoReflect.Descriptor instead.
+func (*CancellationProgress) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CancellationProgress) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CancellationProgress) GetPerformances() int32 {
+	if x != nil {
+		return x.Performances
+	}
+	return 0
+}
+
+func (x *CancellationProgress) GetPerformancesLeft() int32 {
+	if x != nil {
+		return x.PerformancesLeft
+	}
+	return 0
+}
+
+func (x *CancellationProgress) GetBookings() int32 {
+	if x != nil {
+		return x.Bookings
+	}
+	return 0
+}
+
+func (x *CancellationProgress) GetBookingsLeft() int32 {
+	if x != nil {
+		return x.BookingsLeft
+	}
+	return 0
+}
+
+func (x *CancellationProgress) GetBookingsCheckedIn() int32 {
+	if x != nil {
+		return x.BookingsCheckedIn
+	}
+	return 0
+}
+
+func (x *CancellationProgress) GetRefunds() []*CancellationProgress_RefundTally {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+func (x *CancellationProgress) GetCashDue() []*money.Money {
+	if x != nil {
+		return x.CashDue
+	}
+	return nil
+}
+
+func (x *CancellationProgress) GetCancelTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelTime
+	}
+	return nil
+}
+
+func (x *CancellationProgress) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+// Asks how far a cancellation has come.
+type GetCancellationProgressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance or the event.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCancellationProgressRequest) Reset() {
+	*x = GetCancellationProgressRequest{}
+	mi := &file_rowlock_v1_performance_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCancellationProgressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCancellationProgressRequest) ProtoMessage() {}
+
+func (x *GetCancellationProgressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_performance_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCancellationProgressRequest.ProtoReflect.Descriptor instead.
+func (*GetCancellationProgressRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetCancellationProgressRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Cancels a performance.
 type CancelPerformanceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -847,7 +1021,7 @@ type CancelPerformanceRequest struct {
 
 func (x *CancelPerformanceRequest) Reset() {
 	*x = CancelPerformanceRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[8]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1033,7 @@ func (x *CancelPerformanceRequest) String() string {
 func (*CancelPerformanceRequest) ProtoMessage() {}
 
 func (x *CancelPerformanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[8]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1046,7 @@ func (x *CancelPerformanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPerformanceRequest.ProtoReflect.Descriptor instead.
 func (*CancelPerformanceRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{8}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelPerformanceRequest) GetName() string {
@@ -918,7 +1092,7 @@ type GetPerformanceSeatMapRequest struct {
 
 func (x *GetPerformanceSeatMapRequest) Reset() {
 	*x = GetPerformanceSeatMapRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[9]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1104,7 @@ func (x *GetPerformanceSeatMapRequest) String() string {
 func (*GetPerformanceSeatMapRequest) ProtoMessage() {}
 
 func (x *GetPerformanceSeatMapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[9]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1117,7 @@ func (x *GetPerformanceSeatMapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPerformanceSeatMapRequest.ProtoReflect.Descriptor instead.
 func (*GetPerformanceSeatMapRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{9}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetPerformanceSeatMapRequest) GetPerformance() string {
@@ -995,7 +1169,7 @@ type GetPerformanceSeatMapResponse struct {
 
 func (x *GetPerformanceSeatMapResponse) Reset() {
 	*x = GetPerformanceSeatMapResponse{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[10]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1181,7 @@ func (x *GetPerformanceSeatMapResponse) String() string {
 func (*GetPerformanceSeatMapResponse) ProtoMessage() {}
 
 func (x *GetPerformanceSeatMapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[10]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1194,7 @@ func (x *GetPerformanceSeatMapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPerformanceSeatMapResponse.ProtoReflect.Descriptor instead.
 func (*GetPerformanceSeatMapResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{10}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetPerformanceSeatMapResponse) GetSeatMap() string {
@@ -1107,7 +1281,7 @@ type ListSeatsRequest struct {
 
 func (x *ListSeatsRequest) Reset() {
 	*x = ListSeatsRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[11]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1293,7 @@ func (x *ListSeatsRequest) String() string {
 func (*ListSeatsRequest) ProtoMessage() {}
 
 func (x *ListSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[11]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1306,7 @@ func (x *ListSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeatsRequest.ProtoReflect.Descriptor instead.
 func (*ListSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{11}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSeatsRequest) GetParent() string {
@@ -1194,7 +1368,7 @@ type ListSeatsResponse struct {
 
 func (x *ListSeatsResponse) Reset() {
 	*x = ListSeatsResponse{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[12]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1380,7 @@ func (x *ListSeatsResponse) String() string {
 func (*ListSeatsResponse) ProtoMessage() {}
 
 func (x *ListSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[12]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1393,7 @@ func (x *ListSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeatsResponse.ProtoReflect.Descriptor instead.
 func (*ListSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{12}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSeatsResponse) GetSeats() []*PerformanceSeat {
@@ -1265,7 +1439,7 @@ type PerformanceSeat struct {
 
 func (x *PerformanceSeat) Reset() {
 	*x = PerformanceSeat{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[13]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1451,7 @@ func (x *PerformanceSeat) String() string {
 func (*PerformanceSeat) ProtoMessage() {}
 
 func (x *PerformanceSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[13]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1464,7 @@ func (x *PerformanceSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PerformanceSeat.ProtoReflect.Descriptor instead.
 func (*PerformanceSeat) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{13}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PerformanceSeat) GetSeat() *Seat {
@@ -1325,7 +1499,7 @@ type GetAvailabilityRequest struct {
 
 func (x *GetAvailabilityRequest) Reset() {
 	*x = GetAvailabilityRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[14]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1511,7 @@ func (x *GetAvailabilityRequest) String() string {
 func (*GetAvailabilityRequest) ProtoMessage() {}
 
 func (x *GetAvailabilityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[14]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1524,7 @@ func (x *GetAvailabilityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAvailabilityRequest.ProtoReflect.Descriptor instead.
 func (*GetAvailabilityRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{14}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetAvailabilityRequest) GetPerformance() string {
@@ -1379,7 +1553,7 @@ type GetAvailabilityResponse struct {
 
 func (x *GetAvailabilityResponse) Reset() {
 	*x = GetAvailabilityResponse{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[15]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1565,7 @@ func (x *GetAvailabilityResponse) String() string {
 func (*GetAvailabilityResponse) ProtoMessage() {}
 
 func (x *GetAvailabilityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[15]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1578,7 @@ func (x *GetAvailabilityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAvailabilityResponse.ProtoReflect.Descriptor instead.
 func (*GetAvailabilityResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{15}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetAvailabilityResponse) GetPerformance() string {
@@ -1459,7 +1633,7 @@ type BlockSeatsRequest struct {
 
 func (x *BlockSeatsRequest) Reset() {
 	*x = BlockSeatsRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[16]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1645,7 @@ func (x *BlockSeatsRequest) String() string {
 func (*BlockSeatsRequest) ProtoMessage() {}
 
 func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[16]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1658,7 @@ func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsRequest.ProtoReflect.Descriptor instead.
 func (*BlockSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{16}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BlockSeatsRequest) GetPerformance() string {
@@ -1528,7 +1702,7 @@ type BlockSeatsResponse struct {
 
 func (x *BlockSeatsResponse) Reset() {
 	*x = BlockSeatsResponse{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[17]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1714,7 @@ func (x *BlockSeatsResponse) String() string {
 func (*BlockSeatsResponse) ProtoMessage() {}
 
 func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[17]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1727,7 @@ func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsResponse.ProtoReflect.Descriptor instead.
 func (*BlockSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{17}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BlockSeatsResponse) GetRevision() int64 {
@@ -1587,7 +1761,7 @@ type UnblockSeatsRequest struct {
 
 func (x *UnblockSeatsRequest) Reset() {
 	*x = UnblockSeatsRequest{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[18]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1773,7 @@ func (x *UnblockSeatsRequest) String() string {
 func (*UnblockSeatsRequest) ProtoMessage() {}
 
 func (x *UnblockSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[18]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1786,7 @@ func (x *UnblockSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockSeatsRequest.ProtoReflect.Descriptor instead.
 func (*UnblockSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{18}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UnblockSeatsRequest) GetPerformance() string {
@@ -1656,7 +1830,7 @@ type UnblockSeatsResponse struct {
 
 func (x *UnblockSeatsResponse) Reset() {
 	*x = UnblockSeatsResponse{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[19]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1842,7 @@ func (x *UnblockSeatsResponse) String() string {
 func (*UnblockSeatsResponse) ProtoMessage() {}
 
 func (x *UnblockSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[19]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1855,7 @@ func (x *UnblockSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnblockSeatsResponse.ProtoReflect.Descriptor instead.
 func (*UnblockSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{19}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UnblockSeatsResponse) GetRevision() int64 {
@@ -1694,6 +1868,97 @@ func (x *UnblockSeatsResponse) GetRevision() int64 {
 func (x *UnblockSeatsResponse) GetCounts() *SeatCounts {
 	if x != nil {
 		return x.Counts
+	}
+	return nil
+}
+
+// Refunds in one currency that were asked for since the cancellation.
+type CancellationProgress_RefundTally struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many wait for their turn or are being asked for, and what they come to.
+	Due int32 `protobuf:"varint,1,opt,name=due,proto3" json:"due,omitempty"`
+	// What they come to.
+	DueAmount *money.Money `protobuf:"bytes,2,opt,name=due_amount,json=dueAmount,proto3" json:"due_amount,omitempty"`
+	// How many are done.
+	Done int32 `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	// What they come to.
+	DoneAmount *money.Money `protobuf:"bytes,4,opt,name=done_amount,json=doneAmount,proto3" json:"done_amount,omitempty"`
+	// How many a provider refused: they wait for STAFF, see PaymentService.RetryRefund.
+	Failed int32 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	// What they come to.
+	FailedAmount  *money.Money `protobuf:"bytes,6,opt,name=failed_amount,json=failedAmount,proto3" json:"failed_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancellationProgress_RefundTally) Reset() {
+	*x = CancellationProgress_RefundTally{}
+	mi := &file_rowlock_v1_performance_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancellationProgress_RefundTally) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancellationProgress_RefundTally) ProtoMessage() {}
+
+func (x *CancellationProgress_RefundTally) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_performance_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancellationProgress_RefundTally.ProtoReflect.Descriptor instead.
+func (*CancellationProgress_RefundTally) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{8, 0}
+}
+
+func (x *CancellationProgress_RefundTally) GetDue() int32 {
+	if x != nil {
+		return x.Due
+	}
+	return 0
+}
+
+func (x *CancellationProgress_RefundTally) GetDueAmount() *money.Money {
+	if x != nil {
+		return x.DueAmount
+	}
+	return nil
+}
+
+func (x *CancellationProgress_RefundTally) GetDone() int32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *CancellationProgress_RefundTally) GetDoneAmount() *money.Money {
+	if x != nil {
+		return x.DoneAmount
+	}
+	return nil
+}
+
+func (x *CancellationProgress_RefundTally) GetFailed() int32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *CancellationProgress_RefundTally) GetFailedAmount() *money.Money {
+	if x != nil {
+		return x.FailedAmount
 	}
 	return nil
 }
@@ -1711,7 +1976,7 @@ type GetAvailabilityResponse_Zone struct {
 
 func (x *GetAvailabilityResponse_Zone) Reset() {
 	*x = GetAvailabilityResponse_Zone{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[20]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1988,7 @@ func (x *GetAvailabilityResponse_Zone) String() string {
 func (*GetAvailabilityResponse_Zone) ProtoMessage() {}
 
 func (x *GetAvailabilityResponse_Zone) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[20]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +2001,7 @@ func (x *GetAvailabilityResponse_Zone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAvailabilityResponse_Zone.ProtoReflect.Descriptor instead.
 func (*GetAvailabilityResponse_Zone) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{15, 0}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *GetAvailabilityResponse_Zone) GetZone() string {
@@ -1772,7 +2037,7 @@ type GetAvailabilityResponse_TicketType struct {
 
 func (x *GetAvailabilityResponse_TicketType) Reset() {
 	*x = GetAvailabilityResponse_TicketType{}
-	mi := &file_rowlock_v1_performance_proto_msgTypes[21]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2049,7 @@ func (x *GetAvailabilityResponse_TicketType) String() string {
 func (*GetAvailabilityResponse_TicketType) ProtoMessage() {}
 
 func (x *GetAvailabilityResponse_TicketType) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_performance_proto_msgTypes[21]
+	mi := &file_rowlock_v1_performance_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2062,7 @@ func (x *GetAvailabilityResponse_TicketType) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use GetAvailabilityResponse_TicketType.ProtoReflect.Descriptor instead.
 func (*GetAvailabilityResponse_TicketType) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{15, 1}
+	return file_rowlock_v1_performance_proto_rawDescGZIP(), []int{17, 1}
 }
 
 func (x *GetAvailabilityResponse_TicketType) GetTicketType() string {
@@ -1945,7 +2210,32 @@ const file_rowlock_v1_performance_proto_rawDesc = "" +
 	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x04name\x121\n" +
 	"\x04etag\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xdc\x02\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xab\x05\n" +
+	"\x14CancellationProgress\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
+	"\fperformances\x18\x02 \x01(\x05R\fperformances\x12+\n" +
+	"\x11performances_left\x18\x03 \x01(\x05R\x10performancesLeft\x12\x1a\n" +
+	"\bbookings\x18\x04 \x01(\x05R\bbookings\x12#\n" +
+	"\rbookings_left\x18\x05 \x01(\x05R\fbookingsLeft\x12.\n" +
+	"\x13bookings_checked_in\x18\x06 \x01(\x05R\x11bookingsCheckedIn\x12F\n" +
+	"\arefunds\x18\a \x03(\v2,.rowlock.v1.CancellationProgress.RefundTallyR\arefunds\x12-\n" +
+	"\bcash_due\x18\b \x03(\v2\x12.google.type.MoneyR\acashDue\x12;\n" +
+	"\vcancel_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cancelTime\x12\x1a\n" +
+	"\bfinished\x18\n" +
+	" \x01(\bR\bfinished\x1a\xec\x01\n" +
+	"\vRefundTally\x12\x10\n" +
+	"\x03due\x18\x01 \x01(\x05R\x03due\x121\n" +
+	"\n" +
+	"due_amount\x18\x02 \x01(\v2\x12.google.type.MoneyR\tdueAmount\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\x05R\x04done\x123\n" +
+	"\vdone_amount\x18\x04 \x01(\v2\x12.google.type.MoneyR\n" +
+	"doneAmount\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\x05R\x06failed\x127\n" +
+	"\rfailed_amount\x18\x06 \x01(\v2\x12.google.type.MoneyR\ffailedAmount\"\x87\x01\n" +
+	"\x1eGetCancellationProgressRequest\x12e\n" +
+	"\x04name\x18\x01 \x01(\tBQ\xe2A\x01\x02\xfaA\x19\n" +
+	"\x17rowlock.dev/Performance\xbaH.r,\x18 2(^(performances|events)/[1-9][0-9]{0,18}$R\x04name\"\xdc\x02\n" +
 	"\x18CancelPerformanceRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
 	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x04name\x12q\n" +
@@ -2043,7 +2333,7 @@ func file_rowlock_v1_performance_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_performance_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rowlock_v1_performance_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_rowlock_v1_performance_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_rowlock_v1_performance_proto_goTypes = []any{
 	(Performance_State)(0),                     // 0: rowlock.v1.Performance.State
 	(*Performance)(nil),                        // 1: rowlock.v1.Performance
@@ -2054,66 +2344,75 @@ var file_rowlock_v1_performance_proto_goTypes = []any{
 	(*ListPerformancesResponse)(nil),           // 6: rowlock.v1.ListPerformancesResponse
 	(*UpdatePerformanceRequest)(nil),           // 7: rowlock.v1.UpdatePerformanceRequest
 	(*DeletePerformanceRequest)(nil),           // 8: rowlock.v1.DeletePerformanceRequest
-	(*CancelPerformanceRequest)(nil),           // 9: rowlock.v1.CancelPerformanceRequest
-	(*GetPerformanceSeatMapRequest)(nil),       // 10: rowlock.v1.GetPerformanceSeatMapRequest
-	(*GetPerformanceSeatMapResponse)(nil),      // 11: rowlock.v1.GetPerformanceSeatMapResponse
-	(*ListSeatsRequest)(nil),                   // 12: rowlock.v1.ListSeatsRequest
-	(*ListSeatsResponse)(nil),                  // 13: rowlock.v1.ListSeatsResponse
-	(*PerformanceSeat)(nil),                    // 14: rowlock.v1.PerformanceSeat
-	(*GetAvailabilityRequest)(nil),             // 15: rowlock.v1.GetAvailabilityRequest
-	(*GetAvailabilityResponse)(nil),            // 16: rowlock.v1.GetAvailabilityResponse
-	(*BlockSeatsRequest)(nil),                  // 17: rowlock.v1.BlockSeatsRequest
-	(*BlockSeatsResponse)(nil),                 // 18: rowlock.v1.BlockSeatsResponse
-	(*UnblockSeatsRequest)(nil),                // 19: rowlock.v1.UnblockSeatsRequest
-	(*UnblockSeatsResponse)(nil),               // 20: rowlock.v1.UnblockSeatsResponse
-	(*GetAvailabilityResponse_Zone)(nil),       // 21: rowlock.v1.GetAvailabilityResponse.Zone
-	(*GetAvailabilityResponse_TicketType)(nil), // 22: rowlock.v1.GetAvailabilityResponse.TicketType
-	(*timestamppb.Timestamp)(nil),              // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),                // 24: google.protobuf.Duration
-	(*money.Money)(nil),                        // 25: google.type.Money
-	(*fieldmaskpb.FieldMask)(nil),              // 26: google.protobuf.FieldMask
-	(*PriceZone)(nil),                          // 27: rowlock.v1.PriceZone
-	(*Area)(nil),                               // 28: rowlock.v1.Area
-	(*Seat)(nil),                               // 29: rowlock.v1.Seat
-	(SeatState)(0),                             // 30: rowlock.v1.SeatState
+	(*CancellationProgress)(nil),               // 9: rowlock.v1.CancellationProgress
+	(*GetCancellationProgressRequest)(nil),     // 10: rowlock.v1.GetCancellationProgressRequest
+	(*CancelPerformanceRequest)(nil),           // 11: rowlock.v1.CancelPerformanceRequest
+	(*GetPerformanceSeatMapRequest)(nil),       // 12: rowlock.v1.GetPerformanceSeatMapRequest
+	(*GetPerformanceSeatMapResponse)(nil),      // 13: rowlock.v1.GetPerformanceSeatMapResponse
+	(*ListSeatsRequest)(nil),                   // 14: rowlock.v1.ListSeatsRequest
+	(*ListSeatsResponse)(nil),                  // 15: rowlock.v1.ListSeatsResponse
+	(*PerformanceSeat)(nil),                    // 16: rowlock.v1.PerformanceSeat
+	(*GetAvailabilityRequest)(nil),             // 17: rowlock.v1.GetAvailabilityRequest
+	(*GetAvailabilityResponse)(nil),            // 18: rowlock.v1.GetAvailabilityResponse
+	(*BlockSeatsRequest)(nil),                  // 19: rowlock.v1.BlockSeatsRequest
+	(*BlockSeatsResponse)(nil),                 // 20: rowlock.v1.BlockSeatsResponse
+	(*UnblockSeatsRequest)(nil),                // 21: rowlock.v1.UnblockSeatsRequest
+	(*UnblockSeatsResponse)(nil),               // 22: rowlock.v1.UnblockSeatsResponse
+	(*CancellationProgress_RefundTally)(nil),   // 23: rowlock.v1.CancellationProgress.RefundTally
+	(*GetAvailabilityResponse_Zone)(nil),       // 24: rowlock.v1.GetAvailabilityResponse.Zone
+	(*GetAvailabilityResponse_TicketType)(nil), // 25: rowlock.v1.GetAvailabilityResponse.TicketType
+	(*timestamppb.Timestamp)(nil),              // 26: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),                // 27: google.protobuf.Duration
+	(*money.Money)(nil),                        // 28: google.type.Money
+	(*fieldmaskpb.FieldMask)(nil),              // 29: google.protobuf.FieldMask
+	(*PriceZone)(nil),                          // 30: rowlock.v1.PriceZone
+	(*Area)(nil),                               // 31: rowlock.v1.Area
+	(*Seat)(nil),                               // 32: rowlock.v1.Seat
+	(SeatState)(0),                             // 33: rowlock.v1.SeatState
 }
 var file_rowlock_v1_performance_proto_depIdxs = []int32{
-	23, // 0: rowlock.v1.Performance.start_time:type_name -> google.protobuf.Timestamp
-	23, // 1: rowlock.v1.Performance.end_time:type_name -> google.protobuf.Timestamp
-	23, // 2: rowlock.v1.Performance.sale_start_time:type_name -> google.protobuf.Timestamp
-	23, // 3: rowlock.v1.Performance.sale_end_time:type_name -> google.protobuf.Timestamp
-	24, // 4: rowlock.v1.Performance.hold_duration:type_name -> google.protobuf.Duration
-	23, // 5: rowlock.v1.Performance.refund_deadline:type_name -> google.protobuf.Timestamp
+	26, // 0: rowlock.v1.Performance.start_time:type_name -> google.protobuf.Timestamp
+	26, // 1: rowlock.v1.Performance.end_time:type_name -> google.protobuf.Timestamp
+	26, // 2: rowlock.v1.Performance.sale_start_time:type_name -> google.protobuf.Timestamp
+	26, // 3: rowlock.v1.Performance.sale_end_time:type_name -> google.protobuf.Timestamp
+	27, // 4: rowlock.v1.Performance.hold_duration:type_name -> google.protobuf.Duration
+	26, // 5: rowlock.v1.Performance.refund_deadline:type_name -> google.protobuf.Timestamp
 	0,  // 6: rowlock.v1.Performance.state:type_name -> rowlock.v1.Performance.State
 	2,  // 7: rowlock.v1.Performance.counts:type_name -> rowlock.v1.SeatCounts
-	25, // 8: rowlock.v1.Performance.lowest_price:type_name -> google.type.Money
-	23, // 9: rowlock.v1.Performance.create_time:type_name -> google.protobuf.Timestamp
-	23, // 10: rowlock.v1.Performance.update_time:type_name -> google.protobuf.Timestamp
+	28, // 8: rowlock.v1.Performance.lowest_price:type_name -> google.type.Money
+	26, // 9: rowlock.v1.Performance.create_time:type_name -> google.protobuf.Timestamp
+	26, // 10: rowlock.v1.Performance.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 11: rowlock.v1.CreatePerformanceRequest.performance:type_name -> rowlock.v1.Performance
-	23, // 12: rowlock.v1.ListPerformancesRequest.start_time_from:type_name -> google.protobuf.Timestamp
-	23, // 13: rowlock.v1.ListPerformancesRequest.start_time_before:type_name -> google.protobuf.Timestamp
+	26, // 12: rowlock.v1.ListPerformancesRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	26, // 13: rowlock.v1.ListPerformancesRequest.start_time_before:type_name -> google.protobuf.Timestamp
 	1,  // 14: rowlock.v1.ListPerformancesResponse.performances:type_name -> rowlock.v1.Performance
 	1,  // 15: rowlock.v1.UpdatePerformanceRequest.performance:type_name -> rowlock.v1.Performance
-	26, // 16: rowlock.v1.UpdatePerformanceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 17: rowlock.v1.GetPerformanceSeatMapResponse.zones:type_name -> rowlock.v1.PriceZone
-	28, // 18: rowlock.v1.GetPerformanceSeatMapResponse.areas:type_name -> rowlock.v1.Area
-	29, // 19: rowlock.v1.GetPerformanceSeatMapResponse.seats:type_name -> rowlock.v1.Seat
-	30, // 20: rowlock.v1.ListSeatsRequest.state:type_name -> rowlock.v1.SeatState
-	14, // 21: rowlock.v1.ListSeatsResponse.seats:type_name -> rowlock.v1.PerformanceSeat
-	29, // 22: rowlock.v1.PerformanceSeat.seat:type_name -> rowlock.v1.Seat
-	30, // 23: rowlock.v1.PerformanceSeat.state:type_name -> rowlock.v1.SeatState
-	2,  // 24: rowlock.v1.GetAvailabilityResponse.counts:type_name -> rowlock.v1.SeatCounts
-	21, // 25: rowlock.v1.GetAvailabilityResponse.zones:type_name -> rowlock.v1.GetAvailabilityResponse.Zone
-	22, // 26: rowlock.v1.GetAvailabilityResponse.ticket_types:type_name -> rowlock.v1.GetAvailabilityResponse.TicketType
-	2,  // 27: rowlock.v1.BlockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
-	2,  // 28: rowlock.v1.UnblockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
-	2,  // 29: rowlock.v1.GetAvailabilityResponse.Zone.counts:type_name -> rowlock.v1.SeatCounts
-	25, // 30: rowlock.v1.GetAvailabilityResponse.TicketType.price:type_name -> google.type.Money
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	29, // 16: rowlock.v1.UpdatePerformanceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 17: rowlock.v1.CancellationProgress.refunds:type_name -> rowlock.v1.CancellationProgress.RefundTally
+	28, // 18: rowlock.v1.CancellationProgress.cash_due:type_name -> google.type.Money
+	26, // 19: rowlock.v1.CancellationProgress.cancel_time:type_name -> google.protobuf.Timestamp
+	30, // 20: rowlock.v1.GetPerformanceSeatMapResponse.zones:type_name -> rowlock.v1.PriceZone
+	31, // 21: rowlock.v1.GetPerformanceSeatMapResponse.areas:type_name -> rowlock.v1.Area
+	32, // 22: rowlock.v1.GetPerformanceSeatMapResponse.seats:type_name -> rowlock.v1.Seat
+	33, // 23: rowlock.v1.ListSeatsRequest.state:type_name -> rowlock.v1.SeatState
+	16, // 24: rowlock.v1.ListSeatsResponse.seats:type_name -> rowlock.v1.PerformanceSeat
+	32, // 25: rowlock.v1.PerformanceSeat.seat:type_name -> rowlock.v1.Seat
+	33, // 26: rowlock.v1.PerformanceSeat.state:type_name -> rowlock.v1.SeatState
+	2,  // 27: rowlock.v1.GetAvailabilityResponse.counts:type_name -> rowlock.v1.SeatCounts
+	24, // 28: rowlock.v1.GetAvailabilityResponse.zones:type_name -> rowlock.v1.GetAvailabilityResponse.Zone
+	25, // 29: rowlock.v1.GetAvailabilityResponse.ticket_types:type_name -> rowlock.v1.GetAvailabilityResponse.TicketType
+	2,  // 30: rowlock.v1.BlockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
+	2,  // 31: rowlock.v1.UnblockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
+	28, // 32: rowlock.v1.CancellationProgress.RefundTally.due_amount:type_name -> google.type.Money
+	28, // 33: rowlock.v1.CancellationProgress.RefundTally.done_amount:type_name -> google.type.Money
+	28, // 34: rowlock.v1.CancellationProgress.RefundTally.failed_amount:type_name -> google.type.Money
+	2,  // 35: rowlock.v1.GetAvailabilityResponse.Zone.counts:type_name -> rowlock.v1.SeatCounts
+	28, // 36: rowlock.v1.GetAvailabilityResponse.TicketType.price:type_name -> google.type.Money
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_performance_proto_init() }
@@ -2128,7 +2427,7 @@ func file_rowlock_v1_performance_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_performance_proto_rawDesc), len(file_rowlock_v1_performance_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -84,6 +84,16 @@ class BookingServiceStub:
                 request_serializer=rowlock_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_booking__pb2.Booking.FromString,
                 _registered_method=True)
+        self.RefundTickets = channel.unary_unary(
+                '/rowlock.v1.BookingService/RefundTickets',
+                request_serializer=rowlock_dot_v1_dot_booking__pb2.RefundTicketsRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_booking__pb2.Booking.FromString,
+                _registered_method=True)
+        self.PayOutCash = channel.unary_unary(
+                '/rowlock.v1.BookingService/PayOutCash',
+                request_serializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.FromString,
+                _registered_method=True)
         self.ConfirmBooking = channel.unary_unary(
                 '/rowlock.v1.BookingService/ConfirmBooking',
                 request_serializer=rowlock_dot_v1_dot_booking__pb2.ConfirmBookingRequest.SerializeToString,
@@ -215,11 +225,35 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelBooking(self, request, context):
-        """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-        performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+        """Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+        payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+        Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+        if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
         flight, and in CONFIRMED. Idempotent by `request_id`.
         Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
         ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundTickets(self, request, context):
+        """Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+        cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+        booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+        with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+        PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+        Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+        ALREADY_CHECKED_IN, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PayOutCash(self, request, context):
+        """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+        cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+        Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,7 +270,9 @@ class BookingServiceServicer:
 
     def WatchBooking(self, request, context):
         """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-        Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+        Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+        payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+        Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -354,6 +390,16 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.CancelBooking,
                     request_deserializer=rowlock_dot_v1_dot_booking__pb2.CancelBookingRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_booking__pb2.Booking.SerializeToString,
+            ),
+            'RefundTickets': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundTickets,
+                    request_deserializer=rowlock_dot_v1_dot_booking__pb2.RefundTicketsRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_booking__pb2.Booking.SerializeToString,
+            ),
+            'PayOutCash': grpc.unary_unary_rpc_method_handler(
+                    servicer.PayOutCash,
+                    request_deserializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.SerializeToString,
             ),
             'ConfirmBooking': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmBooking,
@@ -630,6 +676,60 @@ class BookingService:
             '/rowlock.v1.BookingService/CancelBooking',
             rowlock_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
             rowlock_dot_v1_dot_booking__pb2.Booking.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundTickets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/RefundTickets',
+            rowlock_dot_v1_dot_booking__pb2.RefundTicketsRequest.SerializeToString,
+            rowlock_dot_v1_dot_booking__pb2.Booking.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PayOutCash(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/PayOutCash',
+            rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.SerializeToString,
+            rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -82,11 +82,27 @@ class BookingServiceStub:
     HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     CancelBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.CancelBookingRequest, _booking_pb2.Booking]
-    """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-    performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+    """Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+    payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+    Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+    if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
     flight, and in CONFIRMED. Idempotent by `request_id`.
     Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
     ETAG_MISMATCH.
+    """
+    RefundTickets: _grpc.UnaryUnaryMultiCallable[_booking_pb2.RefundTicketsRequest, _booking_pb2.Booking]
+    """Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+    cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+    booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+    with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+    PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+    Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+    ALREADY_CHECKED_IN, ETAG_MISMATCH.
+    """
+    PayOutCash: _grpc.UnaryUnaryMultiCallable[_booking_pb2.PayOutCashRequest, _booking_pb2.PayOutCashResponse]
+    """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+    cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+    Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
     """
     ConfirmBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
@@ -95,7 +111,9 @@ class BookingServiceStub:
     """
     WatchBooking: _grpc.UnaryStreamMultiCallable[_booking_pb2.WatchBookingRequest, _booking_pb2.WatchBookingResponse]
     """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-    Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+    Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+    payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+    Errors: NOT_FOUND.
     """
     ListTickets: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketsRequest, _ticket_pb2.ListTicketsResponse]
     """Lists tickets: customers their own, STAFF those of all. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
@@ -186,11 +204,27 @@ class BookingServiceAsyncStub(BookingServiceStub):
     HOLD_TIME_EXHAUSTED (it would gain nothing), BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
     """
     CancelBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.CancelBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
-    """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-    performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+    """Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+    payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+    Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+    if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
     flight, and in CONFIRMED. Idempotent by `request_id`.
     Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
     ETAG_MISMATCH.
+    """
+    RefundTickets: _aio.UnaryUnaryMultiCallable[_booking_pb2.RefundTicketsRequest, _booking_pb2.Booking]  # type: ignore[assignment]
+    """Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+    cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+    booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+    with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+    PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+    Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+    ALREADY_CHECKED_IN, ETAG_MISMATCH.
+    """
+    PayOutCash: _aio.UnaryUnaryMultiCallable[_booking_pb2.PayOutCashRequest, _booking_pb2.PayOutCashResponse]  # type: ignore[assignment]
+    """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+    cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+    Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
     """
     ConfirmBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
@@ -199,7 +233,9 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
     WatchBooking: _aio.UnaryStreamMultiCallable[_booking_pb2.WatchBookingRequest, _booking_pb2.WatchBookingResponse]  # type: ignore[assignment]
     """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-    Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+    Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+    payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+    Errors: NOT_FOUND.
     """
     ListTickets: _aio.UnaryUnaryMultiCallable[_ticket_pb2.ListTicketsRequest, _ticket_pb2.ListTicketsResponse]  # type: ignore[assignment]
     """Lists tickets: customers their own, STAFF those of all. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
@@ -335,11 +371,39 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _booking_pb2.CancelBookingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
-        """Gives a booking up; its places are free at once. A confirmed booking is also refunded: customers until the
-        performance's refund deadline, STAFF at any time. Its tickets become VOID. Accepted in HELD while no payment is in
+        """Gives a booking up; its places are free at once. A confirmed booking is also refunded, with all that is left of its
+        payment: customers until the performance's refund deadline, STAFF at any time, after the deadline with a `reason`.
+        Its tickets become VOID; one that has let somebody in stops it. What was paid in cash is given back over the counter
+        if STAFF cancel, otherwise it waits at the box office: see PayOutCash. Accepted in HELD while no payment is in
         flight, and in CONFIRMED. Idempotent by `request_id`.
         Errors: NOT_FOUND, BOOKING_STATE, HOLD_EXPIRED, PAYMENT_IN_FLIGHT, REFUND_DEADLINE_PASSED, ALREADY_CHECKED_IN,
         ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundTickets(
+        self,
+        request: _booking_pb2.RefundTicketsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_booking_pb2.Booking, _abc.Awaitable[_booking_pb2.Booking]]:
+        """Takes single tickets of a confirmed booking back: they become VOID, their places are free at once, and what they
+        cost is refunded, as far as it was not refunded before. The rest of the booking stays CONFIRMED; without a rest the
+        booking becomes CANCELLED. Customers until the performance's refund deadline, STAFF at any time, after the deadline
+        with a `reason`. A ticket that has let somebody in is not taken back; STAFF may give its price back by
+        PaymentService.RefundPayment. Accepted in CONFIRMED. Idempotent by `request_id`.
+        Errors: NOT_FOUND (the booking, or a ticket of it), BOOKING_STATE, TICKET_VOID, REFUND_DEADLINE_PASSED,
+        ALREADY_CHECKED_IN, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def PayOutCash(
+        self,
+        request: _booking_pb2.PayOutCashRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_booking_pb2.PayOutCashResponse, _abc.Awaitable[_booking_pb2.PayOutCashResponse]]:
+        """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
+        cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
+        Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
         """
 
     @_abc_1.abstractmethod
@@ -360,7 +424,9 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_booking_pb2.WatchBookingResponse], _abc.AsyncIterator[_booking_pb2.WatchBookingResponse]]:
         """Streams a booking: at once as it is, then after each change of it, and at least every 15 seconds a heartbeat.
-        Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
+        Ends after the last state (CANCELLED, EXPIRED) with `reconnect`, reason FINISHED. After EXPIRED it goes on while a
+        payment of the booking may still come in: then the last change is `replaced_by`, if its places could be had again.
+        Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

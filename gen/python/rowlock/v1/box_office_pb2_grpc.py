@@ -126,7 +126,7 @@ class BoxOfficeServiceServicer:
 
     def UpdateAllocation(self, request, context):
         """Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-        or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+        or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,7 @@ class BoxOfficeServiceStub:
     """Lists allocations, newest first. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
     UpdateAllocation: _grpc.UnaryUnaryMultiCallable[_box_office_pb2.UpdateAllocationRequest, _box_office_pb2.Allocation]
     """Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-    or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+    or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
     """
     ReleaseAllocation: _grpc.UnaryUnaryMultiCallable[_box_office_pb2.ReleaseAllocationRequest, _box_office_pb2.Allocation]
     """Gives an allocation's places back to the general sale: those that are held or sold stay so, and do not return to it
@@ -98,7 +98,7 @@ class BoxOfficeServiceAsyncStub(BoxOfficeServiceStub):
     """Lists allocations, newest first. Errors: NOT_FOUND, PAGE_TOKEN_INVALID."""
     UpdateAllocation: _aio.UnaryUnaryMultiCallable[_box_office_pb2.UpdateAllocationRequest, _box_office_pb2.Allocation]  # type: ignore[assignment]
     """Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-    or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+    or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
     """
     ReleaseAllocation: _aio.UnaryUnaryMultiCallable[_box_office_pb2.ReleaseAllocationRequest, _box_office_pb2.Allocation]  # type: ignore[assignment]
     """Gives an allocation's places back to the general sale: those that are held or sold stay so, and do not return to it
@@ -165,7 +165,7 @@ class BoxOfficeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_box_office_pb2.Allocation, _abc.Awaitable[_box_office_pb2.Allocation]]:
         """Changes the owner, the note or the release time of an allocation that is LIVE. Its places are not changed: release it,
-        or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, FIELD_MASK_INVALID, ETAG_MISMATCH.
+        or unblock some of them with UnblockSeats. Errors: NOT_FOUND, ALLOCATION_RELEASED, UPDATE_MASK_INVALID, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod

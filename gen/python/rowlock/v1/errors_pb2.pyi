@@ -207,6 +207,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. More than what was captured and not yet refunded. [refundable]"""
     CURRENCY_MISMATCH: _ErrorReason.ValueType  # 126
     """INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
+    NO_CASH_DUE: _ErrorReason.ValueType  # 127
+    """FAILED_PRECONDITION. Nothing is owed for the booking in cash, or it was handed out before."""
     HAS_BOOKINGS: _ErrorReason.ValueType  # 140
     """--- the catalogue ---
 
@@ -426,6 +428,8 @@ REFUND_EXCEEDS_PAYMENT: ErrorReason.ValueType  # 125
 """FAILED_PRECONDITION. More than what was captured and not yet refunded. [refundable]"""
 CURRENCY_MISMATCH: ErrorReason.ValueType  # 126
 """INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
+NO_CASH_DUE: ErrorReason.ValueType  # 127
+"""FAILED_PRECONDITION. Nothing is owed for the booking in cash, or it was handed out before."""
 HAS_BOOKINGS: ErrorReason.ValueType  # 140
 """--- the catalogue ---
 

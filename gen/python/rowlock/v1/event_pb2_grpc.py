@@ -194,6 +194,11 @@ class EventServiceStub:
                 request_serializer=rowlock_dot_v1_dot_performance__pb2.CancelPerformanceRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_performance__pb2.Performance.FromString,
                 _registered_method=True)
+        self.GetCancellationProgress = channel.unary_unary(
+                '/rowlock.v1.EventService/GetCancellationProgress',
+                request_serializer=rowlock_dot_v1_dot_performance__pb2.GetCancellationProgressRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_performance__pb2.CancellationProgress.FromString,
+                _registered_method=True)
         self.CreateTicketType = channel.unary_unary(
                 '/rowlock.v1.EventService/CreateTicketType',
                 request_serializer=rowlock_dot_v1_dot_ticket__type__pb2.CreateTicketTypeRequest.SerializeToString,
@@ -467,8 +472,18 @@ class EventServiceServicer:
 
     def CancelPerformance(self, request, context):
         """Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-        cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+        cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+        come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
         cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCancellationProgress(self, request, context):
+        """Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+        still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+        cancelled).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -710,6 +725,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.CancelPerformance,
                     request_deserializer=rowlock_dot_v1_dot_performance__pb2.CancelPerformanceRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_performance__pb2.Performance.SerializeToString,
+            ),
+            'GetCancellationProgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCancellationProgress,
+                    request_deserializer=rowlock_dot_v1_dot_performance__pb2.GetCancellationProgressRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_performance__pb2.CancellationProgress.SerializeToString,
             ),
             'CreateTicketType': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTicketType,
@@ -1558,6 +1578,33 @@ class EventService:
             '/rowlock.v1.EventService/CancelPerformance',
             rowlock_dot_v1_dot_performance__pb2.CancelPerformanceRequest.SerializeToString,
             rowlock_dot_v1_dot_performance__pb2.Performance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCancellationProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.EventService/GetCancellationProgress',
+            rowlock_dot_v1_dot_performance__pb2.GetCancellationProgressRequest.SerializeToString,
+            rowlock_dot_v1_dot_performance__pb2.CancellationProgress.FromString,
             options,
             channel_credentials,
             insecure,

@@ -120,8 +120,14 @@ class EventServiceStub:
     """Deletes a performance that never had a booking. STAFF. Errors: NOT_FOUND, HAS_BOOKINGS."""
     CancelPerformance: _grpc.UnaryUnaryMultiCallable[_performance_pb2.CancelPerformanceRequest, _performance_pb2.Performance]
     """Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-    cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+    cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+    come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
     cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
+    """
+    GetCancellationProgress: _grpc.UnaryUnaryMultiCallable[_performance_pb2.GetCancellationProgressRequest, _performance_pb2.CancellationProgress]
+    """Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+    still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+    cancelled).
     """
     CreateTicketType: _grpc.UnaryUnaryMultiCallable[_ticket_type_pb2.CreateTicketTypeRequest, _ticket_type_pb2.TicketType]
     """Makes a ticket type. STAFF. Errors: NOT_FOUND (the performance), PERFORMANCE_STATE, ALREADY_EXISTS (the name is
@@ -250,8 +256,14 @@ class EventServiceAsyncStub(EventServiceStub):
     """Deletes a performance that never had a booking. STAFF. Errors: NOT_FOUND, HAS_BOOKINGS."""
     CancelPerformance: _aio.UnaryUnaryMultiCallable[_performance_pb2.CancelPerformanceRequest, _performance_pb2.Performance]  # type: ignore[assignment]
     """Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-    cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+    cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+    come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
     cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
+    """
+    GetCancellationProgress: _aio.UnaryUnaryMultiCallable[_performance_pb2.GetCancellationProgressRequest, _performance_pb2.CancellationProgress]  # type: ignore[assignment]
+    """Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+    still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+    cancelled).
     """
     CreateTicketType: _aio.UnaryUnaryMultiCallable[_ticket_type_pb2.CreateTicketTypeRequest, _ticket_type_pb2.TicketType]  # type: ignore[assignment]
     """Makes a ticket type. STAFF. Errors: NOT_FOUND (the performance), PERFORMANCE_STATE, ALREADY_EXISTS (the name is
@@ -551,8 +563,20 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_performance_pb2.Performance, _abc.Awaitable[_performance_pb2.Performance]]:
         """Cancels a performance: at once nothing can be claimed any more; then holds are released, confirmed bookings are
-        cancelled and refunded in full, and everybody concerned gets a mail. STAFF. Accepted in SCHEDULED; cancelling a
+        cancelled and refunded in full, and everybody concerned gets a mail; GetCancellationProgress says how far that has
+        come. Bookings with a ticket that has let somebody in are left to STAFF. STAFF. Accepted in SCHEDULED; cancelling a
         cancelled performance changes nothing. Cannot be undone. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCancellationProgress(
+        self,
+        request: _performance_pb2.GetCancellationProgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_performance_pb2.CancellationProgress, _abc.Awaitable[_performance_pb2.CancellationProgress]]:
+        """Says how far a cancelled performance has been wound up, or all cancelled performances of an event: bookings that are
+        still to be ended, refunds that are owed, done and refused. STAFF. Errors: NOT_FOUND, PERFORMANCE_STATE (it was not
+        cancelled).
         """
 
     @_abc_1.abstractmethod

@@ -216,7 +216,9 @@ class Refund(_message.Message):
         SUCCEEDED: Refund._State.ValueType  # 3
         """The money went back. Final."""
         FAILED: Refund._State.ValueType  # 4
-        """The provider refused for good: staff have to act. It never vanishes."""
+        """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+        anew by RetryRefund. It never vanishes.
+        """
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The states of a refund."""
@@ -230,7 +232,9 @@ class Refund(_message.Message):
     SUCCEEDED: Refund.State.ValueType  # 3
     """The money went back. Final."""
     FAILED: Refund.State.ValueType  # 4
-    """The provider refused for good: staff have to act. It never vanishes."""
+    """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+    anew by RetryRefund. It never vanishes.
+    """
 
     NAME_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
@@ -242,6 +246,9 @@ class Refund(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     COMPLETE_TIME_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `…/payments/{payment}/refunds/{refund}`, where {refund} is a UUID."""
     payment: _builtins.str
@@ -254,6 +261,8 @@ class Refund(_message.Message):
     """What the provider calls it. Empty: the provider does not know it yet."""
     error_reason: _builtins.str
     """Why the newest attempt failed. Empty: it has not."""
+    requester: _builtins.str
+    """Who asked for it. Empty: nobody did; its performance was cancelled, or the money came too late. Shown to STAFF."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much."""
@@ -270,6 +279,14 @@ class Refund(_message.Message):
     def complete_time(self) -> _timestamp_pb2.Timestamp:
         """When it reached a final state. Unset: it has not."""
 
+    @_builtins.property
+    def tickets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tickets that were taken back for it. Empty: it is for a whole booking, or STAFF said an amount."""
+
+    @_builtins.property
+    def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
+        """When the provider is asked next. Unset: it is done, or waits for staff."""
+
     def __init__(
         self,
         *,
@@ -283,10 +300,13 @@ class Refund(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         complete_time: _timestamp_pb2.Timestamp | None = ...,
+        requester: _builtins.str = ...,
+        tickets: _abc.Iterable[_builtins.str] | None = ...,
+        next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "error_reason", b"error_reason", "name", b"name", "payment", b"payment", "provider_reference", b"provider_reference", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "error_reason", b"error_reason", "name", b"name", "next_attempt_time", b"next_attempt_time", "payment", b"payment", "provider_reference", b"provider_reference", "reason", b"reason", "requester", b"requester", "state", b"state", "tickets", b"tickets", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -489,7 +509,7 @@ class RefundPaymentRequest(_message.Message):
     name: _builtins.str
     """The payment."""
     reason: _builtins.str
-    """Why, for the record. At most 500 characters."""
+    """Why, for the record. 1 to 500 characters."""
     request_id: _builtins.str
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     @_builtins.property
@@ -511,6 +531,36 @@ class RefundPaymentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefundPaymentRequest: _TypeAlias = RefundPaymentRequest  # noqa: Y015
+
+@_typing.final
+class RetryRefundRequest(_message.Message):
+    """Has a refund tried anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The refund."""
+    reason: _builtins.str
+    """What is different now, added to the reason of the refund. At most 500 characters."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryRefundRequest: _TypeAlias = RetryRefundRequest  # noqa: Y015
 
 @_typing.final
 class GetRefundRequest(_message.Message):

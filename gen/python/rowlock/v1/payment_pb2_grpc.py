@@ -79,6 +79,11 @@ class PaymentServiceStub:
                 request_serializer=rowlock_dot_v1_dot_payment__pb2.RefundPaymentRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
                 _registered_method=True)
+        self.RetryRefund = channel.unary_unary(
+                '/rowlock.v1.PaymentService/RetryRefund',
+                request_serializer=rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
+                _registered_method=True)
         self.GetRefund = channel.unary_unary(
                 '/rowlock.v1.PaymentService/GetRefund',
                 request_serializer=rowlock_dot_v1_dot_payment__pb2.GetRefundRequest.SerializeToString,
@@ -168,10 +173,19 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefundPayment(self, request, context):
-        """Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-        their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-        SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+        """Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+        does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+        RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+        Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
         CURRENCY_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRefund(self, request, context):
+        """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+        by `request_id`. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +259,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
             'RefundPayment': grpc.unary_unary_rpc_method_handler(
                     servicer.RefundPayment,
                     request_deserializer=rowlock_dot_v1_dot_payment__pb2.RefundPaymentRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_payment__pb2.Refund.SerializeToString,
+            ),
+            'RetryRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRefund,
+                    request_deserializer=rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_payment__pb2.Refund.SerializeToString,
             ),
             'GetRefund': grpc.unary_unary_rpc_method_handler(
@@ -444,6 +463,33 @@ class PaymentService:
             target,
             '/rowlock.v1.PaymentService/RefundPayment',
             rowlock_dot_v1_dot_payment__pb2.RefundPaymentRequest.SerializeToString,
+            rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.PaymentService/RetryRefund',
+            rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.SerializeToString,
             rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
             options,
             channel_credentials,

@@ -76,10 +76,15 @@ class PaymentServiceStub:
     PAGE_TOKEN_INVALID.
     """
     RefundPayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.RefundPaymentRequest, _payment_pb2.Refund]
-    """Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-    their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-    SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+    """Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+    does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+    RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+    Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
     CURRENCY_MISMATCH.
+    """
+    RetryRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.RetryRefundRequest, _payment_pb2.Refund]
+    """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+    by `request_id`. Errors: NOT_FOUND.
     """
     GetRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.GetRefundRequest, _payment_pb2.Refund]
     """Reads a refund. Errors: NOT_FOUND."""
@@ -150,10 +155,15 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     PAGE_TOKEN_INVALID.
     """
     RefundPayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.RefundPaymentRequest, _payment_pb2.Refund]  # type: ignore[assignment]
-    """Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-    their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-    SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+    """Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+    does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+    RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+    Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
     CURRENCY_MISMATCH.
+    """
+    RetryRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.RetryRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
+    """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+    by `request_id`. Errors: NOT_FOUND.
     """
     GetRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
     """Reads a refund. Errors: NOT_FOUND."""
@@ -257,10 +267,21 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.RefundPaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.Refund, _abc.Awaitable[_payment_pb2.Refund]]:
-        """Gives money back. The refund is done by a worker that does not give up: read it or list it. STAFF; customers get
-        their money back by BookingService.CancelBooking. The booking stays as it is. Accepted for payments that
-        SUCCEEDED. Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
+        """Gives money back over every policy, with a reason that is kept with who gave it. The refund is done by a worker that
+        does not give up: read it or list it. STAFF; customers get their money back by BookingService.CancelBooking and
+        RefundTickets, which also free the places. The booking stays as it is. Accepted for payments that SUCCEEDED.
+        Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
         CURRENCY_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryRefund(
+        self,
+        request: _payment_pb2.RetryRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_pb2.Refund, _abc.Awaitable[_payment_pb2.Refund]]:
+        """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
+        by `request_id`. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -427,6 +427,140 @@ class DeletePerformanceRequest(_message.Message):
 Global___DeletePerformanceRequest: _TypeAlias = DeletePerformanceRequest  # noqa: Y015
 
 @_typing.final
+class CancellationProgress(_message.Message):
+    """How far a cancellation has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RefundTally(_message.Message):
+        """Refunds in one currency that were asked for since the cancellation."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DUE_FIELD_NUMBER: _builtins.int
+        DUE_AMOUNT_FIELD_NUMBER: _builtins.int
+        DONE_FIELD_NUMBER: _builtins.int
+        DONE_AMOUNT_FIELD_NUMBER: _builtins.int
+        FAILED_FIELD_NUMBER: _builtins.int
+        FAILED_AMOUNT_FIELD_NUMBER: _builtins.int
+        due: _builtins.int
+        """How many wait for their turn or are being asked for, and what they come to."""
+        done: _builtins.int
+        """How many are done."""
+        failed: _builtins.int
+        """How many a provider refused: they wait for STAFF, see PaymentService.RetryRefund."""
+        @_builtins.property
+        def due_amount(self) -> _money_pb2.Money:
+            """What they come to."""
+
+        @_builtins.property
+        def done_amount(self) -> _money_pb2.Money:
+            """What they come to."""
+
+        @_builtins.property
+        def failed_amount(self) -> _money_pb2.Money:
+            """What they come to."""
+
+        def __init__(
+            self,
+            *,
+            due: _builtins.int = ...,
+            due_amount: _money_pb2.Money | None = ...,
+            done: _builtins.int = ...,
+            done_amount: _money_pb2.Money | None = ...,
+            failed: _builtins.int = ...,
+            failed_amount: _money_pb2.Money | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["done_amount", b"done_amount", "due_amount", b"due_amount", "failed_amount", b"failed_amount"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "done_amount", b"done_amount", "due", b"due", "due_amount", b"due_amount", "failed", b"failed", "failed_amount", b"failed_amount"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PERFORMANCES_FIELD_NUMBER: _builtins.int
+    PERFORMANCES_LEFT_FIELD_NUMBER: _builtins.int
+    BOOKINGS_FIELD_NUMBER: _builtins.int
+    BOOKINGS_LEFT_FIELD_NUMBER: _builtins.int
+    BOOKINGS_CHECKED_IN_FIELD_NUMBER: _builtins.int
+    REFUNDS_FIELD_NUMBER: _builtins.int
+    CASH_DUE_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it is about: the performance or the event."""
+    performances: _builtins.int
+    """Performances that were cancelled."""
+    performances_left: _builtins.int
+    """Those of them that have bookings still to be ended."""
+    bookings: _builtins.int
+    """Bookings that were held or confirmed when it was cancelled."""
+    bookings_left: _builtins.int
+    """Those of them that are still to be ended; a payment under way has to end first."""
+    bookings_checked_in: _builtins.int
+    """Confirmed bookings with a ticket that had let somebody in. They are left as they are, and to STAFF: see
+    PaymentService.RefundPayment.
+    """
+    finished: _builtins.bool
+    """Whether nothing is left to be done but what waits for STAFF."""
+    @_builtins.property
+    def refunds(self) -> _containers.RepeatedCompositeFieldContainer[Global___CancellationProgress.RefundTally]:
+        """The refunds, one entry a currency."""
+
+    @_builtins.property
+    def cash_due(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """What customers may fetch in cash, one entry a currency: see BookingService.PayOutCash."""
+
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was cancelled; of several performances: the first one."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        performances: _builtins.int = ...,
+        performances_left: _builtins.int = ...,
+        bookings: _builtins.int = ...,
+        bookings_left: _builtins.int = ...,
+        bookings_checked_in: _builtins.int = ...,
+        refunds: _abc.Iterable[Global___CancellationProgress.RefundTally] | None = ...,
+        cash_due: _abc.Iterable[_money_pb2.Money] | None = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        finished: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookings", b"bookings", "bookings_checked_in", b"bookings_checked_in", "bookings_left", b"bookings_left", "cancel_time", b"cancel_time", "cash_due", b"cash_due", "finished", b"finished", "name", b"name", "performances", b"performances", "performances_left", b"performances_left", "refunds", b"refunds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancellationProgress: _TypeAlias = CancellationProgress  # noqa: Y015
+
+@_typing.final
+class GetCancellationProgressRequest(_message.Message):
+    """Asks how far a cancellation has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The performance or the event."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCancellationProgressRequest: _TypeAlias = GetCancellationProgressRequest  # noqa: Y015
+
+@_typing.final
 class CancelPerformanceRequest(_message.Message):
     """Cancels a performance."""
 

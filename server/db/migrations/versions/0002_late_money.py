@@ -15,12 +15,12 @@ def upgrade() -> None:
     op.add_column("payments", sa.Column("bought_booking_id", sa.Uuid(), nullable=True))
     op.add_column("payments", sa.Column("capture_reference", sa.Text(), nullable=True))
     op.add_column("payments", sa.Column("client_secret", sa.Text(), nullable=True))
-    op.add_column("payments", sa.Column("next_compare_time", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("payments", sa.Column("compare_after_time", sa.DateTime(timezone=True), nullable=True))
     op.add_column("payments", sa.Column("discrepancy", sa.Text(), nullable=True))
     op.create_index(
         "ix_payments_compare",
         "payments",
-        ["next_compare_time"],
+        ["compare_after_time"],
         unique=False,
-        postgresql_where="next_compare_time IS NOT NULL",
+        postgresql_where="compare_after_time IS NOT NULL",
     )

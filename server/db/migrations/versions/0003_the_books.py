@@ -104,6 +104,7 @@ def upgrade() -> None:
 
     op.add_column("refunds", sa.Column("provider", sa.SmallInteger(), nullable=True))
     op.add_column("refunds", sa.Column("provider_key", sa.Uuid(), nullable=True))
+    op.add_column("refunds", sa.Column("returned_booking_id", sa.Uuid(), nullable=True))
     op.add_column("refunds", sa.Column("ticket_ids", sa.ARRAY(sa.Uuid()), server_default="{}", nullable=False))
     op.execute(
         "UPDATE refunds r SET provider = p.provider, provider_key = r.id FROM payments p"
