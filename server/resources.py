@@ -232,6 +232,11 @@ def refund(performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: U
     return f"{payment(performance_id, booking_id, payment_id)}/refunds/{refund_id}"
 
 
+def check_in(performance_id: int, check_in_id: UUID) -> str:
+    """Name of a scan at the door."""
+    return f"{performance(performance_id)}/checkIns/{check_in_id}"
+
+
 def allocation(performance_id: int, allocation_id: UUID) -> str:
     """Name of an allocation."""
     return f"{performance(performance_id)}/allocations/{allocation_id}"

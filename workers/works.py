@@ -10,6 +10,7 @@ WORKS: Final[tuple[Work, ...]] = (
     allocations.WORK,
     payments.CARRY_ON,
     payments.END_ABANDONED,
+    payments.COMPARE,
     refunds.WORK,
     webhooks.HANDLE,
     webhooks.DELETE,

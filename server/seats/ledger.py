@@ -19,7 +19,7 @@ from server.errors import DeadlineExceeded, Unavailable
 from server.seats.attempts import Attempts
 from server.seats.batch import Outcome
 from server.seats.booking import Booking
-from server.seats.commands import Block, Command, Hold, OnBooking, Unblock
+from server.seats.commands import Block, Command, Hold, OnBooking, Release, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.halls import Halls
 from server.seats.rules import SaleRules
@@ -80,13 +80,13 @@ class Ledger:
     async def execute(self, command: Hold | OnBooking) -> Booking: ...
 
     @overload
-    async def execute(self, command: Block | Unblock) -> None: ...
+    async def execute(self, command: Block | Unblock | Release) -> None: ...
 
     async def execute(self, command: Command) -> Booking | None:
         """Carry out one command, together with whatever else waits.
 
         Returns:
-            The booking as the command left it; None for blocking and unblocking.
+            The booking as the command left it; None where no booking is named.
 
         Raises:
             RowlockError: refused, and without effect; but OUTCOME_UNKNOWN if the database went away while it

@@ -68,6 +68,7 @@ def take_back(state: State, command: TakeBack, booking: Booking) -> Decision:
         confirmed_by=ConfirmedBy.PROVIDER,
         payment_id=command.payment_id,
         provider_reference=command.provider_reference,
+        capture_reference=command.capture_reference,
     )
     row = SeatRow(SeatState.SOLD, successor.id)
     sold = Decision(sale, after=successor, seats=tuple((place, row) for place in booking.places), quotas=quotas)

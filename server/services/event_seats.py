@@ -13,9 +13,8 @@ from server.db.engine import Database
 from server.domain import availability, performances
 from server.domain.availability import Availability, SeatFilter, SeatPage, TypeAvailability
 from server.domain.performances import SaleDefaults
-from server.domain.rows import found
 from server.domain.zone_counts import ZoneCounts
-from server.errors import FailedPrecondition, FieldFault, InvalidArgument
+from server.errors import FailedPrecondition
 from server.interceptors.authentication import caller
 from server.seats.commands import Block, Unblock
 from server.seats.hall import Hall
@@ -25,9 +24,10 @@ from server.services.catalogue_messages import counts_message
 from server.services.event_parts import Context, EventServiceParts, by_staff, view_scope
 from server.services.paging import Page, page_of
 from server.services.seat_map_layout import area_messages, seat_message, seat_messages, zone_messages
+from server.services.seat_names import places_of_performance, seat_not_free
 from server.services.standing import request_key
 from server.services.wire import money
-from server.states import PerformanceState, SeatState
+from server.states import SeatState
 
 _MAX_SEATS: Final = 20_000
 _DRAWINGS: Final = 64
@@ -122,7 +122,7 @@ class SeatMethods(EventServiceParts):
         """What a command on named places carries."""
         who = caller()
         performance_id = resources.parse_performance(request.performance, "performance")
-        places, hall = await self._places(performance_id, request.seats)
+        places, hall = await places_of_performance(self._database, self._ledger, performance_id, request.seats)
         return {
             "performance_id": performance_id,
             "places": places,
@@ -132,28 +132,11 @@ class SeatMethods(EventServiceParts):
             "request": request_key(request, who),
         }
 
-    async def _places(self, performance_id: int, seat_ids: Sequence[str]) -> tuple[tuple[int, ...], Hall]:
-        """The indexes of named places of a performance that is not cancelled, and the hall that they are of."""
-        performance = await self._database.read(
-            lambda session: performances.require_readable(session, performance_id, staff=True)
-        )
-        if performance.state is PerformanceState.CANCELLED:
-            raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
-        rules = await self._ledger.rules(performance_id, fresh=True)
-        hall = found(rules, resources.performance(performance_id)).hall
-        unknown = [seat_id for seat_id in seat_ids if seat_id not in hall.index_of]
-        if unknown:
-            raise _unknown_seats(seat_ids, unknown)
-        return tuple(hall.index_of[seat_id] for seat_id in seat_ids), hall
-
     async def _carry_out(self, command: Block | Unblock) -> tuple[int, pb.SeatCounts]:
         try:
             await self._ledger.execute(command)
         except FailedPrecondition as refusal:
-            if refusal.reason != "SEAT_TAKEN":
-                raise
-            seats = refusal.metadata["seats"]
-            raise FailedPrecondition("SEAT_NOT_FREE", f"held or sold: {seats}", seats=seats) from None
+            raise seat_not_free(refusal) from None
         view = await self._database.read(lambda session: performances.get(session, command.performance_id, staff=True))
         return view.inventory.revision, counts_message(view.inventory)
 
@@ -225,14 +208,3 @@ def _type_availability(counted: TypeAvailability) -> pb.GetAvailabilityResponse.
         available=counted.available,
         on_sale=counted.on_sale,
     )
-
-
-def _unknown_seats(seat_ids: Sequence[str], unknown: Sequence[str]) -> InvalidArgument:
-    seats = ",".join(unknown)
-    strange = set(unknown)
-    fields = [
-        FieldFault(f"seats[{index}]", "is not a seat of this performance")
-        for index, seat_id in enumerate(seat_ids)
-        if seat_id in strange
-    ]
-    return InvalidArgument("SEAT_UNKNOWN", f"no such seats: {seats}", fields=fields, seats=seats)

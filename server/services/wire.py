@@ -56,8 +56,9 @@ def money(minor_units: int, currency: str) -> Money:
     The same few prices are named in every answer, so the message is shared: put it into another, never change it.
     """
     scale = 10 ** decimal_places(currency)
-    units, rest = divmod(minor_units, scale)
-    return Money(currency_code=currency, units=units, nanos=rest * (_NANOS // scale))
+    units, rest = divmod(abs(minor_units), scale)
+    sign = -1 if minor_units < 0 else 1  # both parts have the sign of the whole
+    return Money(currency_code=currency, units=sign * units, nanos=sign * rest * (_NANOS // scale))
 
 
 def minor_units(amount: Money, field: str) -> int:

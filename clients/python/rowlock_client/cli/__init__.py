@@ -2,9 +2,9 @@
 
 import typer
 
-from rowlock_client.cli import accounts, bookings, catalogue, payments, watch
+from rowlock_client.cli import accounts, bookings, box_office, catalogue, payments, watch
 
 app = typer.Typer(no_args_is_help=True)
 
-for _module in (accounts, catalogue, bookings, payments, watch):
+for _module in (accounts, catalogue, bookings, payments, watch, box_office):
     app.registered_commands += _module.app.registered_commands
