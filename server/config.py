@@ -567,6 +567,17 @@ class Settings(BaseSettings):
         _seconds(5),
         "First wait before an unknown outcome is asked for again; it doubles up to 5 min.",
     )
+    payment_ask_interval: PositiveDuration = _setting(
+        "Payments",
+        _seconds(20),
+        "First wait before a provider is asked whether the customer has approved there, which no webhook is needed "
+        "for; it doubles up to 5 min, and the provider is asked once more when the hold ends.",
+    )
+    payment_compare_after: PositiveDuration = _setting(
+        "Payments",
+        timedelta(days=1),
+        "How long after its end a payment is compared with the provider's books.",
+    )
     simulator: bool | None = _setting(
         "Payments",
         None,
@@ -705,6 +716,9 @@ class Settings(BaseSettings):
     )
     payment_sweep_interval: PositiveDuration = _setting(
         "Workers", _seconds(2), "How often payments that are due are looked for."
+    )
+    payment_compare_interval: PositiveDuration = _setting(
+        "Workers", _minutes(10), "How often payments that are to be compared with the provider's books are looked for."
     )
     change_log_sweep_interval: PositiveDuration = _setting(
         "Workers", _seconds(60), "How often the change log is trimmed."

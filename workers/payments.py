@@ -20,9 +20,17 @@ async def end_abandoned_payments(runtime: WorkerRuntime) -> None:
         pass
 
 
+async def compare_payments(runtime: WorkerRuntime) -> None:
+    """Compare payments that ended a while ago with the books of their providers; see ``server.payments.comparing``."""
+    await runtime.comparisons.run()
+
+
 CARRY_ON: Final = Work(
     PAYMENTS.actor, PAYMENTS.queue, lambda settings: settings.payment_sweep_interval, carry_payments_on
 )
 END_ABANDONED: Final = Work(
     "end_abandoned_payments", PAYMENTS.queue, lambda settings: settings.payment_sweep_interval, end_abandoned_payments
+)
+COMPARE: Final = Work(
+    "compare_payments", "comparisons", lambda settings: settings.payment_compare_interval, compare_payments
 )

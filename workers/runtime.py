@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from redis.asyncio import Redis
 
@@ -11,10 +11,12 @@ from server.config import Settings
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.domain.payment_attempts import Attempt
+from server.domain.payment_comparison import Comparison
 from server.domain.refunds import RefundAttempt
 from server.domain.webhooks import Message
 from server.parts import connect_database, connect_redis, make_ledger
 from server.payments.collecting import Collector, Patience
+from server.payments.comparing import Comparer
 from server.payments.port import PaymentProvider
 from server.payments.providers import close_providers, connect_providers
 from server.payments.refunding import Refunder
@@ -23,6 +25,9 @@ from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
 from server.states import Provider
 from workers.drain import Drain
+
+_COMPARED_AT_ONCE: Final = 4
+"""Comparisons are in no hurry, and providers limit how often they are asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class WorkerRuntime:
         ledger: changes seats; it combines what the actors of this process ask for.
         payments: works off due payments.
         refunds: works off due refunds.
+        comparisons: works off payments that are to be compared with their provider's books.
         webhooks: works off what providers have told.
         providers: what speaks to those who move money.
     """
@@ -44,6 +50,7 @@ class WorkerRuntime:
     ledger: Ledger
     payments: Drain[Attempt]
     refunds: Drain[RefundAttempt]
+    comparisons: Drain[Comparison]
     webhooks: Drain[Message]
     providers: Mapping[Provider, PaymentProvider]
     redis: Redis
@@ -64,6 +71,7 @@ class WorkerRuntime:
             ask=settings.payment_ask_interval,
         )
         collector = Collector(database, ledger, providers, patience)
+        comparer = Comparer(database, collector, settings.payment_compare_after)
         refunder = Refunder(database, providers, patience)
         payments, refunds = Drain(collector.take, collector.carry_on), Drain(refunder.take, refunder.carry_on)
         webhooks = WebhookHandler(
@@ -79,6 +87,7 @@ class WorkerRuntime:
             ledger=ledger,
             payments=payments,
             refunds=refunds,
+            comparisons=Drain(comparer.take, comparer.carry_on, most=_COMPARED_AT_ONCE),
             webhooks=Drain(webhooks.take, webhooks.handle),
             providers=providers,
             redis=redis,
@@ -89,7 +98,7 @@ class WorkerRuntime:
         """Let what is under way end, within limits, and close everything."""
         # Messages first: they have payments and refunds looked at.
         await self.webhooks.close()
-        await asyncio.gather(self.payments.close(), self.refunds.close())
+        await asyncio.gather(self.payments.close(), self.refunds.close(), self.comparisons.close())
         await close_providers(self.providers)
         await self.ledger.close()
         await self.publisher.close()

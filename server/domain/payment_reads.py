@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import and_, func, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -87,6 +87,22 @@ def list_payments(
 def as_shown(session: Session, payment: Payment) -> ShownPayment:
     """A payment with what was refunded of it."""
     return ShownPayment(payment, _refunded(session, [payment]).get(payment.id, 0))
+
+
+def may_be_paid_late(session: Session, performance_id: int, booking_id: UUID) -> bool:
+    """Whether money may still come in for a booking: a payment is in flight, or may be approved at its provider."""
+    in_flight = Payment.state.in_((PaymentState.PROCESSING, PaymentState.UNKNOWN))
+    elsewhere = or_(Payment.approval_uri.is_not(None), Payment.client_secret.is_not(None))
+    found = session.scalar(
+        select(Payment.id)
+        .where(
+            Payment.performance_id == performance_id,
+            Payment.booking_id == booking_id,
+            or_(in_flight, and_(Payment.state == PaymentState.REQUIRES_ACTION, elsewhere)),
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 def no_longer_processing(session: Session, keys: Sequence[tuple[int, UUID]]) -> Sequence[UUID]:

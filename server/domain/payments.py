@@ -42,6 +42,9 @@ from server.states import (
 CUSTOMERS_MOVE: Final = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_ACTION})
 """The states in which nothing was charged, and nothing will be unless the customer asks for it."""
 
+BOOKING_ENDED: Final = "BOOKING_ENDED"
+"""The reason of a payment that was given up because its booking had ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Return:
@@ -106,7 +109,7 @@ def begin(
     )
     session.add(payment)
     if amount == 0:
-        _begin_capture(booking, payment, now)
+        begin_capture(booking, payment, now)
     session.flush()
     return payment
 
@@ -136,7 +139,7 @@ def _capture(session: Session, booking: Booking, payment: Payment) -> None:
             "the booking was changed since this payment was made: cancel it and make another",
             state=payment.state.name,
         )
-    _begin_capture(booking, payment, now)
+    begin_capture(booking, payment, now)
     session.flush()
 
 
@@ -181,7 +184,7 @@ def give_up(session: Session, performance_id: int, booking_id: UUID, payment_id:
     if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
         raise _wrong_state(payment)
     _require_customers_move(payment)
-    _give_up(payment, database_now(session))
+    end_unpaid(payment, database_now(session))
     session.flush()
     return payment
 
@@ -191,14 +194,20 @@ def give_up_abandoned(session: Session, limit: int) -> int:
     abandoned = session.scalars(
         select(Payment)
         .join(Booking, (Booking.performance_id == Payment.performance_id) & (Booking.id == Payment.booking_id))
-        .where(Payment.state.in_(CUSTOMERS_MOVE), Booking.state != BookingState.HELD)
+        .where(
+            Payment.state.in_(CUSTOMERS_MOVE),
+            Booking.state != BookingState.HELD,
+            # Otherwise the customer may have made their move at the provider, who is asked first: see payment_openings.
+            Payment.approval_uri.is_(None),
+            Payment.client_secret.is_(None),
+        )
         .limit(limit)
         .with_for_update(of=Payment, skip_locked=True)
     ).all()
     now = database_now(session)
     for payment in abandoned:
-        payment.error_reason = "BOOKING_ENDED"
-        _give_up(payment, now)
+        payment.error_reason = BOOKING_ENDED
+        end_unpaid(payment, now)
     return len(abandoned)
 
 
@@ -231,18 +240,23 @@ def _facts(performance_id: int, booking_id: UUID) -> Select[datetime, Performanc
     return select(func.clock_timestamp(), performance.scalar_subquery(), payment.scalar_subquery())
 
 
-def _begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:
+def begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:
+    """The money of a locked payment is to be taken, and its booking waits for it."""
+    if payment.state is PaymentState.REQUIRES_ACTION:
+        payment.attempt_count = 0  # those before only asked whether the customer had made their move
     payment.state = PaymentState.PROCESSING
     payment.capture_time = payment.next_attempt_time = payment.update_time = now
     attach(booking, payment.id, now)
 
 
-def _give_up(payment: Payment, now: datetime) -> None:
+def end_unpaid(payment: Payment, now: datetime) -> None:
+    """End a locked payment before money was taken."""
     payment.state = PaymentState.CANCELLED
     # The provider is told, lest somebody approves there what is over here; unless it never heard of the payment.
     was_heard_of = payment.attempt_count or payment.provider_reference
     payment.next_attempt_time = now if was_heard_of else None
     payment.update_time = payment.complete_time = now
+    payment.compare_after_time = now if was_heard_of else None
 
 
 def _require_payable(booking: Booking, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import structlog
 
 from server.db.engine import Database
-from server.domain import payment_attempts
+from server.domain import payment_attempts, payment_openings
 from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
 from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError
 from server.payments.port import (
@@ -26,12 +26,12 @@ from server.payments.port import (
     PaymentProvider,
     Unknown,
 )
-from server.seats.commands import Confirm
+from server.seats.commands import Confirm, TakeBack
 from server.seats.ledger import Ledger
 from server.states import ConfirmedBy, PaymentState, Provider
 
 _SOON: Final = timedelta(seconds=1)
-_MOST_QUESTIONS: Final = 4
+_MOST_QUESTIONS: Final = 5
 
 Answer = TypeVar("Answer")
 Outcome = Created | Captured | Declined | Open | Cancelled | Unknown
@@ -47,11 +47,13 @@ class Patience:
         call: longest wait for one answer.
         first_wait: before an unknown outcome is asked for again; doubled each time.
         longest_hold: for how long a booking waits for its payment.
+        ask: before the provider is asked for the first time whether the customer has approved; doubled each time.
     """
 
     call: timedelta = timedelta(seconds=10)
     first_wait: timedelta = timedelta(seconds=5)
     longest_hold: timedelta = timedelta(minutes=10)
+    ask: timedelta = timedelta(seconds=20)
 
     @property
     def lease(self) -> timedelta:
@@ -96,6 +98,20 @@ class Collector:
             wait = wait_before(attempt.number, _SOON)
             await self._database.transaction(lambda session: payment_attempts.put_off(session, attempt, wait))
 
+    @property
+    def lease(self) -> timedelta:
+        """After how long another worker takes over."""
+        return self._patience.lease
+
+    async def find(self, attempt: Attempt) -> Open | Captured | Declined | Cancelled | Unknown:
+        """What the provider says became of a payment; without effect."""
+        answer = await self._answer(attempt, Step.FIND)
+        return Unknown("the provider spoke of something else") if isinstance(answer, Created) else answer
+
+    async def came_in(self, attempt: Attempt, answer: Captured) -> None:
+        """Use money that came in for a payment that was taken to be over without any, or give it back."""
+        await self._captured(attempt, answer)
+
     async def _ask(self, attempt: Attempt) -> None:
         """Ask the provider, question by question, until there is nothing more to learn or to do now."""
         if attempt.order.amount == 0 and attempt.state is PaymentState.PROCESSING:
@@ -108,9 +124,9 @@ class Collector:
             answer = await self._answer(attempt, step)
             if isinstance(answer, Created):
                 attempt = await self._created(attempt, answer)
-                step = next_step(attempt)
+                step = Step.NOTHING if attempt.state is PaymentState.REQUIRES_ACTION else next_step(attempt)
             elif isinstance(answer, Open):
-                step = Step.CAPTURE if await self._is_waited_for(attempt) else Step.CANCEL
+                attempt, step = await self._opened(attempt, answer, step)
             else:
                 await self._write_down(attempt, answer)
                 return
@@ -132,10 +148,14 @@ class Collector:
                 return await in_time(provider.cancel(order), self._patience.call)
 
     async def _created(self, attempt: Attempt, answer: Created) -> Attempt:
-        return await self._database.transaction(lambda session: payment_attempts.created(session, attempt, answer))
+        ask = self._patience.ask
+        return await self._database.transaction(lambda session: payment_attempts.created(session, attempt, answer, ask))
 
-    async def _is_waited_for(self, attempt: Attempt) -> bool:
-        return await self._database.read(lambda session: payment_attempts.is_waited_for(session, attempt))
+    async def _opened(self, attempt: Attempt, answer: Open, asked: Step) -> tuple[Attempt, Step]:
+        ask = self._patience.ask
+        return await self._database.transaction(
+            lambda session: payment_openings.opened(session, attempt, answer, asked, ask)
+        )
 
     async def _write_down(self, attempt: Attempt, answer: Captured | Declined | Cancelled | Unknown) -> None:
         match answer:
@@ -145,12 +165,16 @@ class Collector:
                 await self._database.transaction(lambda session: payment_attempts.declined(session, attempt, reason))
             case Cancelled():
                 await self._database.transaction(lambda session: payment_attempts.cancelled(session, attempt))
-            case Unknown(reason):
+            case Unknown(reason, retry_after):
                 _log.info("payment.unknown", payment=str(attempt.order.payment_id), reason=reason)
                 patience = self._patience
                 await self._database.transaction(
                     lambda session: payment_attempts.unknown(
-                        session, attempt, first_wait=patience.first_wait, longest_hold=patience.longest_hold
+                        session,
+                        attempt,
+                        first_wait=patience.first_wait,
+                        longest_hold=patience.longest_hold,
+                        retry_after=retry_after or timedelta(0),
                     )
                 )
 
@@ -159,20 +183,42 @@ class Collector:
         if wrong is not None:
             _log.error("payment.amount_mismatch", payment=str(attempt.order.payment_id), said=wrong)
             await self._give_back(attempt, answer, wrong)
-        elif attempt.state is PaymentState.CANCELLED:
+        elif attempt.state is PaymentState.CANCELLED and not attempt.abandoned:
             await self._give_back(attempt, answer, "PAYMENT_CANCELLED")
         else:
             await self._confirm(attempt, answer)
 
     async def _confirm(self, attempt: Attempt, answer: Captured) -> None:
-        """Sell the seats, in one transaction with the payment's success; or else give the money back."""
+        """Sell the seats, in one transaction with the payment's success; or else give the money back.
+
+        A booking that was left to its own clock meanwhile is sold if it is still held; one that has run out gets its
+        places back under a successor, if all of them are free.
+        """
         try:
             await self._sell(attempt, answer)
+        except (FailedPrecondition, NotFound):
+            if await self._database.transaction(lambda session: payment_attempts.hold_again(session, attempt)):
+                raise Aborted("CONTENDED", "the booking was left to its clock and waits again") from None
+            await self._take_back(attempt, answer)
+
+    async def _take_back(self, attempt: Attempt, answer: Captured) -> None:
+        """Sell what the booking had once more, or give the money back."""
+        try:
+            successor = await self._ledger.execute(
+                TakeBack(
+                    performance_id=attempt.performance_id,
+                    booking_id=attempt.booking_id,
+                    actor_id=None,
+                    staff=True,
+                    payment_id=attempt.order.payment_id,
+                    provider_reference=answer.reference or None,
+                    capture_reference=answer.capture_reference,
+                )
+            )
         except (FailedPrecondition, NotFound) as refusal:
-            held = await self._database.transaction(lambda session: payment_attempts.hold_again(session, attempt))
-            if held:
-                raise Aborted("CONTENDED", "the booking was left to its clock and waits again") from refusal
             await self._give_back(attempt, answer, refusal.reason)
+        else:
+            _log.info("payment.came_late", payment=str(attempt.order.payment_id), bought=str(successor.id))
 
     async def _sell(self, attempt: Attempt, answer: Captured) -> None:
         await self._ledger.execute(
@@ -184,6 +230,7 @@ class Collector:
                 confirmed_by=ConfirmedBy.PROVIDER,
                 payment_id=attempt.order.payment_id,
                 provider_reference=answer.reference or None,
+                capture_reference=answer.capture_reference,
             )
         )
 

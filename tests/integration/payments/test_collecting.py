@@ -257,7 +257,7 @@ async def test_a_booking_does_not_wait_for_ever_and_late_money_goes_back(databas
         await desk.settle()
 
         late = desk.payment(payment)
-        assert (late.state, late.error_reason) == (PaymentState.SUCCEEDED, "HOLD_EXPIRED")
+        assert (late.state, late.error_reason) == (PaymentState.SUCCEEDED, "SEAT_TAKEN")
         assert [(r.amount, r.state) for r in desk.refunds(payment)] == [(2500, RefundState.SUCCEEDED)]
         assert desk.booking(somebody_else).state is BookingState.HELD
     assert_sound(database, quiet=True)

@@ -28,9 +28,11 @@ def attempt(state: PaymentState, *, known: bool, number: int = 1) -> Attempt:
         (PaymentState.CANCELLED, True, 1, Step.CANCEL),
         # It may have been created by a call whose answer was lost: the same key finds it, and then it is cancelled.
         (PaymentState.CANCELLED, False, 2, Step.CREATE),
-        (PaymentState.REQUIRES_ACTION, True, 1, Step.NOTHING),
+        # The customer may have made their move at the provider, and a failure may turn out to be none.
+        (PaymentState.REQUIRES_ACTION, True, 1, Step.FIND),
+        (PaymentState.FAILED, True, 1, Step.FIND),
+        (PaymentState.FAILED, False, 1, Step.NOTHING),
         (PaymentState.SUCCEEDED, True, 1, Step.NOTHING),
-        (PaymentState.FAILED, True, 1, Step.NOTHING),
     ],
 )
 def test_the_next_question(state: PaymentState, known: bool, number: int, step: Step) -> None:
