@@ -4,8 +4,16 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from server.config import LedgerScope, Settings
+from server.config import LedgerScope, Settings, StartError
 from server.db.engine import Database
+from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
+from server.mail.attaching import Attacher
+from server.mail.composing import Letterhead
+from server.mail.pace import Pace
+from server.mail.post import MailServer, Post
+from server.mail.rendering import Renderer
+from server.mail.sending import MailPatience, Sender
+from server.rates import Rate
 from server.seats.feed_publication import Publisher
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
@@ -45,4 +53,54 @@ def make_ledger(settings: Settings, database: Database, publisher: Publisher, ha
         gather_time=settings.ledger_gather_time,
         max_hold_time=settings.max_hold_time,
         halls=halls,
+    )
+
+
+async def signing_keys(settings: Settings, database: Database) -> Keys:
+    """The keys of the file that the settings name, else those that all processes share in the database.
+
+    Raises:
+        StartError: the file cannot be used.
+    """
+    if settings.jwt_private_key_file is None:
+        return await database.transaction(shared_keys)
+    try:
+        return read_pem(settings.jwt_private_key_file.read_text())
+    except (OSError, UnicodeDecodeError, SigningKeyError) as error:
+        raise StartError(f"ROWLOCK_JWT_PRIVATE_KEY_FILE={settings.jwt_private_key_file}: {error}.") from None
+
+
+def make_renderer(settings: Settings) -> Renderer:
+    """What makes words of messages, for mails and for inboxes."""
+    return Renderer(
+        public_url=settings.public_url,
+        templates=settings.mail_templates_dir,
+        sender=Letterhead(settings.mail_from).name,
+    )
+
+
+def make_sender(settings: Settings, database: Database) -> Sender:
+    """What sends mails; without a mail server in the settings it leaves them where they are."""
+    letterhead, halls, post = Letterhead(settings.mail_from, settings.mail_reply_to), Halls(), None
+    if settings.smtp_url:
+        post = Post(
+            MailServer.parse(settings.smtp_url, settings.smtp_ca_file),
+            connections=settings.smtp_connections,
+            timeout=settings.smtp_timeout.total_seconds(),
+            greeting=letterhead.domain,
+        )
+    return Sender(
+        database,
+        post,
+        renderer=make_renderer(settings),
+        letterhead=letterhead,
+        attacher=Attacher(database, lambda: signing_keys(settings, database), halls),
+        halls=halls,
+        patience=MailPatience(
+            answer=settings.smtp_timeout,
+            first_wait=settings.mail_retry_interval,
+            give_up_after=settings.mail_give_up_after,
+            repeat_uncertain=settings.mail_repeat_uncertain,
+        ),
+        pace=Pace(Rate.parse(settings.mail_rate) if settings.mail_rate else None),
     )

@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 
 from server.access_log import AccessLog
 from server.background import Background
-from server.config import Settings, StartError
+from server.config import Settings
 from server.db.engine import Database
+from server.domain.check_in_rules import DoorPolicy
 from server.domain.passwords import PasswordHasher
 from server.domain.performances import SaleDefaults
-from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
+from server.domain.signing_keys import Keys
 from server.domain.tokens import Tokens
 from server.health import Checker, Health
 from server.interceptors import Chain, make_chain
@@ -27,7 +28,7 @@ from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop, watch_ledger
-from server.parts import connect_database, connect_redis, make_ledger
+from server.parts import connect_database, connect_redis, make_ledger, signing_keys
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.rates import Rate
@@ -38,7 +39,7 @@ from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
 from server.services.auth import AuthService, Lifetimes
 from server.services.auth_credentials import AccountParts
-from server.services.booking import BookingPolicy, BookingService
+from server.services.booking import BookingPolicy, BookingService, TicketParts
 from server.services.booking_watch import BookingWatch
 from server.services.box_office import BoxOfficeService
 from server.services.contact import ContactService
@@ -47,7 +48,9 @@ from server.services.event import EventService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.payment_webhooks import PaymentWebhooks
+from server.services.scan_queue import ScanQueue
 from server.services.stream_end import StreamEnd
+from server.services.ticket_printing import TicketPrinting
 from server.services.watch_seats import SeatFeedService
 
 
@@ -122,6 +125,10 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         )
 
         waker = Waker(redis_broker(settings))
+        printing = TicketPrinting(settings.ticket_font_file)
+        stack.callback(printing.close)
+        scans = ScanQueue(database, DoorPolicy(settings.doors_open, settings.doors_close))
+        stack.push_async_callback(scans.close)
 
         background.start(hub.run(), "seat feed")
         background.start(waker.run(), "wake-ups of workers")
@@ -167,6 +174,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                     heartbeat=settings.stream_heartbeat.total_seconds(),
                 ),
                 halls=halls,
+                tickets=TicketParts(keys=lambda: tokens.keys, printing=printing, scans=scans),
             ),
             BoxOfficeService(database, ledger, halls),
             ContactService(
@@ -199,7 +207,7 @@ async def _identity(
     """What makes tokens, what ends them early, and what knows callers by them."""
 
     async def read_keys() -> Keys:
-        return await _signing_keys(settings, database)
+        return await signing_keys(settings, database)
 
     tokens = Tokens(
         await read_keys(),
@@ -257,13 +265,3 @@ def _shared_buckets(settings: Settings, redis: Redis, name: str, rate: str) -> S
     if not settings.rate_limits:
         return None
     return SharedBuckets(redis, f"{settings.redis_key_prefix}:limit:{name}:", Rate.parse(rate))
-
-
-async def _signing_keys(settings: Settings, database: Database) -> Keys:
-    """The keys of the file that the settings name, else those that all processes share in the database."""
-    if settings.jwt_private_key_file is None:
-        return await database.transaction(shared_keys)
-    try:
-        return read_pem(settings.jwt_private_key_file.read_text())
-    except (OSError, UnicodeDecodeError, SigningKeyError) as error:
-        raise StartError(f"ROWLOCK_JWT_PRIVATE_KEY_FILE={settings.jwt_private_key_file}: {error}.") from None

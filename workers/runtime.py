@@ -14,7 +14,8 @@ from server.domain.payment_attempts import Attempt
 from server.domain.payment_comparison import Comparison
 from server.domain.refunds import RefundAttempt
 from server.domain.webhooks import Message
-from server.parts import connect_database, connect_redis, make_ledger
+from server.mail.sending import Due, Sender
+from server.parts import connect_database, connect_redis, make_ledger, make_sender
 from server.payments.collecting import Collector, Patience
 from server.payments.comparing import Comparer
 from server.payments.port import PaymentProvider
@@ -42,6 +43,8 @@ class WorkerRuntime:
         refunds: works off due refunds.
         comparisons: works off payments that are to be compared with their provider's books.
         webhooks: works off what providers have told.
+        mails: works off messages that are due.
+        sender: sends them.
         providers: what speaks to those who move money.
     """
 
@@ -52,6 +55,8 @@ class WorkerRuntime:
     refunds: Drain[RefundAttempt]
     comparisons: Drain[Comparison]
     webhooks: Drain[Message]
+    mails: Drain[Due]
+    sender: Sender
     providers: Mapping[Provider, PaymentProvider]
     redis: Redis
     publisher: Publisher
@@ -73,6 +78,7 @@ class WorkerRuntime:
         collector = Collector(database, ledger, providers, patience)
         comparer = Comparer(database, collector, settings.payment_compare_after)
         refunder = Refunder(database, providers, patience)
+        sender = make_sender(settings, database)
         payments, refunds = Drain(collector.take, collector.carry_on), Drain(refunder.take, refunder.carry_on)
         webhooks = WebhookHandler(
             database,
@@ -89,6 +95,9 @@ class WorkerRuntime:
             refunds=refunds,
             comparisons=Drain(comparer.take, comparer.carry_on, most=_COMPARED_AT_ONCE),
             webhooks=Drain(webhooks.take, webhooks.handle),
+            # The next ones are made while these are handed over.
+            mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections),
+            sender=sender,
             providers=providers,
             redis=redis,
             publisher=publisher,
@@ -99,6 +108,8 @@ class WorkerRuntime:
         # Messages first: they have payments and refunds looked at.
         await self.webhooks.close()
         await asyncio.gather(self.payments.close(), self.refunds.close(), self.comparisons.close())
+        await self.mails.close()
+        await self.sender.close()
         await close_providers(self.providers)
         await self.ledger.close()
         await self.publisher.close()

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workers import allocations, expiry, housekeeping, payments, refunds, webhooks
+from workers import allocations, expiry, housekeeping, mail, payments, refunds, webhooks
 from workers.work import Work
 
 WORKS: Final[tuple[Work, ...]] = (
@@ -14,6 +14,7 @@ WORKS: Final[tuple[Work, ...]] = (
     refunds.WORK,
     webhooks.HANDLE,
     webhooks.DELETE,
+    mail.WORK,
     housekeeping.TRIM,
     housekeeping.DELETE,
     housekeeping.WIND_UP,
