@@ -412,6 +412,19 @@ class Settings(BaseSettings):
     max_hold_time: PositiveDuration = _setting(
         "Booking", _minutes(30), "Longest hold of one booking, extensions included."
     )
+    doors_open: PositiveDuration = _setting(
+        "Booking", _minutes(180), "How long before a performance begins its tickets are let in at the doors."
+    )
+    doors_close: PositiveDuration = _setting(
+        "Booking",
+        _minutes(720),
+        "How long after its begin the doors of a performance close, where it is not known when it ends.",
+    )
+    ticket_font_file: Path | None = _setting(
+        "Booking",
+        None,
+        "TrueType font of printed tickets, for scripts other than Latin, Greek and Cyrillic, which the usual one has.",
+    )
     customer_limit: int = _setting(
         "Booking",
         4,

@@ -30,6 +30,7 @@ LOOP_LAG: Final = Histogram(
     "How late the event loop ran a timer: what every call of this process waits in addition",
     buckets=_SECONDS,
 )
+SCANS: Final = Counter("rowlock_scans", "Tickets scanned at doors with a connection, by what came of it", ("outcome",))
 DEPENDENCY_UP: Final = Gauge("rowlock_dependency_up", "1 while the database or Redis answers", ("dependency",))
 LEDGER_COMMANDS: Final = Counter("rowlock_ledger_commands", "Commands that the seat ledger has carried out or refused")
 LEDGER_BATCHES: Final = Counter("rowlock_ledger_batches", "Transactions that they took together")

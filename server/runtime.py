@@ -164,7 +164,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 tokens,
                 Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
             ),
-            BookingService(  # type: ignore[abstract]
+            BookingService(
                 database,
                 ledger,
                 BookingWatch(database),

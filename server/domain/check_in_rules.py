@@ -22,6 +22,7 @@ class Scan:
         ticket_id: which ticket; None: what was scanned is no ticket of ours.
         ticket_performance_id: whose ticket it says it is.
         nonce: of the code; None: staff looked the ticket up, so nothing has to be proved.
+        booking_id: whose ticket it was looked up as; None: a code was scanned.
         place: how the gate calls itself.
         actor_id: who scans, or who answers for the device.
         scope: whose ``request_id`` it is; None: there is none.
@@ -38,6 +39,7 @@ class Scan:
     nonce: UUID | None
     place: str
     actor_id: UUID
+    booking_id: UUID | None = None
     scope: str | None = None
     request_id: str | None = None
     fingerprint: bytes = b""
@@ -95,7 +97,7 @@ def decide(scan: Scan, ticket: ScannedTicket | None, doors: DoorTimes, now: date
         return CheckInOutcome.TURNED_AWAY
     if scan.ticket_id is not None and scan.ticket_performance_id != scan.performance_id:
         return CheckInOutcome.WRONG_PERFORMANCE
-    if ticket is None or scan.nonce not in (None, ticket.nonce):
+    if ticket is None or scan.nonce not in (None, ticket.nonce) or scan.booking_id not in (None, ticket.booking_id):
         return CheckInOutcome.UNKNOWN_TICKET
     return _at_the_door(ticket, doors, None if offline else now)
 

@@ -1,7 +1,7 @@
 """BookingService: customers claim places, change their claims and read them.
 
 Everything that touches seats is one command to the seat ledger, which also makes repeated requests harmless; what
-is done here is to turn names into places and back. Documents of tickets and the door are not served yet.
+is done here is to turn names into places and back.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ import grpc.aio
 from sqlalchemy.orm import Session
 
 from rowlock.v1 import booking_pb2 as pb
-from rowlock.v1 import booking_pb2_grpc, ticket_pb2
+from rowlock.v1 import booking_pb2_grpc
 from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
 from server import resources
 from server.db.engine import Database
 from server.domain import bookings, books, payment_reads
+from server.domain.signing_keys import Keys
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
 from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
@@ -30,15 +30,19 @@ from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
 from server.services.booking_claims import allocation_of, claims, places_of, requested, tickets_of
-from server.services.booking_messages import booking_message, ticket_message
+from server.services.booking_doors import DoorMethods
+from server.services.booking_messages import booking_message
+from server.services.booking_tickets import TicketMethods
 from server.services.booking_watch import BookingWatch
 from server.services.field_mask import paths_of
 from server.services.mutation import once
 from server.services.paging import page_of
+from server.services.scan_queue import ScanQueue
 from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
+from server.services.ticket_printing import TicketPrinting
 from server.services.wire import money
-from server.states import BookingState, ConfirmedBy, Role, TicketState
+from server.states import BookingState, ConfirmedBy, Role
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Named = TypeVar("Named")
@@ -56,8 +60,17 @@ class BookingPolicy:
     heartbeat: float = 15.0
 
 
-class BookingService(booking_pb2_grpc.BookingServiceServicer):
-    """The servicer.
+@dataclass(frozen=True, slots=True)
+class TicketParts:
+    """What tickets and doors need: the keys of the moment, what makes documents, what records scans."""
+
+    keys: Callable[[], Keys]
+    printing: TicketPrinting
+    scans: ScanQueue
+
+
+class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingServiceServicer):
+    """The servicer; tickets and doors have files of their own.
 
     Args:
         database: where bookings are read.
@@ -66,6 +79,7 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         stream_end: ends streams.
         policy: what the installation decides.
         halls: the halls of this process.
+        tickets: what tickets and doors need.
     """
 
     def __init__(
@@ -77,13 +91,12 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         policy: BookingPolicy,
         *,
         halls: Halls,
+        tickets: TicketParts,
     ) -> None:
-        self._database = database
-        self._ledger = ledger
+        super().__init__(database, ledger, halls, keys=tickets.keys, printing=tickets.printing, scans=tickets.scans)
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
-        self._halls = halls
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
         """Claim places, all or none."""
@@ -242,48 +255,6 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
                         yield pb.WatchBookingResponse(heartbeat=Heartbeat())
                 yield pb.WatchBookingResponse(reconnect=Reconnect(reason=Reconnect.FINISHED))
 
-    async def ListTickets(
-        self, request: ticket_pb2.ListTicketsRequest, context: Context
-    ) -> ticket_pb2.ListTicketsResponse:
-        """List tickets, those of the newest booking first."""
-        who = caller()
-        performance, _, booking = request.parent.rpartition("/bookings/")
-        performance_id = await self._listed_performance(who, performance)
-        booking_id = None if booking == _ANY else UUID(booking)
-        owner = owner_of(who)
-        page = page_of(request, UUID, int, scope=str(owner))
-
-        def work(session: Session) -> tuple[bookings.TicketPage, dict[int, Hall]]:
-            found = bookings.list_tickets(
-                session,
-                performance_id=performance_id,
-                booking_id=booking_id,
-                owner=owner,
-                state=TicketState(request.state) if request.state else None,
-                after=page.after,
-                limit=page.limit,
-            )
-            return found, self._halls.of_performances(session, (ticket.performance_id for ticket in found.tickets))
-
-        found, halls = await self._database.read(work)
-        shown, next_page_token = page.cut(found.tickets, lambda ticket: (ticket.booking_id, ticket.place))
-        return ticket_pb2.ListTicketsResponse(
-            tickets=[ticket_message(ticket, halls[ticket.performance_id]) for ticket in shown],
-            next_page_token=next_page_token,
-            total_size=found.total,
-        )
-
-    async def GetTicket(self, request: ticket_pb2.GetTicketRequest, context: Context) -> ticket_pb2.Ticket:
-        """Read a ticket with its code."""
-        who = caller()
-        performance_id, booking_id, ticket_id = resources.parse_ticket(request.name)
-        hall = (await self._rules(performance_id)).hall
-        await self._require_scope(who, performance_id)
-        ticket = await self._database.read(
-            lambda session: bookings.get_ticket(session, performance_id, booking_id, ticket_id, owner_of(who))
-        )
-        return ticket_message(ticket, hall)
-
     async def _may_change(self, booking: Booking) -> bool:
         """Whether a watcher has still something to wait for; after the end that is a successor which late money buys."""
         if booking.state not in FINAL:
@@ -337,12 +308,6 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
             rules = await self._rules(performance_id, fresh=True)
             return read(rules), rules.hall
 
-    async def _rules(self, performance_id: int, *, fresh: bool = False) -> SaleRules:
-        rules = await self._ledger.rules(performance_id, fresh=fresh)
-        if rules is None:
-            raise NotFound.of(resources.performance(performance_id))
-        return rules
-
     async def _customer(self, who: Caller, name: str) -> UUID:
         """Whose booking it will be.
 
@@ -363,18 +328,3 @@ class BookingService(booking_pb2_grpc.BookingServiceServicer):
         ):
             raise FailedPrecondition("EMAIL_NOT_VERIFIED", "verify your e-mail address before you hold seats")
         return customer_id
-
-    async def _listed_performance(self, who: Caller, parent: str) -> int | None:
-        """The performance that a list is narrowed to; None: all."""
-        if parent == resources.ANY_PERFORMANCE:
-            require_scope(who, (parent,))
-            return None
-        performance_id = resources.parse_performance(parent, "parent")
-        await self._rules(performance_id)
-        await self._require_scope(who, performance_id)
-        return performance_id
-
-    async def _require_scope(self, who: Caller, performance_id: int) -> None:
-        if who.scopes:
-            names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
-            require_scope(who, names)

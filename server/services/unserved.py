@@ -3,7 +3,6 @@
 from typing import Final
 
 _UNSERVED: Final = {
-    "BookingService": "GetTicketDocument CheckInTicket UndoCheckIn GetEntryList UploadOfflineScans ListCheckIns",
     "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",
     "ReportService": "GetSalesReport ExportSalesReport ListTopEvents",
