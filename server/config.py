@@ -591,6 +591,14 @@ class Settings(BaseSettings):
         timedelta(days=1),
         "How long after its end a payment is compared with the provider's books.",
     )
+    refund_rate: float = _setting(
+        "Payments",
+        20.0,
+        "Most refunds a second that all workers together ask of each provider; 0: any number. A cancelled performance "
+        "makes thousands at once.",
+        ge=0,
+        le=10_000,
+    )
     simulator: bool | None = _setting(
         "Payments",
         None,

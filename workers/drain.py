@@ -25,6 +25,7 @@ class Drain(Generic[Row]):
         take: takes up at most as many due rows as it is told.
         work: brings one row as far as it can be brought now.
         most: rows in work at once.
+        pause: after how many seconds more may be taken, where ``take`` gave fewer than are due; None: it gave all.
     """
 
     def __init__(
@@ -33,10 +34,13 @@ class Drain(Generic[Row]):
         work: Callable[[Row], Awaitable[None]],
         *,
         most: int = _MOST,
+        pause: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._take = take
         self._work = work
         self._most = most
+        self._pause = pause
+        self._later: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._again = False
@@ -53,6 +57,7 @@ class Drain(Generic[Row]):
                 await self._take_all()
         finally:
             self._running = False
+        self._go_on_later()
 
     async def finish(self) -> None:
         """Wait until nothing is in work."""
@@ -61,10 +66,26 @@ class Drain(Generic[Row]):
 
     async def close(self) -> None:
         """Give what is in work a few seconds. What does not end in time is taken up by another worker."""
+        if self._later is not None:
+            self._later.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_STOP_LIMIT)
         for task in self._tasks:
             task.cancel()
+
+    def _go_on_later(self) -> None:
+        """Take the rest up when it may be; meanwhile nobody waits for it."""
+        pause = self._pause()
+        if pause is not None and self._later is None:
+            self._later = asyncio.create_task(self._run_after(pause))
+
+    async def _run_after(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        self._later = None
+        try:
+            await self.run()
+        except Exception:  # noqa: BLE001 - the next look at the schedule finds what is due
+            _log.exception("work.failed", kind="the rest")
 
     async def _take_all(self) -> None:
         while True:

@@ -77,9 +77,10 @@ class WorkerRuntime:
         )
         collector = Collector(database, ledger, providers, patience)
         comparer = Comparer(database, collector, settings.payment_compare_after)
-        refunder = Refunder(database, providers, patience)
+        refunder = Refunder(database, providers, patience, rate=settings.refund_rate or None)
         sender = make_sender(settings, database)
-        payments, refunds = Drain(collector.take, collector.carry_on), Drain(refunder.take, refunder.carry_on)
+        payments = Drain(collector.take, collector.carry_on)
+        refunds = Drain(refunder.take, refunder.carry_on, pause=refunder.pause)
         webhooks = WebhookHandler(
             database,
             providers,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ColumnElement, func, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
 from server.db.models.base import Base
@@ -22,6 +22,7 @@ def take_up(
     lease: timedelta,
     *,
     first: Sequence[str] = (),
+    only: ColumnElement[bool] | None = None,
     **changes: Any,
 ) -> Sequence[Row]:
     """Take up rows that are due, the longest overdue first; nobody else does for the length of ``lease``.
@@ -32,12 +33,13 @@ def take_up(
         limit: how many at most.
         lease: for how long.
         first: columns that decide the order before the time does.
+        only: rows that meet this condition; None: any.
         changes: what else is to be written into them.
     """
     columns, key = kind.__table__.c, kind.__table__.primary_key.columns  # type: ignore[attr-defined]
     keys = session.execute(
         select(*key)
-        .where(columns.next_attempt_time <= func.clock_timestamp())
+        .where(columns.next_attempt_time <= func.clock_timestamp(), true() if only is None else only)
         .order_by(*(columns[name] for name in first), columns.next_attempt_time)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)

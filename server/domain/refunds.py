@@ -23,6 +23,7 @@ from server.domain import books
 from server.domain.bookings import lock_booking
 from server.domain.due import take_up
 from server.domain.notifications import notify
+from server.domain.payment_orders import order_of
 from server.domain.payments import lock_payment
 from server.domain.rows import count
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
@@ -155,9 +156,12 @@ def look_now(session: Session, performance_id: int, refund_id: UUID) -> bool:
     return True
 
 
-def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[RefundAttempt]:
-    """Take up refunds that are due; nobody else does for the length of ``lease``."""
-    taken = take_up(session, Refund, limit, lease, state=RefundState.PROCESSING)
+def take_due(
+    session: Session, limit: int, lease: timedelta, *, provider: Provider | None = None
+) -> Sequence[RefundAttempt]:
+    """Take up refunds that are due, of one provider or of all; nobody else does for the length of ``lease``."""
+    only = None if provider is None else Refund.provider == provider
+    taken = take_up(session, Refund, limit, lease, only=only, state=RefundState.PROCESSING)
     keys = {(refund.performance_id, refund.payment_id) for refund in taken}
     paid = session.scalars(select(Payment).where(tuple_(Payment.performance_id, Payment.id).in_(keys))) if keys else ()
     payments = {payment.id: payment for payment in paid}
@@ -326,12 +330,7 @@ def _attempt(refund: Refund, payment: Payment) -> RefundAttempt:
         customer_id=payment.customer_id,
         provider=payment.provider,
         key=refund.provider_key,
-        order=PaymentOrder(
-            payment_id=payment.id,
-            amount=payment.amount,
-            currency=payment.currency,
-            reference=payment.provider_reference,
-        ),
+        order=order_of(payment),
         amount=refund.amount,
         number=refund.attempt_count,
     )

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from server.db.engine import Database
-from server.domain import refunds
+from server.domain import refund_pace, refunds
 from server.domain.payment_attempts import wait_before
 from server.domain.refunds import RefundAttempt
 from server.payments.collecting import Patience, in_time
-from server.payments.port import Declined, PaymentProvider, Refunded, Unknown
+from server.payments.port import Absent, Declined, PaymentProvider, Refunded, Unknown
 from server.states import Provider
 
 _log = structlog.get_logger(__name__)
@@ -22,28 +22,45 @@ class Refunder:
         database: where refunds are.
         providers: those that this installation is set up for.
         patience: how long to wait for them.
+        rate: how many refunds a second all workers together ask each provider for; None: any number.
     """
 
-    def __init__(self, database: Database, providers: Mapping[Provider, PaymentProvider], patience: Patience) -> None:
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[Provider, PaymentProvider],
+        patience: Patience,
+        *,
+        rate: float | None = None,
+    ) -> None:
         self._database = database
         self._providers = providers
         self._patience = patience
+        self._rate = rate
+        self._pause: float | None = None
 
     async def take(self, limit: int) -> Sequence[RefundAttempt]:
-        """Take up to ``limit`` due refunds up."""
-        lease = self._patience.lease
-        return await self._database.transaction(lambda session: refunds.take_due(session, limit, lease))
+        """Take up to ``limit`` due refunds up, no more than the rate allows."""
+        lease, rate = self._patience.lease, self._rate
+        taken = await self._database.transaction(lambda session: refund_pace.take_due(session, limit, lease, rate))
+        self._pause = taken.pause
+        return taken.attempts
+
+    def pause(self) -> float | None:
+        """After how many seconds the rate allows more of what was due a moment ago; None: all of it was taken up."""
+        return self._pause
 
     async def carry_on(self, attempt: RefundAttempt) -> None:
-        """Ask for one refund, with its id as the key, and write down what came of it."""
+        """Ask for one refund, with its key, and write down what came of it."""
         match await self._answer(attempt):
             case Refunded(reference):
                 await self._database.transaction(lambda session: refunds.done(session, attempt, reference))
             case Declined(reason):
                 _log.error("refund.failed", refund=str(attempt.refund_id), reason=reason)
                 await self._database.transaction(lambda session: refunds.failed(session, attempt, reason))
-            case Unknown(reason):
+            case Unknown(reason, retry_after):
                 wait = wait_before(attempt.number, self._patience.first_wait)
+                wait = wait if retry_after is None else max(wait, retry_after)
                 _log.info("refund.unknown", refund=str(attempt.refund_id), reason=reason)
                 await self._database.transaction(lambda session: refunds.not_yet(session, attempt, reason, wait))
 
@@ -51,5 +68,10 @@ class Refunder:
         provider = self._providers.get(attempt.provider)
         if provider is None:
             return Unknown(f"this worker is not set up for {attempt.provider.name}")
+        if attempt.number > 1:
+            # It may have been done the first time, and providers do not remember a key for ever.
+            found = await in_time(provider.find_refund(attempt.order, attempt.key), self._patience.call)
+            if not isinstance(found, Absent):
+                return found
         call = provider.refund(attempt.order, attempt.key, attempt.amount)
         return await in_time(call, self._patience.call)
