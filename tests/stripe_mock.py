@@ -45,6 +45,12 @@ def specification() -> dict[str, Any]:
     return content
 
 
+@cache
+def schemas() -> dict[str, Any]:
+    """Stripe's schemas by name, as JSON Schema has it: what may be null says so in its type."""
+    return {name: _with_null(schema) for name, schema in specification()["components"]["schemas"].items()}
+
+
 @contextmanager
 def stripe_mock() -> Iterator[str]:
     """A running mock; its address, such as http://127.0.0.1:40123."""
@@ -59,6 +65,15 @@ def stripe_mock() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _with_null(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_with_null(entry) for entry in part]
+    if not isinstance(part, dict):
+        return part
+    plain = {key: _with_null(value) for key, value in part.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if part.get("nullable") is True else plain
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

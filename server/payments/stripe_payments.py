@@ -36,8 +36,11 @@ from server.payments.stripe_amounts import from_stripe, to_stripe
 from server.payments.stripe_metadata import PAYMENT_ID_KEY, PAYMENT_KEY, REFUND_ID_KEY, id_in
 
 _APPROVABLE: Final = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+_DECIDED: Final = frozenset({"succeeded", "failed", "canceled"})
+"""States of a refund."""
 _REFUSED: Final = (stripe.CardError, stripe.InvalidRequestError)
 """A no: Stripe has understood, and did nothing. Everything else may have had its effect."""
+_REPEATED_FAULT: Final = Unknown("Stripe repeats a fault that it made under this key")
 
 Answer = TypeVar("Answer")
 
@@ -72,18 +75,11 @@ class StripePayments:
         amount = to_stripe(order.amount, order.currency)
         if amount is None:
             return Declined("AMOUNT_NOT_CHARGEABLE")
-        intent = await _asked(
-            self._intents.create_async(
-                {
-                    "amount": amount,
-                    "currency": order.currency.lower(),
-                    "capture_method": "manual",
-                    "automatic_payment_methods": {"enabled": True},
-                    "metadata": {PAYMENT_KEY: order.name, PAYMENT_ID_KEY: str(order.payment_id)},
-                },
-                {"idempotency_key": str(order.payment_id)},
-            )
-        )
+        intent = await self._new_intent(order, amount, key=str(order.payment_id))
+        if intent == _REPEATED_FAULT:
+            # Under this key it will say so for a day. An intent whose secret nobody has is never paid, so if there is
+            # one already, another does no harm.
+            intent = await self._new_intent(order, amount, key=f"{order.payment_id}-again")
         match intent:
             case PaymentIntent():
                 return Created(intent.id, client_secret=intent.client_secret)
@@ -154,7 +150,9 @@ class StripePayments:
         )
         match refund:
             case Refund():
-                return _refund_found(refund)
+                # What is said under a known key was true when it was said first: it may be done by now.
+                is_decided = refund.status in _DECIDED
+                return _refund_found(refund) if is_decided else await self._refund_by_name(refund.id)
             case Unknown():
                 return refund
             case refusal:
@@ -181,6 +179,28 @@ class StripePayments:
                 return Absent()
             after = page.data[-1].id
 
+    async def _new_intent(
+        self, order: PaymentOrder, amount: int, *, key: str
+    ) -> PaymentIntent | stripe.StripeError | Unknown:
+        return await _asked(
+            self._intents.create_async(
+                {
+                    "amount": amount,
+                    "currency": order.currency.lower(),
+                    "capture_method": "manual",
+                    "automatic_payment_methods": {"enabled": True},
+                    "metadata": {PAYMENT_KEY: order.name, PAYMENT_ID_KEY: str(order.payment_id)},
+                },
+                {"idempotency_key": key},
+            )
+        )
+
+    async def _refund_by_name(self, reference: str) -> Refunded | Declined | Unknown:
+        refund = await _asked(self._refunds.retrieve_async(reference))
+        if isinstance(refund, Refund):
+            return _refund_found(refund)
+        return refund if isinstance(refund, Unknown) else Unknown(_reason(refund))
+
     async def _retrieve(self, order: PaymentOrder) -> PaymentIntent | stripe.StripeError | Unknown:
         return await _asked(self._intents.retrieve_async(_reference(order), {"expand": ["latest_charge"]}))
 
@@ -203,6 +223,8 @@ async def _asked(call: Awaitable[Answer]) -> Answer | stripe.StripeError | Unkno
         _log.error("stripe.not_allowed", error=type(error).__name__, said=str(error))
         return Unknown(type(error).__name__)
     except stripe.StripeError as error:
+        if (error.headers or {}).get("idempotent-replayed") == "true":
+            return _REPEATED_FAULT
         return Unknown(f"{type(error).__name__} {error.http_status or ''}".strip(), _retry_after(error))
 
 
