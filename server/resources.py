@@ -33,6 +33,7 @@ _ALLOCATION = re.compile(rf"performances/({_NUMBER})/allocations/({_UUID})")
 _SHIFT = re.compile(rf"shifts/({_UUID})")
 _WAITING_ROOM = re.compile(rf"performances/({_NUMBER})/waitingRoom")
 _QUEUE_ENTRY = re.compile(rf"performances/({_NUMBER})/queueEntries/({_UUID})")
+_NOTIFICATION = re.compile(rf"notifications/({_UUID})")
 
 ME: Final = "users/me"
 CURRENT_SHIFT: Final = "shifts/current"
@@ -265,3 +266,13 @@ def inquiry(inquiry_id: UUID) -> str:
 def social_link(social_link_id: int) -> str:
     """Name of a social link."""
     return f"socialLinks/{social_link_id}"
+
+
+def parse_notification(name: str, field: str = "name") -> UUID:
+    """``notifications/{uuid}`` to the message's id."""
+    return UUID(_match(_NOTIFICATION, name, field, "notifications/{notification}")[0])
+
+
+def notification(notification_id: UUID) -> str:
+    """Name of a message."""
+    return f"notifications/{notification_id}"

@@ -24,6 +24,7 @@ def child_environment(settings: Settings, **overrides: object) -> dict[str, str]
     changed = {
         "database_url": settings.database_url,
         "redis_url": settings.redis_url,
+        "smtp_url": settings.smtp_url,
         "data_dir": settings.data_dir.resolve(),
         "grpc_address": settings.grpc_address,
         "processes": 1,

@@ -6,17 +6,19 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from server.commands.children import add_copy, child_environment
+from server.commands.children import add_copy, child_environment, command_line
 from server.commands.health import ask_server
-from server.config import LogFormat, Settings, SettingsError, StartError, load_settings, variable_name
+from server.config import Environment, LogFormat, Settings, SettingsError, StartError, load_settings, variable_name
 from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
+from server.embedded.mail_catcher import free_address
 from server.listening import why_not
 from server.start_checks import shown_database, shown_redis, wait_for_database, wait_for_redis
 from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
@@ -36,7 +38,8 @@ def up(
     """Run everything: database, Redis, server, workers, scheduler, and a demo venue to book in.
 
     What has no URL in the settings is brought along: a real PostgreSQL and a real Valkey, with their data in
-    `.rowlock`. Ctrl-C stops it all in good order; a second Ctrl-C stops it at once.
+    `.rowlock`, and a mail server that keeps mails in `.rowlock/mail` and delivers none. Ctrl-C stops it all in good
+    order; a second Ctrl-C stops it at once.
     """
     settings = load_settings({"grpc_address": address, "processes": processes})
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
@@ -79,8 +82,18 @@ def _prepare(servers: EmbeddedServers, log: MergedLog, *, demo_venue: bool) -> N
         log("rowlock", f"demo     {len(venue.performances)} performances on sale{added}")
 
 
+def _catch_mails(supervisor: Supervisor, settings: Settings, shared: Mapping[str, object]) -> Settings:
+    """Where no mail server is named, and nobody expects real mails: keep them as files, and show them in the log."""
+    if settings.smtp_url or settings.environment is Environment.PRODUCTION:
+        return settings
+    address, folder = free_address(), settings.data_dir.resolve() / "mail"
+    supervisor.add("mail", command_line("mail", "catch", address, str(folder)), child_environment(settings, **shared))
+    return settings.model_copy(update={"smtp_url": f"smtp://{address}"})
+
+
 def _start_children(supervisor: Supervisor, settings: Settings) -> None:
     shared = {"log_format": settings.log_format.value, "drain_time": f"{_DRAIN_SECONDS}s"}
+    settings = _catch_mails(supervisor, settings, shared)
     for index in range(settings.processes):
         add_copy(supervisor, "server", "serve", index, child_environment(settings, process_index=index, **shared))
     for index in range(settings.worker_processes):
