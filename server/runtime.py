@@ -49,6 +49,7 @@ from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.payment_webhooks import PaymentWebhooks
 from server.services.scan_queue import ScanQueue
+from server.services.report import ReportService
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
 from server.services.watch_seats import SeatFeedService
@@ -188,6 +189,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
             ),
             PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
             PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
+            ReportService(database),
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
         )
         yield Runtime(

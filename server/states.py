@@ -277,3 +277,21 @@ class InquiryState(IntEnum):
 
     OPEN = 1
     ANSWERED = 2
+
+
+class ReportGrouping(IntEnum):
+    """What the rows of a report add up."""
+
+    EVENT = 1
+    PERFORMANCE = 2
+    TICKET_TYPE = 3
+    DAY = 4
+
+
+class TopMetric(IntEnum):
+    """By what events are compared."""
+
+    PROFIT = 1
+    TICKETS_SOLD = 2
+    BOOKINGS = 3
+    REVENUE = 4

@@ -5,7 +5,6 @@ from typing import Final
 _UNSERVED: Final = {
     "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",
-    "ReportService": "GetSalesReport ExportSalesReport ListTopEvents",
 }
 
 UNSERVED: Final = frozenset(

@@ -173,6 +173,9 @@ const (
 	ErrorReason_ADMISSION_USED ErrorReason = 103
 	// FAILED_PRECONDITION. The performance has no waiting room at present: simply book.
 	ErrorReason_WAITING_ROOM_OFF ErrorReason = 104
+	// FAILED_PRECONDITION. Customers were admitted already, so the order of those who wait and the opening stay. Change
+	// them when nobody waits.
+	ErrorReason_WAITING_ROOM_OPENED ErrorReason = 105
 	// FAILED_PRECONDITION. The provider declined. The booking is still held: try again, or another way. [payment, cause]
 	ErrorReason_PAYMENT_FAILED ErrorReason = 120
 	// FAILED_PRECONDITION. The payment's state does not allow this. [state]
@@ -284,6 +287,7 @@ var (
 		102: "ADMISSION_EXPIRED",
 		103: "ADMISSION_USED",
 		104: "WAITING_ROOM_OFF",
+		105: "WAITING_ROOM_OPENED",
 		120: "PAYMENT_FAILED",
 		121: "PAYMENT_STATE",
 		122: "PROVIDER_UNREACHABLE",
@@ -371,6 +375,7 @@ var (
 		"ADMISSION_EXPIRED":         102,
 		"ADMISSION_USED":            103,
 		"WAITING_ROOM_OFF":          104,
+		"WAITING_ROOM_OPENED":       105,
 		"PAYMENT_FAILED":            120,
 		"PAYMENT_STATE":             121,
 		"PROVIDER_UNREACHABLE":      122,
@@ -425,7 +430,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xb0\x0e\n" +
+	"rowlock.v1*\xc9\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -496,7 +501,8 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x11ADMISSION_INVALID\x10e\x12\x15\n" +
 	"\x11ADMISSION_EXPIRED\x10f\x12\x12\n" +
 	"\x0eADMISSION_USED\x10g\x12\x14\n" +
-	"\x10WAITING_ROOM_OFF\x10h\x12\x12\n" +
+	"\x10WAITING_ROOM_OFF\x10h\x12\x17\n" +
+	"\x13WAITING_ROOM_OPENED\x10i\x12\x12\n" +
 	"\x0ePAYMENT_FAILED\x10x\x12\x11\n" +
 	"\rPAYMENT_STATE\x10y\x12\x18\n" +
 	"\x14PROVIDER_UNREACHABLE\x10z\x12\x1b\n" +

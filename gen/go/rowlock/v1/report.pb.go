@@ -157,7 +157,8 @@ func (ListTopEventsRequest_Metric) EnumDescriptor() ([]byte, []int) {
 //
 // Money is what was really taken and given back, whatever became of the booking: a booking that was cancelled without a
 // refund adds to `revenue`, and not to `sold`. By ticket type, what was taken and given back is shared out among the
-// types of a booking in proportion to their prices, to the minor unit, so that the rows add up to the same totals.
+// types of a booking by what was bought and returned of each, to the minor unit, so that the rows add up to the same
+// totals. Money that bought nothing and goes back is in neither.
 type SalesRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event. Empty if rows are by day, and in totals.
@@ -182,11 +183,11 @@ type SalesRow struct {
 	Bookings int32 `protobuf:"varint,10,opt,name=bookings,proto3" json:"bookings,omitempty"`
 	// What was taken, before refunds, cash included.
 	Revenue *money.Money `protobuf:"bytes,11,opt,name=revenue,proto3" json:"revenue,omitempty"`
-	// What was given back or is on its way; refunds that failed do not count.
+	// What was given back or is owed to customers, refunds that failed and wait for staff included.
 	Refunds *money.Money `protobuf:"bytes,12,opt,name=refunds,proto3" json:"refunds,omitempty"`
 	// `revenue` less `refunds`.
 	Profit *money.Money `protobuf:"bytes,13,opt,name=profit,proto3" json:"profit,omitempty"`
-	// What the confirmed bookings cost, by their number, rounded half up to the minor unit. Unset: there is none.
+	// `profit` by confirmed booking, rounded half up to the minor unit. Unset: there is none.
 	AveragePerBooking *money.Money `protobuf:"bytes,14,opt,name=average_per_booking,json=averagePerBooking,proto3" json:"average_per_booking,omitempty"`
 	// How much of `revenue` was cash.
 	Cash *money.Money `protobuf:"bytes,15,opt,name=cash,proto3" json:"cash,omitempty"`

@@ -95,7 +95,7 @@ const (
 	QueueEntry_USED QueueEntry_State = 3
 	// The customer left. Final.
 	QueueEntry_LEFT QueueEntry_State = 4
-	// The admission was not used in time. Final: join again.
+	// The admission was not used in time, or the sale ended while it waited. Final: join again.
 	QueueEntry_EXPIRED QueueEntry_State = 5
 )
 
@@ -159,7 +159,7 @@ type WaitingRoom struct {
 	AdmitInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=admit_interval,json=admitInterval,proto3" json:"admit_interval,omitempty"`
 	// How long an admission is valid: 1 minute to 1 hour. Unset: 10 minutes.
 	AdmissionDuration *durationpb.Duration `protobuf:"bytes,5,opt,name=admission_duration,json=admissionDuration,proto3" json:"admission_duration,omitempty"`
-	// How many customers may be admitted and not done at once. Unset: any number.
+	// How many customers may be shopping at once: admitted, or holding what they have not paid. Unset: any number.
 	ShoppingLimit *int32 `protobuf:"varint,6,opt,name=shopping_limit,json=shoppingLimit,proto3,oneof" json:"shopping_limit,omitempty"`
 	// In which order customers are admitted.
 	Order WaitingRoom_Order `protobuf:"varint,7,opt,name=order,proto3,enum=rowlock.v1.WaitingRoom_Order" json:"order,omitempty"`
@@ -167,14 +167,20 @@ type WaitingRoom struct {
 	OpenTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
 	// How many wait.
 	WaitingCount int32 `protobuf:"varint,9,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
-	// How many are admitted and have neither booked nor left.
+	// How many are shopping: they are admitted and may still book, or hold what they have not paid.
 	ShoppingCount int32 `protobuf:"varint,10,opt,name=shopping_count,json=shoppingCount,proto3" json:"shopping_count,omitempty"`
-	// When the next are admitted. Unset: it is off.
+	// When the next can be admitted. Unset: it is off.
 	NextAdmitTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_admit_time,json=nextAdmitTime,proto3" json:"next_admit_time,omitempty"`
 	// Identifies this state. Sent with an update, the update fails with ETAG_MISMATCH if it is not current.
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	// When it was last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// When it was last changed by staff. Unset: it is as it was made.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// With the order DRAW: SHA-256 of the seed that makes the draw, in hexadecimal. It is told beforehand, so that the
+	// seed cannot be chosen afterwards.
+	DrawCommitment string `protobuf:"bytes,14,opt,name=draw_commitment,json=drawCommitment,proto3" json:"draw_commitment,omitempty"`
+	// With the order DRAW, once it has opened: the seed, in hexadecimal. A customer who joined before the opening has the
+	// place HMAC-SHA-256(key: the seed, message: the 16 bytes of the customer's id), and the smallest is the first.
+	DrawSeed      string `protobuf:"bytes,15,opt,name=draw_seed,json=drawSeed,proto3" json:"draw_seed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +306,20 @@ func (x *WaitingRoom) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *WaitingRoom) GetDrawCommitment() string {
+	if x != nil {
+		return x.DrawCommitment
+	}
+	return ""
+}
+
+func (x *WaitingRoom) GetDrawSeed() string {
+	if x != nil {
+		return x.DrawSeed
+	}
+	return ""
+}
+
 // One customer's place in the line of one performance.
 type QueueEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -313,9 +333,12 @@ type QueueEntry struct {
 	Position int64 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
 	// How long it is likely to wait still. Unset: it does not wait, or nobody can tell.
 	EstimatedWait *durationpb.Duration `protobuf:"bytes,5,opt,name=estimated_wait,json=estimatedWait,proto3" json:"estimated_wait,omitempty"`
-	// The place in line as a signed ticket. Keep it: JoinQueue restores the place from it.
+	// The place in line as a signed ticket, in answers of JoinQueue. Keep it: JoinQueue restores the place from it. It is
+	// worth nothing to anybody else.
 	EntryToken string `protobuf:"bytes,6,opt,name=entry_token,json=entryToken,proto3" json:"entry_token,omitempty"`
-	// The right to claim places, for CreateBookingRequest.admission_token. Only in ADMITTED, only to its customer.
+	// The right to claim places, for CreateBookingRequest.admission_token: for one booking of this customer. A claim that
+	// is refused leaves it as it is; a booking that ends unpaid does not give it back. Only in ADMITTED, only to its
+	// customer.
 	AdmissionToken string `protobuf:"bytes,7,opt,name=admission_token,json=admissionToken,proto3" json:"admission_token,omitempty"`
 	// Until when the admission is valid.
 	AdmissionExpireTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=admission_expire_time,json=admissionExpireTime,proto3" json:"admission_expire_time,omitempty"`
@@ -867,7 +890,7 @@ var File_rowlock_v1_waiting_room_proto protoreflect.FileDescriptor
 const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"\n" +
 	"\x1drowlock/v1/waiting_room.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17rowlock/v1/stream.proto\"\x8f\b\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17rowlock/v1/stream.proto\"\xef\b\n" +
 	"\vWaitingRoom\x12O\n" +
 	"\x04name\x18\x01 \x01(\tB;\xe2A\x01\b\xbaH4\xd8\x01\x01r/\x18,2+^performances/[1-9][0-9]{0,18}/waitingRoom$R\x04name\x12\x1e\n" +
 	"\aenabled\x18\x02 \x01(\bB\x04\xe2A\x01\x01R\aenabled\x12/\n" +
@@ -885,7 +908,9 @@ const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"\x0fnext_admit_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\rnextAdmitTime\x121\n" +
 	"\x04etag\x18\f \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12A\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
-	"updateTime\"8\n" +
+	"updateTime\x124\n" +
+	"\x0fdraw_commitment\x18\x0e \x01(\tB\v\xe2A\x01\x03\xbaH\x04r\x02\x18@R\x0edrawCommitment\x12(\n" +
+	"\tdraw_seed\x18\x0f \x01(\tB\v\xe2A\x01\x03\xbaH\x04r\x02\x18@R\bdrawSeed\"8\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

@@ -42,21 +42,25 @@ const (
 type WaitingRoomServiceClient interface {
 	// Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
 	// anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-	// Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-	// SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+	// Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+	// `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+	// SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
 	JoinQueue(ctx context.Context, in *JoinQueueRequest, opts ...grpc.CallOption) (*QueueEntry, error)
 	// Reads a place in line. Customers their own, STAFF all. Errors: NOT_FOUND.
 	GetQueueEntry(ctx context.Context, in *GetQueueEntryRequest, opts ...grpc.CallOption) (*QueueEntry, error)
 	// Streams a place in line: at once as it is, then when position, wait or state change, and at least every 15
 	// seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
 	WatchQueueEntry(ctx context.Context, in *WatchQueueEntryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchQueueEntryResponse], error)
-	// Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-	// changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+	// entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
 	LeaveQueue(ctx context.Context, in *LeaveQueueRequest, opts ...grpc.CallOption) (*QueueEntry, error)
 	// Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND.
 	GetWaitingRoom(ctx context.Context, in *GetWaitingRoomRequest, opts ...grpc.CallOption) (*WaitingRoom, error)
-	// Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-	// Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+	// Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+	// switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+	// shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+	// WAITING_ROOM_OPENED.
 	UpdateWaitingRoom(ctx context.Context, in *UpdateWaitingRoomRequest, opts ...grpc.CallOption) (*WaitingRoom, error)
 }
 
@@ -150,21 +154,25 @@ func (c *waitingRoomServiceClient) UpdateWaitingRoom(ctx context.Context, in *Up
 type WaitingRoomServiceServer interface {
 	// Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
 	// anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-	// Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-	// SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+	// Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+	// `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+	// SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
 	JoinQueue(context.Context, *JoinQueueRequest) (*QueueEntry, error)
 	// Reads a place in line. Customers their own, STAFF all. Errors: NOT_FOUND.
 	GetQueueEntry(context.Context, *GetQueueEntryRequest) (*QueueEntry, error)
 	// Streams a place in line: at once as it is, then when position, wait or state change, and at least every 15
 	// seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
 	WatchQueueEntry(*WatchQueueEntryRequest, grpc.ServerStreamingServer[WatchQueueEntryResponse]) error
-	// Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-	// changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+	// entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
 	LeaveQueue(context.Context, *LeaveQueueRequest) (*QueueEntry, error)
 	// Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND.
 	GetWaitingRoom(context.Context, *GetWaitingRoomRequest) (*WaitingRoom, error)
-	// Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-	// Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+	// Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+	// switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+	// shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+	// Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+	// WAITING_ROOM_OPENED.
 	UpdateWaitingRoom(context.Context, *UpdateWaitingRoomRequest) (*WaitingRoom, error)
 	mustEmbedUnimplementedWaitingRoomServiceServer()
 }

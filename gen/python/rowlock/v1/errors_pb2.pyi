@@ -190,6 +190,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The admission token has served for a booking already. Join the queue again."""
     WAITING_ROOM_OFF: _ErrorReason.ValueType  # 104
     """FAILED_PRECONDITION. The performance has no waiting room at present: simply book."""
+    WAITING_ROOM_OPENED: _ErrorReason.ValueType  # 105
+    """FAILED_PRECONDITION. Customers were admitted already, so the order of those who wait and the opening stay. Change
+    them when nobody waits.
+    """
     PAYMENT_FAILED: _ErrorReason.ValueType  # 120
     """--- money ---
 
@@ -411,6 +415,10 @@ ADMISSION_USED: ErrorReason.ValueType  # 103
 """FAILED_PRECONDITION. The admission token has served for a booking already. Join the queue again."""
 WAITING_ROOM_OFF: ErrorReason.ValueType  # 104
 """FAILED_PRECONDITION. The performance has no waiting room at present: simply book."""
+WAITING_ROOM_OPENED: ErrorReason.ValueType  # 105
+"""FAILED_PRECONDITION. Customers were admitted already, so the order of those who wait and the opening stay. Change
+them when nobody waits.
+"""
 PAYMENT_FAILED: ErrorReason.ValueType  # 120
 """--- money ---
 

@@ -66,7 +66,8 @@ class SalesRow(_message.Message):
 
     Money is what was really taken and given back, whatever became of the booking: a booking that was cancelled without a
     refund adds to `revenue`, and not to `sold`. By ticket type, what was taken and given back is shared out among the
-    types of a booking in proportion to their prices, to the minor unit, so that the rows add up to the same totals.
+    types of a booking by what was bought and returned of each, to the minor unit, so that the rows add up to the same
+    totals. Money that bought nothing and goes back is in neither.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -118,7 +119,7 @@ class SalesRow(_message.Message):
 
     @_builtins.property
     def refunds(self) -> _money_pb2.Money:
-        """What was given back or is on its way; refunds that failed do not count."""
+        """What was given back or is owed to customers, refunds that failed and wait for staff included."""
 
     @_builtins.property
     def profit(self) -> _money_pb2.Money:
@@ -126,7 +127,7 @@ class SalesRow(_message.Message):
 
     @_builtins.property
     def average_per_booking(self) -> _money_pb2.Money:
-        """What the confirmed bookings cost, by their number, rounded half up to the minor unit. Unset: there is none."""
+        """`profit` by confirmed booking, rounded half up to the minor unit. Unset: there is none."""
 
     @_builtins.property
     def cash(self) -> _money_pb2.Money:

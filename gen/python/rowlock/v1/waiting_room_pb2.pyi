@@ -63,6 +63,8 @@ class WaitingRoom(_message.Message):
     NEXT_ADMIT_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DRAW_COMMITMENT_FIELD_NUMBER: _builtins.int
+    DRAW_SEED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `performances/{performance}/waitingRoom`."""
     enabled: _builtins.bool
@@ -70,15 +72,23 @@ class WaitingRoom(_message.Message):
     admit_count: _builtins.int
     """How many customers are admitted at a time: 1 to 10,000. 0: 10."""
     shopping_limit: _builtins.int
-    """How many customers may be admitted and not done at once. Unset: any number."""
+    """How many customers may be shopping at once: admitted, or holding what they have not paid. Unset: any number."""
     order: Global___WaitingRoom.Order.ValueType
     """In which order customers are admitted."""
     waiting_count: _builtins.int
     """How many wait."""
     shopping_count: _builtins.int
-    """How many are admitted and have neither booked nor left."""
+    """How many are shopping: they are admitted and may still book, or hold what they have not paid."""
     etag: _builtins.str
     """Identifies this state. Sent with an update, the update fails with ETAG_MISMATCH if it is not current."""
+    draw_commitment: _builtins.str
+    """With the order DRAW: SHA-256 of the seed that makes the draw, in hexadecimal. It is told beforehand, so that the
+    seed cannot be chosen afterwards.
+    """
+    draw_seed: _builtins.str
+    """With the order DRAW, once it has opened: the seed, in hexadecimal. A customer who joined before the opening has the
+    place HMAC-SHA-256(key: the seed, message: the 16 bytes of the customer's id), and the smallest is the first.
+    """
     @_builtins.property
     def admit_interval(self) -> _duration_pb2.Duration:
         """How often: 1 second to 1 day. Unset: 10 minutes."""
@@ -93,11 +103,11 @@ class WaitingRoom(_message.Message):
 
     @_builtins.property
     def next_admit_time(self) -> _timestamp_pb2.Timestamp:
-        """When the next are admitted. Unset: it is off."""
+        """When the next can be admitted. Unset: it is off."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was last changed."""
+        """When it was last changed by staff. Unset: it is as it was made."""
 
     def __init__(
         self,
@@ -115,10 +125,12 @@ class WaitingRoom(_message.Message):
         next_admit_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        draw_commitment: _builtins.str = ...,
+        draw_seed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_shopping_limit", b"_shopping_limit", "admission_duration", b"admission_duration", "admit_interval", b"admit_interval", "next_admit_time", b"next_admit_time", "open_time", b"open_time", "shopping_limit", b"shopping_limit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shopping_limit", b"_shopping_limit", "admission_duration", b"admission_duration", "admit_count", b"admit_count", "admit_interval", b"admit_interval", "enabled", b"enabled", "etag", b"etag", "name", b"name", "next_admit_time", b"next_admit_time", "open_time", b"open_time", "order", b"order", "shopping_count", b"shopping_count", "shopping_limit", b"shopping_limit", "update_time", b"update_time", "waiting_count", b"waiting_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shopping_limit", b"_shopping_limit", "admission_duration", b"admission_duration", "admit_count", b"admit_count", "admit_interval", b"admit_interval", "draw_commitment", b"draw_commitment", "draw_seed", b"draw_seed", "enabled", b"enabled", "etag", b"etag", "name", b"name", "next_admit_time", b"next_admit_time", "open_time", b"open_time", "order", b"order", "shopping_count", b"shopping_count", "shopping_limit", b"shopping_limit", "update_time", b"update_time", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shopping_limit: _TypeAlias = _typing.Literal["shopping_limit"]  # noqa: Y015
     _WhichOneofArgType__shopping_limit: _TypeAlias = _typing.Literal["_shopping_limit", b"_shopping_limit"]  # noqa: Y015
@@ -149,7 +161,7 @@ class QueueEntry(_message.Message):
         LEFT: QueueEntry._State.ValueType  # 4
         """The customer left. Final."""
         EXPIRED: QueueEntry._State.ValueType  # 5
-        """The admission was not used in time. Final: join again."""
+        """The admission was not used in time, or the sale ended while it waited. Final: join again."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The states of a place in line."""
@@ -165,7 +177,7 @@ class QueueEntry(_message.Message):
     LEFT: QueueEntry.State.ValueType  # 4
     """The customer left. Final."""
     EXPIRED: QueueEntry.State.ValueType  # 5
-    """The admission was not used in time. Final: join again."""
+    """The admission was not used in time, or the sale ended while it waited. Final: join again."""
 
     NAME_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
@@ -186,9 +198,14 @@ class QueueEntry(_message.Message):
     position: _builtins.int
     """How many are before it, plus one. 0: it does not wait, or waits for the draw."""
     entry_token: _builtins.str
-    """The place in line as a signed ticket. Keep it: JoinQueue restores the place from it."""
+    """The place in line as a signed ticket, in answers of JoinQueue. Keep it: JoinQueue restores the place from it. It is
+    worth nothing to anybody else.
+    """
     admission_token: _builtins.str
-    """The right to claim places, for CreateBookingRequest.admission_token. Only in ADMITTED, only to its customer."""
+    """The right to claim places, for CreateBookingRequest.admission_token: for one booking of this customer. A claim that
+    is refused leaves it as it is; a booking that ends unpaid does not give it back. Only in ADMITTED, only to its
+    customer.
+    """
     booking: _builtins.str
     """The booking that used the admission. Empty: none."""
     @_builtins.property

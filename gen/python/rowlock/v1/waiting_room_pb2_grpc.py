@@ -84,8 +84,9 @@ class WaitingRoomServiceServicer:
     def JoinQueue(self, request, context):
         """Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
         anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-        Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-        SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+        Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+        `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+        SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +108,8 @@ class WaitingRoomServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LeaveQueue(self, request, context):
-        """Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-        changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+        """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+        entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,8 +123,11 @@ class WaitingRoomServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWaitingRoom(self, request, context):
-        """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-        Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+        """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+        switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+        shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+        Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+        WAITING_ROOM_OPENED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

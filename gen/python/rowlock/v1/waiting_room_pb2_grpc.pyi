@@ -42,8 +42,9 @@ class WaitingRoomServiceStub:
     JoinQueue: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.JoinQueueRequest, _waiting_room_pb2.QueueEntry]
     """Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
     anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-    Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-    SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+    Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+    `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+    SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
     """
     GetQueueEntry: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.GetQueueEntryRequest, _waiting_room_pb2.QueueEntry]
     """Reads a place in line. Customers their own, STAFF all. Errors: NOT_FOUND."""
@@ -52,14 +53,17 @@ class WaitingRoomServiceStub:
     seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
     """
     LeaveQueue: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.LeaveQueueRequest, _waiting_room_pb2.QueueEntry]
-    """Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-    changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+    """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+    entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
     """
     GetWaitingRoom: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.GetWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]
     """Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND."""
     UpdateWaitingRoom: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.UpdateWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]
-    """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-    Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+    """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+    switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+    shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+    Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+    WAITING_ROOM_OPENED.
     """
 
 @_typing.type_check_only
@@ -76,8 +80,9 @@ class WaitingRoomServiceAsyncStub(WaitingRoomServiceStub):
     JoinQueue: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.JoinQueueRequest, _waiting_room_pb2.QueueEntry]  # type: ignore[assignment]
     """Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
     anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-    Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-    SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+    Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+    `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+    SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
     """
     GetQueueEntry: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.GetQueueEntryRequest, _waiting_room_pb2.QueueEntry]  # type: ignore[assignment]
     """Reads a place in line. Customers their own, STAFF all. Errors: NOT_FOUND."""
@@ -86,14 +91,17 @@ class WaitingRoomServiceAsyncStub(WaitingRoomServiceStub):
     seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
     """
     LeaveQueue: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.LeaveQueueRequest, _waiting_room_pb2.QueueEntry]  # type: ignore[assignment]
-    """Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-    changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+    """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+    entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
     """
     GetWaitingRoom: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.GetWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]  # type: ignore[assignment]
     """Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND."""
     UpdateWaitingRoom: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.UpdateWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]  # type: ignore[assignment]
-    """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-    Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+    """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+    switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+    shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+    Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+    WAITING_ROOM_OPENED.
     """
 
 class WaitingRoomServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,8 +121,9 @@ class WaitingRoomServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_waiting_room_pb2.QueueEntry, _abc.Awaitable[_waiting_room_pb2.QueueEntry]]:
         """Takes a place in line for the caller, or gives back the place that the caller has. CUSTOMER and PARTNER; STAFF for
         anybody. With `entry_token` of an earlier answer a place that was lost is restored.
-        Idempotent, with and without `request_id`. Errors: NOT_FOUND, WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, SALE_ENDED,
-        SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
+        Idempotent, with and without `request_id`: whoever joins twice has one place. Errors: NOT_FOUND, INVALID_FIELD (an
+        `entry_token` of somebody else or for another performance), WAITING_ROOM_OFF, PERFORMANCE_CANCELLED, NOT_ON_SALE,
+        SALE_ENDED, SOLD_OUT, EMAIL_NOT_VERIFIED, RATE_LIMITED.
         """
 
     @_abc_1.abstractmethod
@@ -141,8 +150,8 @@ class WaitingRoomServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _waiting_room_pb2.LeaveQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_waiting_room_pb2.QueueEntry, _abc.Awaitable[_waiting_room_pb2.QueueEntry]]:
-        """Gives a place in line up, or an admission that was not used. Accepted in WAITING and ADMITTED; leaving twice
-        changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+        """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
+        entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -159,8 +168,11 @@ class WaitingRoomServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _waiting_room_pb2.UpdateWaitingRoomRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_waiting_room_pb2.WaitingRoom, _abc.Awaitable[_waiting_room_pb2.WaitingRoom]]:
-        """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission.
-        Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED.
+        """Changes a performance's waiting room. STAFF. Switched off, it keeps the line but asks nobody for an admission;
+        switched on again, the line goes on where it was. New numbers hold from the next interval on, and a shorter interval
+        shortens the running one. Order and opening can change until somebody was admitted, and whenever nobody waits.
+        Idempotent by `request_id`. Errors: NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID, PERFORMANCE_CANCELLED,
+        WAITING_ROOM_OPENED.
         """
 
 def add_WaitingRoomServiceServicer_to_server(servicer: WaitingRoomServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
