@@ -11,10 +11,16 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import books, box_office, money, seats
+from server.audit import books, box_office, doors, money, seats
 from server.db.engine import Database
 
-ALWAYS: Final[Mapping[str, str]] = {**seats.ALWAYS, **box_office.ALWAYS, **money.ALWAYS, **books.ALWAYS}
+ALWAYS: Final[Mapping[str, str]] = {
+    **seats.ALWAYS,
+    **box_office.ALWAYS,
+    **money.ALWAYS,
+    **books.ALWAYS,
+    **doors.ALWAYS,
+}
 """By what would be wrong; a row that comes back is a fault."""
 
 QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET}

@@ -78,11 +78,8 @@ def _admissions(session: Session, tickets: Sequence[Ticket], *, keys: Keys, hall
         .where(Performance.id == performance_id)
     ).one()
     hall = halls.get(session, performance.seat_map_id, performance.seat_map_version)
-    names = dict(
-        session.execute(
-            select(TicketType.id, TicketType.display_name).where(TicketType.performance_id == performance_id)
-        ).tuples()
-    )
+    types = session.scalars(select(TicketType).where(TicketType.performance_id == performance_id))
+    names = {kind.id: kind.display_name for kind in types}
     prices = dict(zip(booking.places, booking.prices, strict=True))
     end_time = performance.end_time
     if end_time is None and event.running_time is not None:

@@ -24,7 +24,7 @@ from server.domain.signing_keys import Keys
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from server.interceptors.authentication import Caller, caller
 from server.seats.booking import Booking
-from server.seats.commands import Add, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
+from server.seats.commands import Add, Admission, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
 from server.seats.hall import Hall
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
@@ -43,6 +43,7 @@ from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
 from server.services.wire import money
 from server.states import BookingState, ConfirmedBy, Role
+from server.waiting_room.tickets import QueueTickets
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Named = TypeVar("Named")
@@ -97,6 +98,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
+        self._queue_tickets = QueueTickets(tickets.keys)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
         """Claim places, all or none."""
@@ -117,10 +119,18 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
                 unlimited=who.role in STAFF,
                 note=request.note,
                 hall=hall,
+                admission=self._admission(request.admission_token, performance_id),
                 request=request_key(request, who),
             )
         )
         return await self._message(booking)
+
+    def _admission(self, text: str, performance_id: int) -> Admission | None:
+        """What an admission token says; whether one is needed, and whether this one is good, the ledger decides."""
+        if not text:
+            return None
+        token = self._queue_tickets.read_admission(text)
+        return Admission(token.entry_id if token is not None and token.performance_id == performance_id else None)
 
     async def AddSeats(self, request: pb.AddSeatsRequest, context: Context) -> pb.Booking:
         """Claim further seats for a held booking."""

@@ -3,7 +3,6 @@
 from typing import Final
 
 _UNSERVED: Final = {
-    "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue GetWaitingRoom UpdateWaitingRoom",
     "NotificationService": "SendNotification ListNotifications MarkRead",
 }
 
