@@ -227,7 +227,8 @@ class Maker:
         tickets = await self._bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=sold), metadata=person.token)
         paid = f"{sold}/payments/{payment.id}"
         refund = await self._payments.RefundPayment(
-            payment_pb2.RefundPaymentRequest(name=paid, amount=euros(100)), metadata=self._staff.token
+            payment_pb2.RefundPaymentRequest(name=paid, amount=euros(100), reason="the heating failed"),
+            metadata=self._staff.token,
         )
         open_payment = await self._desk.pay(pending)
         return paid, {
@@ -388,6 +389,7 @@ def _words(world: World) -> dict[str, Any]:
         "SimulatePayment.outcome": payment_pb2.SimulatePaymentRequest.APPROVE,
         "RefundPayment.name": world.paid,
         "RefundPayment.amount": euros(100),
+        "RefundPayment.reason": "the heating failed",
         "ListRefunds.parent": world.paid,
         "SubmitInquiry.inquiry.sender_name": "Ada",
         "SubmitInquiry.inquiry.sender_email": person.email,

@@ -1,5 +1,7 @@
 """Contact data and links over a socket: anybody reads, staff change."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -14,7 +16,7 @@ async def read(office: Office) -> pb.ContactInfo:
     return await office.contact.GetContactInfo(pb.GetContactInfoRequest(name="contactInfo"))
 
 
-async def update(office: Office, *paths: str, **fields: str) -> pb.ContactInfo:
+async def update(office: Office, *paths: str, **fields: Any) -> pb.ContactInfo:
     mask = FieldMask(paths=paths) if paths else None
     request = pb.UpdateContactInfoRequest(contact_info=pb.ContactInfo(**fields), update_mask=mask)
     return await office.contact.UpdateContactInfo(request, metadata=office.staff.token)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ABSENT = "inquiries/0190a000-0000-7000-8000-000000000000"
 
 
-def question(email: str = "ada@example.com", **fields: str) -> pb.Inquiry:
-    usual = {"sender_name": "Ada", "subject": "Wheelchairs", "message": "Is there a ramp?\nAnd a lift?"}
+def question(email: str = "ada@example.com", **fields: Any) -> pb.Inquiry:
+    usual: dict[str, Any] = {"sender_name": "Ada", "subject": "Wheelchairs", "message": "Is there a ramp?\nAnd a lift?"}
     return pb.Inquiry(sender_email=email, **{**usual, **fields})
 
 

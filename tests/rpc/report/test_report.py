@@ -50,7 +50,7 @@ class Desk:
         """The CSV file."""
         answer = await self.reports.ExportSalesReport(pb.ExportSalesReportRequest(**fields), metadata=self.staff.token)
         assert answer.content_type.startswith("text/csv")
-        return answer.data
+        return bytes(answer.data)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -79,7 +79,8 @@ async def test_pages_of_a_report_follow_each_other_and_all_have_the_totals(desk:
     whole = await desk.sales()
     assert [row.sold for row in whole.rows] == [1, 2, 3, 4, 5]
     assert (whole.total_size, whole.next_page_token) == (5, "")
-    found, token = [], ""
+    found: list[pb.SalesRow] = []
+    token = ""
     while True:
         page = await desk.sales(page_size=2, page_token=token)
         assert (page.totals, page.total_size) == (whole.totals, 5)
