@@ -8,8 +8,8 @@ written in a script (``SimulatePayment``), or drawn once by chance.
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.db.models.simulator import SimulatorOrder, SimulatorRefund, SimulatorScript
+from server.domain.book_lines import Direction
 from server.payments.port import (
     Absent,
     Cancelled,
@@ -30,6 +31,8 @@ from server.payments.port import (
     Refunded,
     Unknown,
 )
+from server.payments.simulator_statement import page
+from server.payments.statements import Movement
 from server.states import SimulatedOrder, SimulatedOutcome
 
 CAPTURE: Final = "capture"
@@ -78,6 +81,20 @@ class Simulator:
     async def find_refund(self, order: PaymentOrder, refund_id: UUID) -> Refunded | Declined | Absent | Unknown:
         """Look the refund up."""
         return await self._call(lambda session: _found_refund(session.get(SimulatorRefund, refund_id)))
+
+    async def movements(self, since: datetime | None) -> AsyncIterator[Movement]:
+        """What it took, then what it gave back."""
+        for direction in Direction:
+            last: tuple[datetime, UUID] | None = None
+            while found := await self._page(direction, since, last):
+                for movement in found:
+                    yield movement
+                    last = (movement.time, movement.key) if movement.key is not None else last
+
+    async def _page(
+        self, direction: Direction, since: datetime | None, last: tuple[datetime, UUID] | None
+    ) -> Sequence[Movement]:
+        return await self._database.read(lambda session: page(session, direction, since, last))
 
     async def _call(self, work: Callable[[Session], T]) -> T:
         if self._delay:
