@@ -39,7 +39,7 @@ class MailCatcher:
         """Keep one mail."""
         content = envelope.content or b""
         raw = content.encode() if isinstance(content, str) else content
-        message = email.message_from_bytes(raw, policy=default)
+        message = email.message_from_string(raw.decode(errors="replace"), policy=default)
         file = self._keep(raw, str(message["subject"] or ""))
         _log.info(
             "mail.caught",
