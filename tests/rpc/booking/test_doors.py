@@ -97,7 +97,8 @@ async def test_a_ticket_is_an_entry_in_a_calendar_without_its_code(office: BoxOf
     document = await office.bookings.GetTicketDocument(request, metadata=anna)
 
     assert document.content_type.startswith("text/calendar")
-    (entry,) = Calendar.from_ical(document.data).walk("VEVENT")
+    calendar: Any = Calendar.from_ical(document.data)
+    (entry,) = calendar.walk("VEVENT")
     assert entry["SUMMARY"] == "A Play"
     assert ticket.code.encode() not in document.data
 
