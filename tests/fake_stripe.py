@@ -296,7 +296,7 @@ async def fake_stripe(mock: str) -> AsyncIterator[tuple[FakeStripe, str]]:
 
 async def _silence(request: Request) -> None:
     """Say nothing until whoever asked gives up."""
-    while not await request.is_disconnected():
+    while not await request.is_disconnected():  # noqa: ASYNC110 - Starlette has no event for it
         await asyncio.sleep(0.05)
 
 

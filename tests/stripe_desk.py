@@ -115,7 +115,8 @@ class StripeDesk(Desk):
 
     def forget(self) -> None:
         """Leave nothing due for the next test, which has another Stripe."""
-        self.one("UPDATE payments SET next_attempt_time = NULL WHERE provider = 3 AND state <> 4")
+        for table in ("payments", "refunds"):
+            self.one(f"UPDATE {table} SET next_attempt_time = 'infinity' WHERE next_attempt_time IS NOT NULL")
         self.one("DELETE FROM provider_webhooks")
 
     def inbox(self) -> list[ProviderWebhook]:

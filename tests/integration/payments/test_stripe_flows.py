@@ -1,7 +1,5 @@
 """Paying with Stripe from the wish to the seats, or to money given back: every answer that Stripe can give."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from server.db.engine import Database
@@ -10,24 +8,13 @@ from server.domain import refunds
 from server.domain.refunds import Amount
 from server.states import BookingState, PaymentState, RefundState
 from tests.fake_stripe import Fault
-from tests.invariants import assert_sound
 from tests.staging import Staged, stage
-from tests.stripe_desk import StripeDesk, stripe_desk_on
-from tests.stripe_mock import stripe_mock
-
-
-@pytest.fixture(scope="module")
-def mock() -> Iterator[str]:
-    with stripe_mock() as address:
-        yield address
+from tests.stripe_desk import StripeDesk
 
 
 @pytest.fixture
-async def desk(database: Database, mock: str) -> AsyncIterator[StripeDesk]:
-    async with stripe_desk_on(database, mock) as desk:
-        yield desk
-        assert_sound(database)
-        desk.forget()
+def desk(stripe_desk: StripeDesk) -> StripeDesk:
+    return stripe_desk
 
 
 @pytest.fixture
