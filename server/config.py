@@ -547,6 +547,9 @@ class Settings(BaseSettings):
         "60000/minute",
         "Messages of payment providers per network address; many come at once when a performance is cancelled.",
     )
+    rate_limit_joins: Rate = _setting(
+        "Rate limits", "30/minute", "Calls of JoinQueue per account, per process: coming twice gives no second place."
+    )
     rate_limit_log_in: Rate = _setting(
         "Rate limits", "30/10 minutes", "Log-ins per e-mail address, from wherever they come."
     )
@@ -618,6 +621,13 @@ class Settings(BaseSettings):
     )
     paypal_client_id: str = _setting("PayPal", "", "Client id of the REST app, from PayPal's developer dashboard.")
     paypal_client_secret: str = _setting("PayPal", "", "Its secret.", repr=False)
+    paypal_return_uri: str = _setting(
+        "PayPal",
+        "",
+        "Where PayPal sends customers after the approval if their payment names no place. PayPal shows them an error "
+        "there if neither does.",
+        pattern=r"^(https://\S+)?$",
+    )
     paypal_webhook_id: str = _setting(
         "PayPal",
         "",
@@ -734,6 +744,9 @@ class Settings(BaseSettings):
     worker_threads: int = _setting("Workers", 4, "Threads per worker process.", ge=1, le=64)
     expiry_sweep_interval: PositiveDuration = _setting(
         "Workers", _seconds(1), "How often expired holds are looked for."
+    )
+    admission_sweep_interval: PositiveDuration = _setting(
+        "Workers", _seconds(1), "How often waiting rooms are looked at whose line has to move."
     )
     payment_sweep_interval: PositiveDuration = _setting(
         "Workers", _seconds(2), "How often payments that are due are looked for."

@@ -6,6 +6,7 @@ refunds after 45 days), but takes no second payment and makes no second refund f
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -44,15 +45,17 @@ class PayPal:
 
     Args:
         api: the connection.
+        return_uri: where customers are sent after approving if their payment names no place; None: nowhere.
     """
 
-    def __init__(self, api: PayPalApi) -> None:
+    def __init__(self, api: PayPalApi, return_uri: str | None = None) -> None:
         self._api = api
+        self._return_uri = return_uri
 
     async def create(self, order: PaymentOrder) -> Created | Declined | Unknown:
         """Make an order; the customer approves it at the address that comes with it."""
         try:
-            request = messages.order_request(order)
+            request = messages.order_request(order if order.return_uri else replace(order, return_uri=self._return_uri))
         except ValueError as error:
             return Declined(str(error))
         answer = await self._api.post(_ORDERS, request, key=_key("o", order.payment_id))
@@ -99,7 +102,7 @@ class PayPal:
     async def refund(self, order: PaymentOrder, refund_id: UUID, amount: int) -> Refunded | Declined | Unknown:
         """Give back a part of the capture, or all of it."""
         try:
-            request = messages.refund_request(refund_id, amount, order.currency)
+            request = messages.refund_request(order, refund_id, amount)
         except ValueError as error:
             return Declined(str(error))
         capture = order.capture_reference or await self._capture_of(order)

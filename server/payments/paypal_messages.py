@@ -2,7 +2,8 @@
 
 An order carries our payment three times: as `reference_id`, by which it can be changed; as `invoice_id`, of which
 PayPal takes no second payment; and with its full name as `custom_id`, which captures and webhooks repeat. A refund
-carries its own id as `invoice_id` and `custom_id`.
+carries its own id as `invoice_id`, and as `custom_id` the payment's name, with points for its slashes, which PayPal
+does not take there.
 
 The readers take whatever came over the network, and raise ``ValueError``, ``KeyError`` or ``TypeError`` if it is not
 what PayPal documents.
@@ -32,6 +33,9 @@ WITHOUT_DECIMALS: Final = frozenset({"HUF", "JPY", "TWD"})
 
 CLOSING: Final[list[Json]] = [{"op": "replace", "path": "/intent", "value": "AUTHORIZE"}]
 """The patch that closes an order: what is to be authorised cannot be captured, and nobody will authorise it."""
+
+NOBODYS: Final = UUID(int=0)
+"""Stands for a payment that is none of ours."""
 
 _TAKEN: Final = frozenset({"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"})
 _REFUSED: Final = frozenset({"DECLINED", "FAILED"})
@@ -92,16 +96,16 @@ def order_request(order: PaymentOrder) -> Json:
     }
 
 
-def refund_request(refund_id: UUID, amount: int, currency: str) -> Json:
-    """A refund of a part of a capture, or of all of it.
+def refund_request(order: PaymentOrder, refund_id: UUID, amount: int) -> Json:
+    """A refund of a part of an order's capture, or of all of it.
 
     Raises:
         ValueError: DECIMALS_NOT_SUPPORTED.
     """
     return {
-        "amount": amount_of(amount, currency),
+        "amount": amount_of(amount, order.currency),
         "invoice_id": str(refund_id),
-        "custom_id": str(refund_id),
+        "custom_id": (order.name or str(order.payment_id)).replace("/", "."),
     }
 
 
@@ -151,21 +155,21 @@ def read_refund(body: Json) -> Refunded | Declined | Unknown:
 
 def find_refund_in(body: Json, refund_id: UUID) -> Json | None:
     """The refund of ours among those of an order."""
-    wanted = str(refund_id)
     for refund in _payments(body, "refunds"):
-        if wanted in (refund.get("custom_id"), refund.get("invoice_id")):
+        if refund.get("invoice_id") == str(refund_id):
             return refund
     return None
 
 
 def payment_id_in(resource: Json) -> UUID | None:
-    """Our payment that a capture or a purchase unit is of; None: it does not say, or it is none of ours."""
-    for said in (resource.get("invoice_id"), str(resource.get("custom_id") or "").rpartition("/")[2]):
+    """Our payment that a capture or a purchase unit is of; None: it does not say; NOBODYS: it says something else."""
+    said = [str(resource[key]) for key in ("invoice_id", "custom_id") if resource.get(key)]
+    for name in said:
         try:
-            return UUID(str(said))
+            return UUID(name.rpartition("/")[2])
         except ValueError:
             continue
-    return None
+    return NOBODYS if said else None
 
 
 def _captured(reference: str, unit: Json, capture: Json) -> Captured:

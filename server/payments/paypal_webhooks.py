@@ -92,7 +92,7 @@ def _read_event(event: dict[str, Any]) -> ProviderEvent:
         case WebhookSubject.PAYMENT:
             reference = _order_of(thing)
         case WebhookSubject.REFUND:
-            refund_id = _uuid(thing.get("custom_id")) or _uuid(thing.get("invoice_id"))
+            refund_id = _uuid(thing.get("invoice_id"))
             refund_reference = thing.get("id")
             reference = _order_of(thing)
         case WebhookSubject.DISPUTE:
@@ -138,6 +138,8 @@ def _payment_name(value: object) -> str | None:
     name = _word(value, 124)
     if name is None:
         return None
+    # Refunds have points in the place of slashes: see ``paypal_messages``.
+    name = name.replace(".", "/")
     try:
         resources.parse_payment(name)
     except RowlockError:

@@ -69,7 +69,8 @@ def connect_paypal(settings: Settings) -> PayPal:
     """PayPal, sandbox or live as the settings say, or whoever plays its part."""
     usual = LIVE_URL if settings.paypal_mode is PayPalMode.LIVE else SANDBOX_URL
     credentials = Credentials(settings.paypal_client_id, settings.paypal_client_secret)
-    return PayPal(PayPalApi(settings.paypal_base_url or usual, credentials, settings.payment_call_timeout))
+    api = PayPalApi(settings.paypal_base_url or usual, credentials, settings.payment_call_timeout)
+    return PayPal(api, settings.paypal_return_uri or None)
 
 
 @runtime_checkable
