@@ -38,6 +38,18 @@ GO_PLUGINS = {
     "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway": "v2.31.0",
     "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2": "v2.31.0",
 }
+OPENAPI_MODULE = "github.com/rowlock/rowlock/gen/openapi"
+OPENAPI_PACKAGE = """\
+// Package openapi holds the description of the REST interface. Generated from protos/; do not edit.
+package openapi
+
+import _ "embed"
+
+// Document is the description, as JSON.
+//
+//go:embed rowlock.swagger.json
+var Document []byte
+"""
 OPENAPI_OPTIONS = (
     "allow_merge=true",
     "merge_file_name=rowlock",
@@ -155,6 +167,8 @@ def generate_go() -> None:
         *sources(),
         env=env,
     )
+    (openapi / "go.mod").write_text(f"module {OPENAPI_MODULE}\n\ngo 1.26.0\n")
+    (openapi / "openapi.go").write_text(OPENAPI_PACKAGE)
     subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
     subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
     (GEN / "protos.sha256").write_text(fingerprint() + "\n")

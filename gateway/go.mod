@@ -1,0 +1,30 @@
+module github.com/rowlock/rowlock/gateway
+
+go 1.26.0
+
+replace (
+	github.com/rowlock/rowlock/gen/go => ../gen/go
+	github.com/rowlock/rowlock/gen/openapi => ../gen/openapi
+)
+
+require (
+	github.com/grpc-ecosystem/grpc-gateway/v2 v2.31.0
+	github.com/klauspost/compress v1.20.3
+	github.com/rowlock/rowlock/gen/go v0.0.0
+	github.com/rowlock/rowlock/gen/openapi v0.0.0
+	github.com/rs/cors v1.11.1
+	github.com/swaggest/swgui v1.8.5
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
+	github.com/vearutop/statigz v1.4.0 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto v0.0.0-20261019180522-ce908d29299b // indirect
+	google.golang.org/genproto/googleapis/api v0.0.0-20261019180522-ce908d29299b // indirect
+)

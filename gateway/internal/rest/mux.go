@@ -1,0 +1,96 @@
+// Package rest serves every RPC of the contract over REST and JSON, by the handlers that grpc-gateway generates.
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // spread calls over servers that say they serve
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+)
+
+// Every call goes to the next server in turn. UNAVAILABLE is tried once more, at another one: calls that change
+// something carry a request_id where it matters, and UNAVAILABLE before any answer means that nothing was begun.
+const serviceConfig = `{
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "healthCheckConfig": {"serviceName": ""}
+}`
+
+const largestAnswer = 32 << 20 // a page of 20,000 seats is about 5 MB
+
+// Connect opens connections to the servers, each given as host:port; several are called in turn.
+//
+// A single name may stand for many: it is looked up as DNS has it. With encrypt nil the connection is plain.
+func Connect(servers []string, encrypt *tls.Config, callTimeout time.Duration) (*grpc.ClientConn, error) {
+	protection := insecure.NewCredentials()
+	if encrypt != nil {
+		protection = credentials.NewTLS(encrypt)
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(protection),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithChainUnaryInterceptor(inTime(callTimeout), requestID),
+	}
+	target := "dns:///" + servers[0]
+	if len(servers) > 1 {
+		fixed := manual.NewBuilderWithScheme("servers")
+		var addresses []resolver.Address
+		for _, server := range servers {
+			addresses = append(addresses, resolver.Address{Addr: server})
+		}
+		fixed.InitialState(resolver.State{Addresses: addresses})
+		options = append(options, grpc.WithResolvers(fixed))
+		target = "servers:///" + strings.Join(servers, ",")
+	}
+	return grpc.NewClient(target, options...)
+}
+
+// Handler serves every RPC of the contract through a connection.
+func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, error) {
+	answers := jsonMarshaler()
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, answers),
+		runtime.WithMarshalerOption(JSON, answers),
+		runtime.WithMarshalerOption(JSONLines, answers),
+		runtime.WithMarshalerOption(EventStream, eventMarshaler()),
+		runtime.WithIncomingHeaderMatcher(incoming),
+		runtime.WithOutgoingHeaderMatcher(outgoing),
+		runtime.WithOutgoingTrailerMatcher(noTrailer),
+		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD { return annotate(r) }),
+		runtime.WithErrorHandler(refuse),
+		runtime.WithRoutingErrorHandler(notServed),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
+	)
+	for service, register := range map[string]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		"AuthService":         rowlock.RegisterAuthServiceHandler,
+		"BookingService":      rowlock.RegisterBookingServiceHandler,
+		"BoxOfficeService":    rowlock.RegisterBoxOfficeServiceHandler,
+		"ContactService":      rowlock.RegisterContactServiceHandler,
+		"EventService":        rowlock.RegisterEventServiceHandler,
+		"NotificationService": rowlock.RegisterNotificationServiceHandler,
+		"PaymentService":      rowlock.RegisterPaymentServiceHandler,
+		"ReportService":       rowlock.RegisterReportServiceHandler,
+		"WaitingRoomService":  rowlock.RegisterWaitingRoomServiceHandler,
+	} {
+		if err := register(ctx, mux, connection); err != nil {
+			return nil, fmt.Errorf("%s: %w", service, err)
+		}
+	}
+	return normalize(takeWebhooks(mux, rowlock.NewPaymentServiceClient(connection))), nil
+}

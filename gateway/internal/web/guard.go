@@ -1,0 +1,96 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+const bodyTime = 10 * time.Second
+
+// bounded reads each body before anything else is done with it: none is longer than allowed, and none takes for ever.
+func bounded(limit int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		connection := http.NewResponseController(w)
+		_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		var tooLong *http.MaxBytesError
+		switch {
+		case errors.As(err, &tooLong):
+			say(w, http.StatusRequestEntityTooLarge, 8, "the body is longer than this gateway takes")
+			return
+		case err != nil:
+			say(w, http.StatusRequestTimeout, 3, "the body did not arrive")
+			return
+		}
+		// A stream may last for as long as it likes.
+		_ = connection.SetReadDeadline(time.Time{})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.ContentLength = int64(len(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forwardedBy believes X-Forwarded-For only of hops that are trusted: from anybody else it is dropped, so that nobody
+// can choose the address that limits are counted by.
+func forwardedBy(trusted []netip.Prefix, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isOf(trusted, r.RemoteAddr) {
+			r.Header.Del("X-Forwarded-For")
+		}
+		r.Header.Del("X-Forwarded-Host")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isOf(networks []netip.Prefix, remote string) bool {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return false
+	}
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, network := range networks {
+		if network.Contains(address.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// patient cuts off readers that take nothing: every write has a time within which it must be done.
+func patient(limit time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&timedWriter{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}, r)
+	})
+}
+
+type timedWriter struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	limit      time.Duration
+}
+
+func (t *timedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *timedWriter) Write(data []byte) (int, error) {
+	_ = t.controller.SetWriteDeadline(time.Now().Add(t.limit))
+	return t.ResponseWriter.Write(data)
+}
+
+func (t *timedWriter) Flush() { _ = t.FlushError() }
+
+func (t *timedWriter) FlushError() error {
+	_ = t.controller.SetWriteDeadline(time.Now().Add(t.limit))
+	return t.controller.Flush()
+}

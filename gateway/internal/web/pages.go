@@ -1,0 +1,52 @@
+package web
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// say answers with google.rpc.Status as JSON, as every RPC does.
+func say(w http.ResponseWriter, status, code int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "details": []any{}})
+}
+
+// alive says that the process answers.
+func alive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+
+// ready says whether calls would be served: not while it stops, and not without a server.
+func ready(connection *grpc.ClientConn, stopping func() bool) http.HandlerFunc {
+	health := grpc_health_v1.NewHealthClient(connection)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if stopping() {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
+		answer, err := health.Check(r.Context(), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+			http.Error(w, "no server serves", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+// kiosk serves the screens. They load nothing from elsewhere, and nothing else may be loaded into them.
+func kiosk(folder string) http.Handler {
+	files := http.StripPrefix("/kiosk/", http.FileServerFS(os.DirFS(folder)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-cache")
+		files.ServeHTTP(w, r)
+	})
+}
