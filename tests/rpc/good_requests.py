@@ -9,8 +9,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import grpc.aio
 from google.api import field_behavior_pb2, resource_pb2
@@ -34,7 +35,7 @@ from rowlock.v1 import (
     venue_pb2,
 )
 from rowlock.v1 import event_pb2 as events
-from server import resources
+from server import clock, resources
 from server.db.engine import Database
 from server.domain import account_codes
 from server.interceptors.access import Token, rule_of
@@ -66,6 +67,7 @@ class World:
         staff: metadata of staff.
         admin: metadata of an administrator.
         codes: what was mailed to the customer.
+        used: a ticket of the customer's that has let somebody in.
     """
 
     names: dict[str, str]
@@ -78,6 +80,7 @@ class World:
     staff: Metadata
     admin: Metadata
     codes: dict[CodePurpose, str]
+    used: str
 
     def caller(self, method: Method) -> Metadata | None:
         """Metadata of the humblest who may call."""
@@ -129,7 +132,7 @@ class Maker:
         """A new world; ``spare``: of the catalogue it names what nothing depends on, which can be deleted."""
         staff = self._staff.token
         anna, bob = await self._client.sign_up(), await self._client.sign_up()
-        staged = self._database.run_transaction(lambda s: stage(s, hall_document(standing=20), customer_limit=50))
+        staged = self._database.run_transaction(_staged_for_tonight)
         category = await self.category()
         key = await self._client.auth.CreateApiKey(
             auth_pb2.CreateApiKeyRequest(
@@ -156,7 +159,23 @@ class Maker:
         names |= await self._contact() | await self._box_office(hall)
         seat, admin = staged.hall.places[2].id, self._admin.token
         codes = await self._codes(anna)
-        return World(names | mine, foreign, paid, key.secret, seat, anna, bob.name, staff, admin, codes)
+        used = await self._used_ticket(staged, anna, 5)
+        names["rowlock.dev/CheckIn"] = f"{hall}/checkIns/{uuid4()}"
+        return World(names | mine, foreign, paid, key.secret, seat, anna, bob.name, staff, admin, codes, used)
+
+    async def _used_ticket(self, staged: Staged, person: Person, place: int) -> str:
+        """The ticket of a place that was let in."""
+        bought = await self._desk.hold(staged, place, customer=UUID(person.name.removeprefix("users/")))
+        await self._desk.captured(bought)
+        await self._desk.settle()
+        sold = resources.booking(staged.performance_id, bought.id)
+        listed = await self._bookings.ListTickets(ticket_pb2.ListTicketsRequest(parent=sold), metadata=person.token)
+        ticket = listed.tickets[0]
+        performance = resources.performance(staged.performance_id)
+        await self._bookings.CheckInTicket(
+            ticket_pb2.CheckInTicketRequest(performance=performance, name=ticket.name), metadata=self._staff.token
+        )
+        return ticket.name
 
     async def _box_office(self, performance: str) -> dict[str, str]:
         """Places set aside, and a shift that is over, because nobody has two that are open."""
@@ -340,6 +359,15 @@ def _put(target: Any, name: str, value: Any) -> None:
         setattr(target, name, value)
 
 
+def _staged_for_tonight(session: Session) -> Staged:
+    """On sale, and with its doors open."""
+    return stage(session, hall_document(standing=20), customer_limit=50, start_time=clock.now() + timedelta(hours=1))
+
+
+def _scan() -> ticket_pb2.OfflineScan:
+    return ticket_pb2.OfflineScan(scan_id="1", code="NOTATICKET", scan_time=in_days(-0.01), admitted=True)
+
+
 def _document() -> bytes:
     return json.dumps(hall_document(rows=1, seats=2)).encode()
 
@@ -384,6 +412,12 @@ def _words(world: World) -> dict[str, Any]:
         "AddSeats.seats": [booking_pb2.SeatClaim(seat="Stalls-E-3")],
         "RemoveSeats.seats": [world.seat],
         "ConfirmBooking.method": booking_pb2.Booking.CASH,
+        "CheckInTicket.performance": world.names[TICKET].partition("/bookings/")[0],
+        "CheckInTicket.name": world.names[TICKET],
+        "UndoCheckIn.name": world.used,
+        "UndoCheckIn.reason": "The wrong button",
+        "UploadOfflineScans.device": "door-1",
+        "UploadOfflineScans.scans": [_scan()],
         "CreatePayment.parent": world.names[BOOKING],
         "CreatePayment.payment.provider": payment_pb2.Payment.SIMULATOR,
         "SimulatePayment.outcome": payment_pb2.SimulatePaymentRequest.APPROVE,
