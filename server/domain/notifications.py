@@ -6,6 +6,7 @@ the messages of its own transitions in the same way, set-based (``server.seats.m
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -85,6 +86,12 @@ def notify(
     )
     written = session.execute(row.on_conflict_do_nothing().returning(Notification.id))
     return written.first() is not None
+
+
+def was_told(session: Session, performance_id: int, key: str, since: datetime) -> bool:
+    """Whether a message of this occasion was written at ``since`` or later: what it says need not be said again."""
+    row = session.get(Notification, (performance_id, message_id(performance_id, key)))
+    return row is not None and row.create_time >= since
 
 
 def is_bulk(kind: NotificationKind) -> bool:

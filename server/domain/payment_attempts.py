@@ -19,17 +19,20 @@ from uuid import UUID
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
+from server import resources
 from server.db.clock import database_now
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
 from server.domain.bookings import booking_of, lock_booking
 from server.domain.books import enter_vain_payment
 from server.domain.due import take_up
+from server.domain.notifications import notify
 from server.domain.payment_orders import order_of
-from server.domain.payments import BOOKING_ENDED, attach, detach, lock_payment
+from server.domain.payment_rows import lock_payment
+from server.domain.payment_rules import BOOKING_ENDED, attach, detach, is_price_of
 from server.domain.refunds import request_rest
 from server.payments.port import Captured, Created, PaymentOrder
-from server.states import OPEN_STATES, BookingState, PaymentState, Provider
+from server.states import OPEN_STATES, BookingState, NotificationKind, PaymentState, Provider
 
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 
@@ -135,6 +138,7 @@ def declined(session: Session, attempt: Attempt, reason: str) -> None:
         payment.error_reason = reason[:200]
         _end(payment, now)
         detach(booking, payment.id, now)
+        _tell_declined(session, payment)
     payment.next_attempt_time = None
     payment.update_time = now
 
@@ -256,11 +260,6 @@ def put_off(session: Session, attempt: Attempt, wait: timedelta) -> None:
     )
 
 
-def is_price_of(payment: Payment, booking: Booking) -> bool:
-    """Whether the payment is over what the booking costs by now."""
-    return (payment.amount, payment.currency) == (sum(booking.prices), booking.currency)
-
-
 def attempt_of(payment: Payment) -> Attempt:
     """The payment as a worker goes on with it."""
     return Attempt(
@@ -290,3 +289,17 @@ def _locked_payment(session: Session, attempt: Attempt) -> Payment:
 def _end(payment: Payment, now: datetime) -> None:
     """A payment is over; some time later it is compared with the provider's books."""
     payment.complete_time = payment.compare_after_time = now
+
+
+def _tell_declined(session: Session, payment: Payment) -> None:
+    name = resources.payment(payment.performance_id, payment.booking_id, payment.id)
+    notify(
+        session,
+        NotificationKind.PAYMENT_FAILED,
+        recipient_id=payment.customer_id,
+        email=None,
+        performance_id=payment.performance_id,
+        subject=name,
+        key=f"declined/{payment.id}",
+        data={},
+    )

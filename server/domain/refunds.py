@@ -22,9 +22,9 @@ from server.db.models.payments import Payment, Refund
 from server.domain import books
 from server.domain.bookings import lock_booking
 from server.domain.due import take_up
-from server.domain.notifications import notify
+from server.domain.notifications import notify, was_told
 from server.domain.payment_orders import order_of
-from server.domain.payments import lock_payment
+from server.domain.payment_rows import lock_payment
 from server.domain.rows import count
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
@@ -303,6 +303,10 @@ def _tell(session: Session, refund: Refund, customer_id: UUID) -> None:
         subject=resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id),
         key=f"refund/{refund.id}",
         data={},
+        # Whoever was told of a cancellation was told of this money in the same mail: one mail each.
+        inbox_only=was_told(
+            session, refund.performance_id, f"cancelled/{refund.booking_id}", since=refund.create_time
+        ),
     )
 
 

@@ -56,7 +56,7 @@ def sample(kind: NotificationKind) -> Facts:
             total=9250,
             currency="EUR",
             hold_expire_time=_START - timedelta(days=20),
-            state=BookingState.CONFIRMED,
+            state=BookingState.HELD if kind is NotificationKind.PAYMENT_FAILED else BookingState.CONFIRMED,
             was_confirmed=True,
             returning=9250,
         ),
