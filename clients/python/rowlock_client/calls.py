@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from google.api import httpbody_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rowlock.v1 import (
@@ -35,6 +36,8 @@ _Events = event_pb2_grpc.EventServiceStub
 _Bookings = booking_pb2_grpc.BookingServiceStub
 _Payments = payment_pb2_grpc.PaymentServiceStub
 
+PDF = ticket_pb2.GetTicketDocumentRequest.PDF
+ICALENDAR = ticket_pb2.GetTicketDocumentRequest.ICALENDAR
 SIMULATOR = payment_pb2.Payment.SIMULATOR
 APPROVE = payment_pb2.SimulatePaymentRequest.APPROVE
 ANY_STATE = seat_map_pb2.SEAT_STATE_UNSPECIFIED
@@ -73,9 +76,50 @@ def log_out(refresh_token: str) -> Rpc[auth_pb2.LogOutResponse]:
     return Rpc(_Auth, "LogOut", request, sends_token=False, repeatable=True)
 
 
+def log_out_everywhere(name: str = "users/me") -> Rpc[auth_pb2.LogOutEverywhereResponse]:
+    """End every session of a user, this one included; administrators those of anybody."""
+    return Rpc(_Auth, "LogOutEverywhere", auth_pb2.LogOutEverywhereRequest(name=name))
+
+
+def verify_email(code: str) -> Rpc[auth_pb2.VerifyEmailResponse]:
+    """Show that an address is one's own, by the code that was mailed to it."""
+    return Rpc(_Auth, "VerifyEmail", auth_pb2.VerifyEmailRequest(code=code), sends_token=False)
+
+
+def resend_verification(email: str) -> Rpc[auth_pb2.ResendVerificationResponse]:
+    """Have another verification code mailed. The answer does not say whether there is an account to verify."""
+    request = auth_pb2.ResendVerificationRequest(email=email)
+    return Rpc(_Auth, "ResendVerification", request, sends_token=False)
+
+
+def request_password_reset(email: str) -> Rpc[auth_pb2.RequestPasswordResetResponse]:
+    """Have a code mailed by which a new password can be set. The answer does not say whether there is an account."""
+    request = auth_pb2.RequestPasswordResetRequest(email=email)
+    return Rpc(_Auth, "RequestPasswordReset", request, sends_token=False)
+
+
+def confirm_password_reset(code: str, new_password: str) -> Rpc[auth_pb2.ConfirmPasswordResetResponse]:
+    """Set a new password by a mailed code. Every session ends; then log in."""
+    request = auth_pb2.ConfirmPasswordResetRequest(code=code, new_password=new_password)
+    return Rpc(_Auth, "ConfirmPasswordReset", request, sends_token=False)
+
+
+def change_password(current_password: str, new_password: str) -> Rpc[auth_pb2.ChangePasswordResponse]:
+    """Replace one's password. Every session ends, this one included; then log in again."""
+    request = auth_pb2.ChangePasswordRequest(
+        name="users/me", current_password=current_password, new_password=new_password
+    )
+    return Rpc(_Auth, "ChangePassword", request)
+
+
 def me() -> Rpc[auth_pb2.User]:
     """Read who is logged in."""
     return Rpc(_Auth, "GetUser", auth_pb2.GetUserRequest(name="users/me"))
+
+
+def jwks() -> Rpc[auth_pb2.GetJwksResponse]:
+    """Read the public keys by which tokens, tickets and entry lists are verified."""
+    return Rpc(_Auth, "GetJwks", auth_pb2.GetJwksRequest(), sends_token=False)
 
 
 # -- The catalogue -------------------------------------------------------------------------------------------
@@ -296,6 +340,66 @@ def tickets(
     """List the tickets of a booking, or of all bookings."""
     request = ticket_pb2.ListTicketsRequest(parent=booking, page_size=page_size, page_token=page_token)
     return Rpc(_Bookings, "ListTickets", request)
+
+
+def ticket(name: str) -> Rpc[ticket_pb2.Ticket]:
+    """Read a ticket with its code."""
+    return Rpc(_Bookings, "GetTicket", ticket_pb2.GetTicketRequest(name=name))
+
+
+def ticket_document(name: str, *, calendar: bool = False) -> Rpc[httpbody_pb2.HttpBody]:
+    """A ticket as a PDF to print, or as an entry for a calendar with all places of its booking."""
+    request = ticket_pb2.GetTicketDocumentRequest(name=name, format=ICALENDAR if calendar else PDF)
+    return Rpc(_Bookings, "GetTicketDocument", request)
+
+
+# -- The doors -----------------------------------------------------------------------------------------------
+
+
+def check_in(performance: str, code: str = "", *, ticket: str = "", place: str = "") -> Rpc[ticket_pb2.Ticket]:
+    """Let the bearer of a ticket in, once. Gates and staff.
+
+    Args:
+        performance: the one that is being let in.
+        code: what was scanned.
+        ticket: instead of a code, the name of a ticket that staff looked up.
+        place: how the gate calls itself.
+    """
+    request = ticket_pb2.CheckInTicketRequest(performance=performance, place=place)
+    if ticket:
+        request.name = ticket
+    else:
+        request.code = code
+    return Rpc(_Bookings, "CheckInTicket", request)
+
+
+def undo_check_in(ticket: str, *, reason: str) -> Rpc[ticket_pb2.Ticket]:
+    """Take a check-in back, so that the ticket lets in again. Staff."""
+    return Rpc(_Bookings, "UndoCheckIn", ticket_pb2.UndoCheckInRequest(name=ticket, reason=reason))
+
+
+def entry_list(performance: str, *, since_revision: int = 0) -> Rpc[ticket_pb2.EntryList]:
+    """What a door needs without a connection; see `rowlock_client.doors`. Gates and staff."""
+    request = ticket_pb2.GetEntryListRequest(performance=performance, since_revision=since_revision)
+    return Rpc(_Bookings, "GetEntryList", request)
+
+
+def upload_scans(
+    performance: str, scans: Iterable[ticket_pb2.OfflineScan], *, device: str
+) -> Rpc[ticket_pb2.UploadOfflineScansResponse]:
+    """Hand in what a door scanned without a connection, at most 500 scans at once. Gates and staff."""
+    request = ticket_pb2.UploadOfflineScansRequest(performance=performance, device=device, scans=scans)
+    return Rpc(_Bookings, "UploadOfflineScans", request)
+
+
+def check_ins(
+    performance: str, *, only_conflicts: bool = False, ticket: str = "", page_size: int = 0, page_token: str = ""
+) -> Rpc[ticket_pb2.ListCheckInsResponse]:
+    """List the scans of a performance's doors, newest first. Staff."""
+    request = ticket_pb2.ListCheckInsRequest(
+        parent=performance, only_conflicts=only_conflicts, ticket=ticket, page_size=page_size, page_token=page_token
+    )
+    return Rpc(_Bookings, "ListCheckIns", request)
 
 
 # -- Payments ------------------------------------------------------------------------------------------------

@@ -158,6 +158,12 @@ class Client:
         if tokens is not None and tokens.refresh_token:
             await self.call(calls.log_out(tokens.refresh_token))
 
+    async def log_out_everywhere(self) -> int:
+        """End every session of whoever is logged in; return how many there were."""
+        answer = await self.call(calls.log_out_everywhere())
+        self._keeper.forget()
+        return answer.ended_count
+
     def distrust_token(self) -> None:
         """Renew the present token before the next call: a server has refused it, or says that it ends."""
         self._refused = self._keeper.current()
@@ -183,6 +189,12 @@ class Client:
 
     sign_up = _method(calls.sign_up)
     me = _method(calls.me)
+    jwks = _method(calls.jwks)
+    verify_email = _method(calls.verify_email)
+    resend_verification = _method(calls.resend_verification)
+    request_password_reset = _method(calls.request_password_reset)
+    confirm_password_reset = _method(calls.confirm_password_reset)
+    change_password = _method(calls.change_password)
 
     events = _method(calls.events)
     event = _method(calls.event)
@@ -202,6 +214,14 @@ class Client:
     booking = _method(calls.booking)
     bookings = _method(calls.bookings)
     tickets = _method(calls.tickets)
+    ticket = _method(calls.ticket)
+    ticket_document = _method(calls.ticket_document)
+
+    check_in = _method(calls.check_in)
+    undo_check_in = _method(calls.undo_check_in)
+    entry_list = _method(calls.entry_list)
+    upload_scans = _method(calls.upload_scans)
+    check_ins = _method(calls.check_ins)
 
     pay = _method(calls.pay)
     simulate = _method(calls.simulate)
