@@ -48,11 +48,18 @@ from server.services.event import EventService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.payment_webhooks import PaymentWebhooks
-from server.services.scan_queue import ScanQueue
 from server.services.report import ReportService
+from server.services.scan_queue import ScanQueue
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
+from server.services.waiting_room import QueueParts, QueuePolicy, WaitingRoomService
 from server.services.watch_seats import SeatFeedService
+from server.waiting_room.index import LineIndex
+from server.waiting_room.joining import Joiner
+from server.waiting_room.lines import Lines
+from server.waiting_room.rooms import Rooms
+from server.waiting_room.tickets import QueueTickets
+from server.waiting_room.watching import QueueWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,8 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         )
 
         waker = Waker(redis_broker(settings))
+        queue = _queue(settings, database, redis, tokens)
+        stack.push_async_callback(queue.close)
         printing = TicketPrinting(settings.ticket_font_file)
         stack.callback(printing.close)
         scans = ScanQueue(database, DoorPolicy(settings.doors_open, settings.doors_close))
@@ -191,6 +200,16 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
             PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
             ReportService(database),
             SeatFeedService(hub, authenticator),  # type: ignore[abstract]
+            WaitingRoomService(
+                database,
+                queue,
+                stream_end,
+                QueuePolicy(
+                    require_verified_email=settings.require_verified_email,
+                    heartbeat=settings.stream_heartbeat.total_seconds(),
+                    joins=LocalBuckets(Rate.parse(settings.rate_limit_joins)) if settings.rate_limits else None,
+                ),
+            ),
         )
         yield Runtime(
             settings=settings,
@@ -222,6 +241,19 @@ async def _identity(
     stack.push_async_callback(revocations.stop)
     authenticator = Authenticator(tokens, revocations, cache_size=settings.token_cache_size, reload_keys=read_keys)
     return tokens, revocations, authenticator
+
+
+def _queue(settings: Settings, database: Database, redis: Redis, tokens: Tokens) -> QueueParts:
+    """What this process has for waiting rooms."""
+    index = LineIndex(redis, database, settings.redis_key_prefix)
+    return QueueParts(
+        rooms=Rooms(database, index),
+        index=index,
+        lines=Lines(database),
+        joiner=Joiner(database),
+        watch=QueueWatch(database, interval=settings.stream_poll_interval.total_seconds()),
+        tickets=QueueTickets(lambda: tokens.keys),
+    )
 
 
 def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub:

@@ -25,6 +25,7 @@ from server.payments.webhook_handling import WebhookHandler
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
 from server.states import Provider
+from server.waiting_room.index import LineIndex
 from workers.drain import Drain
 
 _COMPARED_AT_ONCE: Final = 4
@@ -46,6 +47,7 @@ class WorkerRuntime:
         mails: works off messages that are due.
         sender: sends them.
         providers: what speaks to those who move money.
+        line_index: the lines of waiting rooms in Redis.
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class WorkerRuntime:
     mails: Drain[Due]
     sender: Sender
     providers: Mapping[Provider, PaymentProvider]
+    line_index: LineIndex
     redis: Redis
     publisher: Publisher
 
@@ -100,6 +103,7 @@ class WorkerRuntime:
             mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections),
             sender=sender,
             providers=providers,
+            line_index=LineIndex(redis, database, settings.redis_key_prefix),
             redis=redis,
             publisher=publisher,
         )

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from workers import allocations, expiry, housekeeping, mail, payments, refunds, webhooks
+from workers import admissions, allocations, expiry, housekeeping, mail, payments, refunds, webhooks
 from workers.work import Work
 
 WORKS: Final[tuple[Work, ...]] = (
     expiry.WORK,
+    admissions.WORK,
     allocations.WORK,
     payments.CARRY_ON,
     payments.END_ABANDONED,

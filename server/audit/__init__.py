@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import books, box_office, doors, money, seats
+from server.audit import accounts, books, box_office, doors, money, seats, waiting_room
 from server.db.engine import Database
 
 ALWAYS: Final[Mapping[str, str]] = {
@@ -20,10 +20,12 @@ ALWAYS: Final[Mapping[str, str]] = {
     **money.ALWAYS,
     **books.ALWAYS,
     **doors.ALWAYS,
+    **waiting_room.ALWAYS,
+    **accounts.ALWAYS,
 }
 """By what would be wrong; a row that comes back is a fault."""
 
-QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET}
+QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET, **waiting_room.QUIET}
 """The same, but only once everything that is due was worked off."""
 
 _OVERSOLD: Final = """

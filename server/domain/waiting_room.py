@@ -165,12 +165,11 @@ def update(session: Session, room: WaitingRoom, values: RoomValues) -> None:
     room.admit_count, room.admit_interval = terms.admit_count, terms.admit_interval
     room.admission_duration, room.shopping_limit = terms.admission_duration, terms.shopping_limit
     room.cycle_end_time = cycle.end_time
-    switched = room.enabled is not values.enabled
-    room.enabled = values.enabled
-    if switched:
+    if room.enabled is not values.enabled:
         # Last of all locks: the batches that decided without (or with) a waiting room have committed or start again.
         touch_rules(session, room.performance_id)
-        room.enabled_time = database_now(session) if values.enabled else None
+        since = database_now(session) if values.enabled else None
+        room.enabled, room.enabled_time = values.enabled, since
     waits = room.enabled and room.waiting_count > 0
     room.next_admission_time = next_chance(cycle, now=now, opening=opening_of(session, room)) if waits else None
     changed(session, room)

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Uuid, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BOOLEAN, TIMESTAMP
-from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.orm import Session
 
 from server.db.clock import database_now
@@ -28,7 +27,8 @@ from server.waiting_room.order import arrival_place, drawn_place
 from server.waiting_room.tickets import EntryTicket
 
 _EXISTING: Final = text("""
-    SELECT e.* FROM unnest(CAST(:performances AS bigint[]), CAST(:customers AS uuid[])) AS w(performance_id, customer_id)
+    SELECT e.*
+    FROM unnest(CAST(:performances AS bigint[]), CAST(:customers AS uuid[])) AS w(performance_id, customer_id)
     JOIN queue_entries e ON e.performance_id = w.performance_id AND e.customer_id = w.customer_id AND e.state IN (1, 2)
 """)
 _KNOWN: Final = text("""
@@ -46,8 +46,8 @@ _INSERT: Final = text("""
     RETURNING performance_id, customer_id, id
 """).bindparams(
     bindparam("performances", type_=ARRAY(BIGINT)),
-    bindparam("ids", type_=ARRAY(PgUuid)),
-    bindparam("customers", type_=ARRAY(PgUuid)),
+    bindparam("ids", type_=ARRAY(Uuid)),
+    bindparam("customers", type_=ARRAY(Uuid)),
     bindparam("places", type_=ARRAY(BIGINT)),
     bindparam("early", type_=ARRAY(BOOLEAN)),
     bindparam("revisions", type_=ARRAY(BIGINT)),
@@ -132,15 +132,13 @@ def _refusal(room: _Room | None, now: datetime, *, joined: bool) -> RowlockError
         return FailedPrecondition("WAITING_ROOM_OFF", "the performance has no waiting room now: simply book")
     if joined:
         return None
-    if room.cancelled:
-        return FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
-    if not room.on_sale:
-        return FailedPrecondition("NOT_ON_SALE", "this performance is not on sale")
-    if now >= room.sale_end_time:
-        return FailedPrecondition("SALE_ENDED", "the sale of this performance has ended")
-    if not room.places_left:
-        return FailedPrecondition("SOLD_OUT", "every place of this performance is sold")
-    return None
+    refusals = (
+        (room.cancelled, "PERFORMANCE_CANCELLED", "the performance was cancelled"),
+        (not room.on_sale, "NOT_ON_SALE", "this performance is not on sale"),
+        (now >= room.sale_end_time, "SALE_ENDED", "the sale of this performance has ended"),
+        (not room.places_left, "SOLD_OUT", "every place of this performance is sold"),
+    )
+    return next((FailedPrecondition(reason, said) for applies, reason, said in refusals if applies), None)
 
 
 def _lock_rooms(session: Session, performance_ids: Sequence[int]) -> dict[int, _Room]:

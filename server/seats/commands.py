@@ -53,7 +53,7 @@ Want = BestAvailable | GeneralAdmission
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The right to claim that comes with a queue entry. Without ``entry_id``: a token was sent, and it is no good."""
+    """The right to claim that comes with a queue entry. Without ``entry_id``: what was sent is no token of ours."""
 
     entry_id: UUID | None
 

@@ -56,7 +56,7 @@ class AdmissionToken:
     customer_id: UUID
 
 
-class Tickets:
+class QueueTickets:
     """Signs and reads both.
 
     Args:

@@ -137,7 +137,7 @@ const (
 	Notification_QUEUED Notification_State = 1
 	// The mail server took it.
 	Notification_SENT Notification_State = 2
-	// The mail server refused it for good. Staff can see it and send it again.
+	// The mail server refused it for good, or nobody knows whether it was taken. Staff see it, and may send it again.
 	Notification_FAILED Notification_State = 3
 	// It is for the inbox only.
 	Notification_INBOX_ONLY Notification_State = 4
@@ -717,6 +717,107 @@ func (x *MarkReadResponse) GetMarkedCount() int32 {
 	return 0
 }
 
+// Puts mails into the queue again.
+type RetryNotificationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The notifications: 1 to 1,000.
+	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryNotificationsRequest) Reset() {
+	*x = RetryNotificationsRequest{}
+	mi := &file_rowlock_v1_notification_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryNotificationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryNotificationsRequest) ProtoMessage() {}
+
+func (x *RetryNotificationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_notification_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryNotificationsRequest.ProtoReflect.Descriptor instead.
+func (*RetryNotificationsRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_notification_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetryNotificationsRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *RetryNotificationsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The mails are in the queue.
+type RetryNotificationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many this call put there.
+	RetriedCount  int32 `protobuf:"varint,1,opt,name=retried_count,json=retriedCount,proto3" json:"retried_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryNotificationsResponse) Reset() {
+	*x = RetryNotificationsResponse{}
+	mi := &file_rowlock_v1_notification_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryNotificationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryNotificationsResponse) ProtoMessage() {}
+
+func (x *RetryNotificationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_notification_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryNotificationsResponse.ProtoReflect.Descriptor instead.
+func (*RetryNotificationsResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_notification_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RetryNotificationsResponse) GetRetriedCount() int32 {
+	if x != nil {
+		return x.RetriedCount
+	}
+	return 0
+}
+
 var File_rowlock_v1_notification_proto protoreflect.FileDescriptor
 
 const file_rowlock_v1_notification_proto_rawDesc = "" +
@@ -801,10 +902,17 @@ const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"5\n" +
 	"\x10MarkReadResponse\x12!\n" +
-	"\fmarked_count\x18\x01 \x01(\x05R\vmarkedCount2\xa8\x03\n" +
+	"\fmarked_count\x18\x01 \x01(\x05R\vmarkedCount\"\xc3\x01\n" +
+	"\x19RetryNotificationsRequest\x12h\n" +
+	"\x05names\x18\x01 \x03(\tBR\xe2A\x01\x02\xbaHK\x92\x01H\b\x01\x10\xe8\a\x18\x01\"?r=\x18229^notifications/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x05names\x12<\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"A\n" +
+	"\x1aRetryNotificationsResponse\x12#\n" +
+	"\rretried_count\x18\x01 \x01(\x05R\fretriedCount2\xba\x04\n" +
 	"\x13NotificationService\x12\x9a\x01\n" +
 	"\x10SendNotification\x12#.rowlock.v1.SendNotificationRequest\x1a$.rowlock.v1.SendNotificationResponse\";\xdaA\x17recipients,subject,body\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/notifications:send\x12~\n" +
-	"\x11ListNotifications\x12$.rowlock.v1.ListNotificationsRequest\x1a%.rowlock.v1.ListNotificationsResponse\"\x1c\xdaA\x00\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x12t\n" +
+	"\x11ListNotifications\x12$.rowlock.v1.ListNotificationsRequest\x1a%.rowlock.v1.ListNotificationsResponse\"\x1c\xdaA\x00\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x12\x8f\x01\n" +
+	"\x12RetryNotifications\x12%.rowlock.v1.RetryNotificationsRequest\x1a&.rowlock.v1.RetryNotificationsResponse\"*\xdaA\x05names\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/notifications:retry\x12t\n" +
 	"\bMarkRead\x12\x1b.rowlock.v1.MarkReadRequest\x1a\x1c.rowlock.v1.MarkReadResponse\"-\xdaA\x05names\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/notifications:markReadB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (
@@ -820,35 +928,39 @@ func file_rowlock_v1_notification_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_notification_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rowlock_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_rowlock_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_rowlock_v1_notification_proto_goTypes = []any{
-	(Notification_Kind)(0),            // 0: rowlock.v1.Notification.Kind
-	(Notification_State)(0),           // 1: rowlock.v1.Notification.State
-	(*Notification)(nil),              // 2: rowlock.v1.Notification
-	(*SendNotificationRequest)(nil),   // 3: rowlock.v1.SendNotificationRequest
-	(*SendNotificationResponse)(nil),  // 4: rowlock.v1.SendNotificationResponse
-	(*ListNotificationsRequest)(nil),  // 5: rowlock.v1.ListNotificationsRequest
-	(*ListNotificationsResponse)(nil), // 6: rowlock.v1.ListNotificationsResponse
-	(*MarkReadRequest)(nil),           // 7: rowlock.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),          // 8: rowlock.v1.MarkReadResponse
-	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
+	(Notification_Kind)(0),             // 0: rowlock.v1.Notification.Kind
+	(Notification_State)(0),            // 1: rowlock.v1.Notification.State
+	(*Notification)(nil),               // 2: rowlock.v1.Notification
+	(*SendNotificationRequest)(nil),    // 3: rowlock.v1.SendNotificationRequest
+	(*SendNotificationResponse)(nil),   // 4: rowlock.v1.SendNotificationResponse
+	(*ListNotificationsRequest)(nil),   // 5: rowlock.v1.ListNotificationsRequest
+	(*ListNotificationsResponse)(nil),  // 6: rowlock.v1.ListNotificationsResponse
+	(*MarkReadRequest)(nil),            // 7: rowlock.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),           // 8: rowlock.v1.MarkReadResponse
+	(*RetryNotificationsRequest)(nil),  // 9: rowlock.v1.RetryNotificationsRequest
+	(*RetryNotificationsResponse)(nil), // 10: rowlock.v1.RetryNotificationsResponse
+	(*timestamppb.Timestamp)(nil),      // 11: google.protobuf.Timestamp
 }
 var file_rowlock_v1_notification_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Notification.kind:type_name -> rowlock.v1.Notification.Kind
 	1,  // 1: rowlock.v1.Notification.state:type_name -> rowlock.v1.Notification.State
-	9,  // 2: rowlock.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: rowlock.v1.Notification.send_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: rowlock.v1.Notification.read_time:type_name -> google.protobuf.Timestamp
+	11, // 2: rowlock.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: rowlock.v1.Notification.send_time:type_name -> google.protobuf.Timestamp
+	11, // 4: rowlock.v1.Notification.read_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: rowlock.v1.ListNotificationsRequest.state:type_name -> rowlock.v1.Notification.State
 	2,  // 6: rowlock.v1.ListNotificationsResponse.notifications:type_name -> rowlock.v1.Notification
 	3,  // 7: rowlock.v1.NotificationService.SendNotification:input_type -> rowlock.v1.SendNotificationRequest
 	5,  // 8: rowlock.v1.NotificationService.ListNotifications:input_type -> rowlock.v1.ListNotificationsRequest
-	7,  // 9: rowlock.v1.NotificationService.MarkRead:input_type -> rowlock.v1.MarkReadRequest
-	4,  // 10: rowlock.v1.NotificationService.SendNotification:output_type -> rowlock.v1.SendNotificationResponse
-	6,  // 11: rowlock.v1.NotificationService.ListNotifications:output_type -> rowlock.v1.ListNotificationsResponse
-	8,  // 12: rowlock.v1.NotificationService.MarkRead:output_type -> rowlock.v1.MarkReadResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
+	9,  // 9: rowlock.v1.NotificationService.RetryNotifications:input_type -> rowlock.v1.RetryNotificationsRequest
+	7,  // 10: rowlock.v1.NotificationService.MarkRead:input_type -> rowlock.v1.MarkReadRequest
+	4,  // 11: rowlock.v1.NotificationService.SendNotification:output_type -> rowlock.v1.SendNotificationResponse
+	6,  // 12: rowlock.v1.NotificationService.ListNotifications:output_type -> rowlock.v1.ListNotificationsResponse
+	10, // 13: rowlock.v1.NotificationService.RetryNotifications:output_type -> rowlock.v1.RetryNotificationsResponse
+	8,  // 14: rowlock.v1.NotificationService.MarkRead:output_type -> rowlock.v1.MarkReadResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -865,7 +977,7 @@ func file_rowlock_v1_notification_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_notification_proto_rawDesc), len(file_rowlock_v1_notification_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

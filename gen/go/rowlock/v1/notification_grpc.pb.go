@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	NotificationService_SendNotification_FullMethodName  = "/rowlock.v1.NotificationService/SendNotification"
-	NotificationService_ListNotifications_FullMethodName = "/rowlock.v1.NotificationService/ListNotifications"
-	NotificationService_MarkRead_FullMethodName          = "/rowlock.v1.NotificationService/MarkRead"
+	NotificationService_SendNotification_FullMethodName   = "/rowlock.v1.NotificationService/SendNotification"
+	NotificationService_ListNotifications_FullMethodName  = "/rowlock.v1.NotificationService/ListNotifications"
+	NotificationService_RetryNotifications_FullMethodName = "/rowlock.v1.NotificationService/RetryNotifications"
+	NotificationService_MarkRead_FullMethodName           = "/rowlock.v1.NotificationService/MarkRead"
 )
 
 // NotificationServiceClient is the client API for NotificationService service.
@@ -40,6 +41,10 @@ type NotificationServiceClient interface {
 	SendNotification(ctx context.Context, in *SendNotificationRequest, opts ...grpc.CallOption) (*SendNotificationResponse, error)
 	// Lists notifications, newest first: users their own, STAFF those of all. Errors: PAGE_TOKEN_INVALID.
 	ListNotifications(ctx context.Context, in *ListNotificationsRequest, opts ...grpc.CallOption) (*ListNotificationsResponse, error)
+	// Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+	// it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+	// Errors: NOT_FOUND (then none is retried).
+	RetryNotifications(ctx context.Context, in *RetryNotificationsRequest, opts ...grpc.CallOption) (*RetryNotificationsResponse, error)
 	// Marks notifications of the caller as read; those that are read already keep their time. Repeating it is harmless.
 	// Errors: NOT_FOUND (then none is marked).
 	MarkRead(ctx context.Context, in *MarkReadRequest, opts ...grpc.CallOption) (*MarkReadResponse, error)
@@ -73,6 +78,16 @@ func (c *notificationServiceClient) ListNotifications(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *notificationServiceClient) RetryNotifications(ctx context.Context, in *RetryNotificationsRequest, opts ...grpc.CallOption) (*RetryNotificationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryNotificationsResponse)
+	err := c.cc.Invoke(ctx, NotificationService_RetryNotifications_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *notificationServiceClient) MarkRead(ctx context.Context, in *MarkReadRequest, opts ...grpc.CallOption) (*MarkReadResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(MarkReadResponse)
@@ -97,6 +112,10 @@ type NotificationServiceServer interface {
 	SendNotification(context.Context, *SendNotificationRequest) (*SendNotificationResponse, error)
 	// Lists notifications, newest first: users their own, STAFF those of all. Errors: PAGE_TOKEN_INVALID.
 	ListNotifications(context.Context, *ListNotificationsRequest) (*ListNotificationsResponse, error)
+	// Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+	// it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+	// Errors: NOT_FOUND (then none is retried).
+	RetryNotifications(context.Context, *RetryNotificationsRequest) (*RetryNotificationsResponse, error)
 	// Marks notifications of the caller as read; those that are read already keep their time. Repeating it is harmless.
 	// Errors: NOT_FOUND (then none is marked).
 	MarkRead(context.Context, *MarkReadRequest) (*MarkReadResponse, error)
@@ -115,6 +134,9 @@ func (UnimplementedNotificationServiceServer) SendNotification(context.Context, 
 }
 func (UnimplementedNotificationServiceServer) ListNotifications(context.Context, *ListNotificationsRequest) (*ListNotificationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNotifications not implemented")
+}
+func (UnimplementedNotificationServiceServer) RetryNotifications(context.Context, *RetryNotificationsRequest) (*RetryNotificationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryNotifications not implemented")
 }
 func (UnimplementedNotificationServiceServer) MarkRead(context.Context, *MarkReadRequest) (*MarkReadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MarkRead not implemented")
@@ -176,6 +198,24 @@ func _NotificationService_ListNotifications_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotificationService_RetryNotifications_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryNotificationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotificationServiceServer).RetryNotifications(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotificationService_RetryNotifications_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotificationServiceServer).RetryNotifications(ctx, req.(*RetryNotificationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NotificationService_MarkRead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MarkReadRequest)
 	if err := dec(in); err != nil {
@@ -208,6 +248,10 @@ var NotificationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNotifications",
 			Handler:    _NotificationService_ListNotifications_Handler,
+		},
+		{
+			MethodName: "RetryNotifications",
+			Handler:    _NotificationService_RetryNotifications_Handler,
 		},
 		{
 			MethodName: "MarkRead",

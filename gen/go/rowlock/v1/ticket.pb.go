@@ -91,7 +91,7 @@ const (
 	GetTicketDocumentRequest_FORMAT_UNSPECIFIED GetTicketDocumentRequest_Format = 0
 	// A page to print, or to show on a telephone: `application/pdf`.
 	GetTicketDocumentRequest_PDF GetTicketDocumentRequest_Format = 1
-	// An entry for a calendar (RFC 5545), without the code: `text/calendar`.
+	// An entry for a calendar (RFC 5545), with all places of the booking and without the codes: `text/calendar`.
 	GetTicketDocumentRequest_ICALENDAR GetTicketDocumentRequest_Format = 2
 )
 

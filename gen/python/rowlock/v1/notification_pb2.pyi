@@ -110,7 +110,7 @@ class Notification(_message.Message):
         SENT: Notification._State.ValueType  # 2
         """The mail server took it."""
         FAILED: Notification._State.ValueType  # 3
-        """The mail server refused it for good. Staff can see it and send it again."""
+        """The mail server refused it for good, or nobody knows whether it was taken. Staff see it, and may send it again."""
         INBOX_ONLY: Notification._State.ValueType  # 4
         """It is for the inbox only."""
 
@@ -124,7 +124,7 @@ class Notification(_message.Message):
     SENT: Notification.State.ValueType  # 2
     """The mail server took it."""
     FAILED: Notification.State.ValueType  # 3
-    """The mail server refused it for good. Staff can see it and send it again."""
+    """The mail server refused it for good, or nobody knows whether it was taken. Staff see it, and may send it again."""
     INBOX_ONLY: Notification.State.ValueType  # 4
     """It is for the inbox only."""
 
@@ -379,3 +379,53 @@ class MarkReadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MarkReadResponse: _TypeAlias = MarkReadResponse  # noqa: Y015
+
+@_typing.final
+class RetryNotificationsRequest(_message.Message):
+    """Puts mails into the queue again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The notifications: 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryNotificationsRequest: _TypeAlias = RetryNotificationsRequest  # noqa: Y015
+
+@_typing.final
+class RetryNotificationsResponse(_message.Message):
+    """The mails are in the queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRIED_COUNT_FIELD_NUMBER: _builtins.int
+    retried_count: _builtins.int
+    """How many this call put there."""
+    def __init__(
+        self,
+        *,
+        retried_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retried_count", b"retried_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryNotificationsResponse: _TypeAlias = RetryNotificationsResponse  # noqa: Y015

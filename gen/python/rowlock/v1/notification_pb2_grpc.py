@@ -48,6 +48,11 @@ class NotificationServiceStub:
                 request_serializer=rowlock_dot_v1_dot_notification__pb2.ListNotificationsRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_notification__pb2.ListNotificationsResponse.FromString,
                 _registered_method=True)
+        self.RetryNotifications = channel.unary_unary(
+                '/rowlock.v1.NotificationService/RetryNotifications',
+                request_serializer=rowlock_dot_v1_dot_notification__pb2.RetryNotificationsRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_notification__pb2.RetryNotificationsResponse.FromString,
+                _registered_method=True)
         self.MarkRead = channel.unary_unary(
                 '/rowlock.v1.NotificationService/MarkRead',
                 request_serializer=rowlock_dot_v1_dot_notification__pb2.MarkReadRequest.SerializeToString,
@@ -77,6 +82,15 @@ class NotificationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryNotifications(self, request, context):
+        """Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+        it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+        Errors: NOT_FOUND (then none is retried).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def MarkRead(self, request, context):
         """Marks notifications of the caller as read; those that are read already keep their time. Repeating it is harmless.
         Errors: NOT_FOUND (then none is marked).
@@ -97,6 +111,11 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     servicer.ListNotifications,
                     request_deserializer=rowlock_dot_v1_dot_notification__pb2.ListNotificationsRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_notification__pb2.ListNotificationsResponse.SerializeToString,
+            ),
+            'RetryNotifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryNotifications,
+                    request_deserializer=rowlock_dot_v1_dot_notification__pb2.RetryNotificationsRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_notification__pb2.RetryNotificationsResponse.SerializeToString,
             ),
             'MarkRead': grpc.unary_unary_rpc_method_handler(
                     servicer.MarkRead,
@@ -162,6 +181,33 @@ class NotificationService:
             '/rowlock.v1.NotificationService/ListNotifications',
             rowlock_dot_v1_dot_notification__pb2.ListNotificationsRequest.SerializeToString,
             rowlock_dot_v1_dot_notification__pb2.ListNotificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryNotifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.NotificationService/RetryNotifications',
+            rowlock_dot_v1_dot_notification__pb2.RetryNotificationsRequest.SerializeToString,
+            rowlock_dot_v1_dot_notification__pb2.RetryNotificationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

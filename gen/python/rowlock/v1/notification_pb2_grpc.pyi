@@ -43,6 +43,11 @@ class NotificationServiceStub:
     """
     ListNotifications: _grpc.UnaryUnaryMultiCallable[_notification_pb2.ListNotificationsRequest, _notification_pb2.ListNotificationsResponse]
     """Lists notifications, newest first: users their own, STAFF those of all. Errors: PAGE_TOKEN_INVALID."""
+    RetryNotifications: _grpc.UnaryUnaryMultiCallable[_notification_pb2.RetryNotificationsRequest, _notification_pb2.RetryNotificationsResponse]
+    """Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+    it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+    Errors: NOT_FOUND (then none is retried).
+    """
     MarkRead: _grpc.UnaryUnaryMultiCallable[_notification_pb2.MarkReadRequest, _notification_pb2.MarkReadResponse]
     """Marks notifications of the caller as read; those that are read already keep their time. Repeating it is harmless.
     Errors: NOT_FOUND (then none is marked).
@@ -63,6 +68,11 @@ class NotificationServiceAsyncStub(NotificationServiceStub):
     """
     ListNotifications: _aio.UnaryUnaryMultiCallable[_notification_pb2.ListNotificationsRequest, _notification_pb2.ListNotificationsResponse]  # type: ignore[assignment]
     """Lists notifications, newest first: users their own, STAFF those of all. Errors: PAGE_TOKEN_INVALID."""
+    RetryNotifications: _aio.UnaryUnaryMultiCallable[_notification_pb2.RetryNotificationsRequest, _notification_pb2.RetryNotificationsResponse]  # type: ignore[assignment]
+    """Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+    it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+    Errors: NOT_FOUND (then none is retried).
+    """
     MarkRead: _aio.UnaryUnaryMultiCallable[_notification_pb2.MarkReadRequest, _notification_pb2.MarkReadResponse]  # type: ignore[assignment]
     """Marks notifications of the caller as read; those that are read already keep their time. Repeating it is harmless.
     Errors: NOT_FOUND (then none is marked).
@@ -92,6 +102,17 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_notification_pb2.ListNotificationsResponse, _abc.Awaitable[_notification_pb2.ListNotificationsResponse]]:
         """Lists notifications, newest first: users their own, STAFF those of all. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def RetryNotifications(
+        self,
+        request: _notification_pb2.RetryNotificationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_pb2.RetryNotificationsResponse, _abc.Awaitable[_notification_pb2.RetryNotificationsResponse]]:
+        """Puts mails that failed into the queue again, under the Message-ID that they had. STAFF. What is not FAILED is left as
+        it is, so repeating it is harmless. A mail that may have been taken, although nobody knows, may then arrive twice.
+        Errors: NOT_FOUND (then none is retried).
+        """
 
     @_abc_1.abstractmethod
     def MarkRead(

@@ -218,7 +218,7 @@ class GetTicketDocumentRequest(_message.Message):
         PDF: GetTicketDocumentRequest._Format.ValueType  # 1
         """A page to print, or to show on a telephone: `application/pdf`."""
         ICALENDAR: GetTicketDocumentRequest._Format.ValueType  # 2
-        """An entry for a calendar (RFC 5545), without the code: `text/calendar`."""
+        """An entry for a calendar (RFC 5545), with all places of the booking and without the codes: `text/calendar`."""
 
     class Format(_Format, metaclass=_FormatEnumTypeWrapper):
         """The kinds of documents."""
@@ -228,7 +228,7 @@ class GetTicketDocumentRequest(_message.Message):
     PDF: GetTicketDocumentRequest.Format.ValueType  # 1
     """A page to print, or to show on a telephone: `application/pdf`."""
     ICALENDAR: GetTicketDocumentRequest.Format.ValueType  # 2
-    """An entry for a calendar (RFC 5545), without the code: `text/calendar`."""
+    """An entry for a calendar (RFC 5545), with all places of the booking and without the codes: `text/calendar`."""
 
     NAME_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int

@@ -1,0 +1,89 @@
+"""Joins are combined, as the seat ledger combines holds: while one transaction runs, the next customers gather.
+
+The room's row is locked once for all of them, and committing to disk is paid for once.
+"""
+
+import asyncio
+from collections import deque
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Final
+
+from server.db.engine import Database
+from server.domain.waiting_room_joining import Join, Joined, Outcome, join_all
+from server.errors import Unavailable
+
+_MOST: Final = 500
+_QUEUE_LIMIT: Final = 20_000
+
+
+class Joiner:
+    """Puts the customers of one process in line.
+
+    Args:
+        database: where lines are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Waiting] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def join(self, join: Join) -> Joined:
+        """Put a customer in line, together with whoever else comes now.
+
+        Raises:
+            RowlockError: refused, and without effect; but OUTCOME_UNKNOWN if the database went away while it
+                committed: whoever joins again has one place.
+        """
+        if len(self._waiting) >= _QUEUE_LIMIT:
+            raise Unavailable("OVERLOADED", "too many join at this moment; try again soon", retry_after=1)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(join, loop.create_future())
+        self._waiting.append(waiting)
+        if self._running is None:
+            # In a context of its own: a batch serves many callers, and must not inherit the deadline of one.
+            self._running = loop.create_task(self._run(), context=Context())
+        return await waiting.done
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        if self._running is not None:
+            await asyncio.wait({self._running})
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._take():
+                await self._carry_out(batch)
+        finally:
+            self._running = None
+
+    def _take(self) -> list["_Waiting"]:
+        """The next batch, without those whose caller has gone."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < _MOST:
+            waiting = self._waiting.popleft()
+            if not waiting.done.done():
+                batch.append(waiting)
+        return batch
+
+    async def _carry_out(self, batch: list["_Waiting"]) -> None:
+        joins = [waiting.join for waiting in batch]
+        outcomes: list[Outcome | BaseException]
+        try:
+            outcomes = list(await self._database.transaction(lambda session: join_all(session, joins)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            outcomes = [error] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if isinstance(outcome, BaseException):
+                waiting.done.set_exception(outcome)
+            else:
+                waiting.done.set_result(outcome)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    join: Join
+    done: "asyncio.Future[Joined]"
