@@ -78,6 +78,10 @@ class TicketMethods(BookingServiceParts):
             )
         )
         if request.format == pb.GetTicketDocumentRequest.ICALENDAR:
-            entry = await self._printing.calendar_entry(admission)
+            # An evening stands in a calendar once, with all its places.
+            beside = await self._database.read(
+                lambda session: tickets.admissions(session, performance_id, booking_id, keys=keys, halls=self._halls)
+            )
+            entry = await self._printing.calendar_entry(beside or [admission])
             return HttpBody(content_type="text/calendar; charset=utf-8", data=entry)
         return HttpBody(content_type="application/pdf", data=await self._printing.pdf(admission))

@@ -1,7 +1,7 @@
 """Making documents on a thread of its own, so that a run on tickets cannot hold up bookings."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -35,13 +35,13 @@ class TicketPrinting:
         """
         return await self._run(lambda: tickets_pdf([admission], font_file=self._font_file))
 
-    async def calendar_entry(self, admission: Admission) -> bytes:
-        """An entry for a calendar.
+    async def calendar_entry(self, admissions: Sequence[Admission]) -> bytes:
+        """An entry for a calendar, of tickets of one booking.
 
         Raises:
             Unavailable: OVERLOADED, too many wait already.
         """
-        return await self._run(lambda: calendar_entry([admission]))
+        return await self._run(lambda: calendar_entry(admissions))
 
     def close(self) -> None:
         """End the thread when what it does is done."""

@@ -2,9 +2,20 @@
 
 import typer
 
-from rowlock_client.cli import accounts, bookings, box_office, catalogue, contact, payments, reports, watch
+from rowlock_client.cli import (
+    accounts,
+    bookings,
+    box_office,
+    catalogue,
+    contact,
+    doors,
+    payments,
+    reports,
+    tickets,
+    watch,
+)
 
 app = typer.Typer(no_args_is_help=True)
 
-for _module in (accounts, catalogue, bookings, payments, watch, box_office, contact, reports):
+for _module in (accounts, catalogue, bookings, payments, tickets, watch, doors, box_office, contact, reports):
     app.registered_commands += _module.app.registered_commands

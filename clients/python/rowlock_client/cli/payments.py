@@ -1,25 +1,20 @@
-"""`rowlock pay`, `tickets`."""
+"""`rowlock pay`."""
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from enum import StrEnum
-from itertools import islice
 from typing import Annotated, Final
 
-import segno
 import typer
 
 from rowlock.v1.booking_pb2 import Booking
 from rowlock.v1.payment_pb2 import Payment, SimulatePaymentRequest
-from rowlock.v1.ticket_pb2 import Ticket
-from rowlock_client import calls
 from rowlock_client.cli.bookings import BookingName
 from rowlock_client.cli.naming import booking_name
 from rowlock_client.cli.options import EXIT_UNAVAILABLE, CaFile, Failure, Json, Server, connect, told
-from rowlock_client.cli.output import local_time, money, print_json
+from rowlock_client.cli.output import money, print_json
 from rowlock_client.client import Client
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.errors import FailedPrecondition, Unavailable
@@ -138,52 +133,3 @@ def _simulate(client: Client, payment: Payment, outcome: Outcome) -> None:
         if error.reason != "PROVIDER_UNREACHABLE":
             raise
         typer.echo("The provider does not answer; it is being asked what became of the payment …", err=True)
-
-
-@app.command()
-@told
-def tickets(
-    booking: Annotated[
-        str, typer.Argument(metavar="[BOOKING]", help="Its name, or a part of its id; without: all your tickets.")
-    ] = "",
-    *,
-    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw each ticket's code for the door to scan.")] = True,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
-    server: Server = DEFAULT_TARGET,
-    ca: CaFile = None,
-    as_json: Json = False,
-) -> None:
-    """Show your tickets, each with its QR code. Whoever shows the code gets in: keep it to yourself."""
-    with connect(server, ca) as client:
-        parent = booking_name(client, booking, Booking.CONFIRMED) if booking else "performances/-/bookings/-"
-        rpc = calls.tickets(parent, page_size=min(limit, 200))
-        found = list(islice((one for page in client.pages(rpc) for one in page.tickets), limit))
-        if as_json:
-            print_json(found)
-            return
-        titles = {name: _title(client, name) for name in {_performance(ticket) for ticket in found}}
-    if not found:
-        typer.echo("You have no tickets yet. Tickets come with a paid booking: rowlock book, rowlock pay")
-    for ticket in found:
-        state = "" if ticket.state == Ticket.VALID else f" — {Ticket.State.Name(ticket.state).lower()}"
-        typer.echo(f"{ticket.seat}{state}\n{titles[_performance(ticket)]}\n{ticket.name}")
-        if qr and ticket.state == Ticket.VALID:
-            typer.echo(_qr(ticket.code))
-
-
-def _performance(ticket: Ticket) -> str:
-    return ticket.name.partition("/bookings/")[0]
-
-
-def _title(client: Client, performance: str) -> str:
-    one = client.performance(performance)
-    return f"{one.event_title}, {local_time(one.start_time, one.time_zone)}, {one.venue_display_name}"
-
-
-def _qr(code: str) -> str:
-    drawn = io.StringIO()
-    segno.make(code, micro=False).terminal(out=drawn, compact=True)
-    if not sys.stdout.isatty():
-        return drawn.getvalue()
-    # White on black, whatever the colours of the terminal: scanners want dark modules on a light ground.
-    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawn.getvalue().splitlines())

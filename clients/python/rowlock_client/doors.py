@@ -1,0 +1,216 @@
+"""A door without a connection: verifies tickets by itself, remembers whom it let in, and hands that in later.
+
+::
+
+    with Client("rowlock.example.org:443", api_key=key) as client:
+        door = OfflineDoor("performances/1", device="north-1", keys=client.jwks())
+        door.learn(client.entry_list(door.performance))
+
+    verdict = door.scan(code, place="North gate")        # no connection needed, for hours
+
+    with Client("rowlock.example.org:443", api_key=key) as client:
+        door.hand_in(client)
+        door.learn(client.entry_list(door.performance, since_revision=door.revision))
+
+A ticket is let in if it is signed by Rowlock, is of this performance, stands in the list and was not let in before,
+here or, as far as the list knows, elsewhere. Two doors without a connection cannot know of each other: what they both
+let in turns up as a conflict when they hand in their scans.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rowlock.v1.auth_pb2 import GetJwksResponse
+from rowlock.v1.ticket_pb2 import CheckIn, EntryList, EntryListContent, OfflineScan, Ticket
+
+if TYPE_CHECKING:
+    from rowlock_client.client import Client
+
+_CODE_CHARACTERS: Final = 178
+_VERSION: Final = 1
+_HEAD: Final = 47
+"""Bytes of a code before its signature: version, 6 of the key's id, 8 of the performance, 16 each of ticket, nonce."""
+_DIGEST: Final = 12
+_TICKET: Final = b"rowlock ticket\0"
+_LIST: Final = b"rowlock entry list\0"
+_UPLOAD: Final = 500
+
+
+class Verdict(Enum):
+    """What a door decides."""
+
+    ADMITTED = "come in"
+    ALREADY_CHECKED_IN = "somebody came in with this ticket"
+    NOT_A_TICKET = "no ticket of this house"
+    WRONG_PERFORMANCE = "a ticket for another performance"
+    NOT_LISTED = "not in the list: sold or given back since, ask staff"
+    VOID = "given back"
+
+
+class NotGenuineError(ValueError):
+    """An entry list that Rowlock has not signed, or that is of another performance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCode:
+    """What a ticket's code says; ``signed``: whether a key that is known here vouches for it."""
+
+    performance: str
+    digest: bytes
+    signed: bool
+
+
+class TicketKeys:
+    """The public keys of an installation.
+
+    Args:
+        jwks: the answer of GetJwks.
+    """
+
+    def __init__(self, jwks: GetJwksResponse) -> None:
+        self._keys = {key.kid: Ed25519PublicKey.from_public_bytes(_base64url(key.x)) for key in jwks.keys}
+
+    def read_code(self, text: str) -> ReadCode | None:
+        """Read a ticket's code; None: it is none, or is signed by somebody else."""
+        try:
+            raw = base64.b32decode(text.strip() + "=" * (-_CODE_CHARACTERS % 8), casefold=True)
+        except (binascii.Error, ValueError):
+            return None
+        if len(raw) != _HEAD + 64 or raw[0] != _VERSION:
+            return None
+        key = next((key for kid, key in self._keys.items() if _base64url(kid[:8]) == raw[1:7]), None)
+        if key is not None:
+            try:
+                key.verify(raw[_HEAD:], _TICKET + raw[:_HEAD])
+            except InvalidSignature:
+                return None
+        digest = hashlib.sha256(raw[7:_HEAD]).digest()[:_DIGEST]
+        return ReadCode(f"performances/{int.from_bytes(raw[7:15])}", digest, signed=key is not None)
+
+    def read_list(self, signed: EntryList) -> EntryListContent:
+        """The content of an entry list.
+
+        Raises:
+            NotGenuineError: no known key has signed it.
+        """
+        key = self._keys.get(signed.key_id)
+        if key is None:
+            raise NotGenuineError("the list is signed by an unknown key")
+        try:
+            key.verify(signed.signature, _LIST + signed.content)
+        except InvalidSignature:
+            raise NotGenuineError("the signature of the list is wrong") from None
+        return EntryListContent.FromString(signed.content)
+
+
+class OfflineDoor:
+    """One scanner at one performance.
+
+    Args:
+        performance: `performances/{performance}`.
+        device: how the scanner calls itself, always the same: 1 to 64 of [A-Za-z0-9_-].
+        keys: the answer of GetJwks.
+    """
+
+    def __init__(self, performance: str, *, device: str, keys: GetJwksResponse) -> None:
+        self.performance = performance
+        self.device = device
+        self.revision = 0
+        """What to ask the next entry list for; 0: there was none yet."""
+        self.scans: list[OfflineScan] = []
+        """What is to be handed in."""
+        self._keys = TicketKeys(keys)
+        self._states: dict[bytes, int] = {}
+        self._let_in: set[bytes] = set()
+
+    def learn(self, signed: EntryList) -> None:
+        """Take over an entry list: the whole one first, then what has changed since.
+
+        Raises:
+            NotGenuineError: it is not signed by Rowlock, or is of another performance.
+        """
+        content = self._keys.read_list(signed)
+        if content.performance != self.performance:
+            raise NotGenuineError(f"the list is of {content.performance}")
+        if content.since_revision > self.revision:
+            raise NotGenuineError("the list begins after what is known here")
+        if not content.since_revision:
+            self._states.clear()
+        digests = (content.digests[n : n + _DIGEST] for n in range(0, len(content.digests), _DIGEST))
+        self._states.update(zip(digests, content.states, strict=True))
+        self.revision = content.revision
+
+    def scan(self, code: str, *, place: str = "", now: datetime | None = None) -> Verdict:
+        """Decide about one ticket, and remember it.
+
+        Args:
+            code: as scanned.
+            place: how the gate calls itself.
+            now: aware; by default this machine's clock.
+        """
+        verdict = self._verdict(code)
+        time = Timestamp()
+        time.FromDatetime(now or datetime.now(UTC))
+        self.scans.append(
+            OfflineScan(
+                scan_id=uuid4().hex,
+                code=code.strip(),
+                scan_time=time,
+                place=place,
+                admitted=verdict is Verdict.ADMITTED,
+            )
+        )
+        return verdict
+
+    def hand_in(self, client: Client) -> list[CheckIn]:
+        """Upload what was scanned; repeating it does no harm. Returns the conflicts.
+
+        Raises:
+            RowlockError: the upload failed; what was not taken over is kept.
+        """
+        conflicts: list[CheckIn] = []
+        while self.scans:
+            part = self.scans[:_UPLOAD]
+            answer = client.upload_scans(self.performance, part, device=self.device)
+            conflicts += [one for one in answer.check_ins if one.conflict]
+            del self.scans[: len(part)]
+        return conflicts
+
+    def _verdict(self, code: str) -> Verdict:
+        read = self._keys.read_code(code)
+        if read is None:
+            return Verdict.NOT_A_TICKET
+        if read.performance != self.performance:
+            return Verdict.WRONG_PERFORMANCE
+        state = self._states.get(read.digest)
+        if state is None:
+            # Signed by a key that nobody publishes any more counts only for what the list knows.
+            return Verdict.NOT_LISTED if read.signed else Verdict.NOT_A_TICKET
+        if state == Ticket.VOID:
+            return Verdict.VOID
+        if state == Ticket.CHECKED_IN or read.digest in self._let_in:
+            return Verdict.ALREADY_CHECKED_IN
+        self._let_in.add(read.digest)
+        return Verdict.ADMITTED
+
+
+def code_performance(code: str) -> str:
+    """The performance that a code says it is for, without verifying anything; empty: it is no code."""
+    read = TicketKeys(GetJwksResponse()).read_code(code)
+    return "" if read is None else read.performance
+
+
+def _base64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
