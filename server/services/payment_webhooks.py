@@ -15,7 +15,7 @@ from rowlock.v1 import payment_pb2_grpc
 from server import clock
 from server.db.engine import Database
 from server.domain import webhooks
-from server.domain.payments import not_configured
+from server.domain.payment_rules import not_configured
 from server.errors import Unauthenticated
 from server.payments.wake import WEBHOOKS, Waker
 from server.payments.webhook_port import UntrustedWebhook, WebhookVerifier
@@ -60,7 +60,7 @@ class PaymentWebhooks(payment_pb2_grpc.PaymentServiceServicer):
         is_new = await self._database.transaction(
             lambda session: webhooks.receive(session, provider, event, request.body, kept)
         )
-        _log.info("webhook.received", provider=provider.name, event=event.event_id, kind=event.kind, new=is_new)
+        _log.info("webhook.received", provider=provider.name, event_id=event.event_id, kind=event.kind, new=is_new)
         if is_new:
             self._waker.wake(WEBHOOKS)
         return pb.HandleProviderWebhookResponse()
