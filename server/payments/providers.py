@@ -36,6 +36,8 @@ def connect_providers(settings: Settings, database: Database) -> Mapping[Provide
             database, success_rate=settings.simulator_success_rate, delay=settings.simulator_delay
         )
     }
+    if settings.paypal_mode is not None:
+        providers[Provider.PAYPAL] = connect_paypal(settings)
     if settings.stripe_secret_key:
         # Stripe's library takes a quarter of a second to load, and not every installation needs it.
         from server.payments.stripe_payments import StripePayments  # noqa: PLC0415
