@@ -28,7 +28,7 @@ from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import watch_event_loop, watch_ledger
-from server.parts import connect_database, connect_redis, make_ledger, signing_keys
+from server.parts import connect_database, connect_redis, make_ledger, make_renderer, signing_keys
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.rates import Rate
@@ -45,6 +45,7 @@ from server.services.box_office import BoxOfficeService
 from server.services.contact import ContactService
 from server.services.email_limit import EmailLimit
 from server.services.event import EventService
+from server.services.notification import NotificationService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.payment_webhooks import PaymentWebhooks
@@ -196,6 +197,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
                 halls,
             ),
+            NotificationService(database, make_renderer(settings), halls),
             PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
             PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
             ReportService(database),

@@ -216,13 +216,10 @@ def _bookings(session: Session, rows: Sequence[Notification], halls: Halls) -> d
     found = session.scalars(select(Booking).where(tuple_(Booking.performance_id, Booking.id).in_(keys))).all()
     performances = {booking.performance_id for booking in found}
     hall_of = halls.of_performances(session, performances)
-    types = dict(
-        session.execute(
-            select(TicketType.id, TicketType.display_name).where(TicketType.performance_id.in_(performances))
-        )
-        .tuples()
-        .all()
+    named = session.execute(
+        select(TicketType.id, TicketType.display_name).where(TicketType.performance_id.in_(performances))
     )
+    types = {kind: name for kind, name in named}  # noqa: C416 - rows are no tuples to the type checker
     returning = _returning(session, keys)
     return {
         (booking.performance_id, booking.id): BookingFacts(

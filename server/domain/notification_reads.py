@@ -1,6 +1,6 @@
 """Reading messages: a person's inbox, what staff see, how the queue of mails stands."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -76,6 +76,15 @@ def unread_count(session: Session, recipient: UUID) -> int:
     return session.scalar(unread) or 0
 
 
+def require(session: Session, ids: Collection[UUID]) -> None:
+    """Return if there is a message of each id.
+
+    Raises:
+        NotFound: one is absent.
+    """
+    _require_all(ids, session.scalars(select(Notification.id).where(Notification.id.in_(ids))))
+
+
 def mark_read(session: Session, recipient: UUID, ids: Collection[UUID]) -> int:
     """Mark messages of a user as read; returns how many were not before.
 
@@ -90,9 +99,7 @@ def mark_read(session: Session, recipient: UUID, ids: Collection[UUID]) -> int:
     wanted = [Notification.recipient_id == recipient]
     if ids:
         wanted.append(Notification.id.in_(ids))
-        known = set(session.scalars(select(Notification.id).where(*wanted)))
-        for missing in sorted(set(ids) - known):
-            raise NotFound.of(resources.notification(missing))
+        _require_all(ids, session.scalars(select(Notification.id).where(*wanted)))
     marked = session.execute(
         update(Notification)
         .where(*wanted, Notification.read_time.is_(None))
@@ -127,3 +134,8 @@ def failures(session: Session, limit: int) -> Sequence[Notification]:
         .order_by(Notification.create_time.desc(), Notification.id.desc())
         .limit(limit)
     ).all()
+
+
+def _require_all(ids: Collection[UUID], known: Iterable[UUID]) -> None:
+    for missing in sorted(set(ids).difference(known)):
+        raise NotFound.of(resources.notification(missing))

@@ -104,7 +104,7 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     },
     "NotificationService": {
         PEOPLE: "ListNotifications MarkRead",
-        STAFF: "SendNotification",
+        STAFF: "SendNotification RetryNotifications",
     },
     "ContactService": {
         PUBLIC: "SubmitInquiry GetContactInfo GetSocialLink ListSocialLinks",

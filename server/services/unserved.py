@@ -2,9 +2,7 @@
 
 from typing import Final
 
-_UNSERVED: Final = {
-    "NotificationService": "SendNotification ListNotifications MarkRead",
-}
+_UNSERVED: Final[dict[str, str]] = {}
 
 UNSERVED: Final = frozenset(
     f"/rowlock.v1.{service}/{name}" for service, names in _UNSERVED.items() for name in names.split()
