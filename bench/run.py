@@ -11,7 +11,7 @@ from bench import generator, machine, results
 from bench.progress import Progress
 from bench.scenario import Options, Outcome
 
-SCENARIOS = ("empty", "hold-hot", "hold-spread", "hold-naive", "confirm", "fanout", "snapshot", "onsale")
+SCENARIOS = ("empty", "hold-hot", "hold-spread", "hold-naive", "confirm", "fanout", "snapshot", "onsale", "checkin")
 
 
 def main() -> None:
