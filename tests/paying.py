@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.db.models.simulator import SimulatorOrder
-from server.domain import payments
 from server.domain.bookings import get_booking
-from server.domain.payments import Return
+from server.domain.payments import Begin, Capture, GiveUp, alone
 from server.payments.collecting import Collector, Patience
 from server.payments.port import PaymentProvider
 from server.payments.refunding import Refunder
@@ -59,28 +58,25 @@ class Desk:
     async def pay(self, booking: Booking) -> Payment:
         """Begin to pay."""
         return await self.database.transaction(
-            lambda s: payments.begin(
+            lambda s: alone(
                 s,
-                booking.performance_id,
-                booking.id,
-                booking.customer_id,
-                provider=Provider.SIMULATOR,
-                providers={Provider.SIMULATOR},
-                back=Return(),
+                Begin(
+                    performance_id=booking.performance_id,
+                    booking_id=booking.id,
+                    owner=booking.customer_id,
+                    provider=Provider.SIMULATOR,
+                    providers={Provider.SIMULATOR},
+                ),
             )
         )
 
     async def capture(self, payment: Payment) -> Payment:
         """Ask for the money to be taken."""
-        return await self.database.transaction(
-            lambda s: payments.capture(s, payment.performance_id, payment.booking_id, payment.id, payment.customer_id)
-        )
+        return await self.database.transaction(lambda s: alone(s, Capture(**named(payment))))
 
     async def give_up(self, payment: Payment) -> Payment:
         """Change one's mind."""
-        return await self.database.transaction(
-            lambda s: payments.give_up(s, payment.performance_id, payment.booking_id, payment.id, payment.customer_id)
-        )
+        return await self.database.transaction(lambda s: alone(s, GiveUp(**named(payment))))
 
     async def captured(self, booking: Booking, outcome: SimulatedOutcome = SimulatedOutcome.APPROVE) -> Payment:
         """A payment whose money is asked for, and that will end as told."""
@@ -175,6 +171,16 @@ class Desk:
             return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
 
         return self.database.run_transaction(run)
+
+
+def named(payment: Payment) -> dict[str, Any]:
+    """What names a payment in a command of its owner."""
+    return {
+        "performance_id": payment.performance_id,
+        "booking_id": payment.booking_id,
+        "payment_id": payment.id,
+        "owner": payment.customer_id,
+    }
 
 
 @asynccontextmanager

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
-from server.domain import payments, webhooks
+from server.domain import webhooks
 from server.domain.payment_orders import order_of
-from server.domain.payments import Return
+from server.domain.payments import Begin, alone
 from server.payments.collecting import Collector, Patience
 from server.payments.port import PaymentOrder
 from server.payments.refunding import Refunder
@@ -26,11 +27,13 @@ from tests.staging import Staged
 
 SECRET = "whsec_of_the_tests"
 QUICK = Patience(
-    call=timedelta(milliseconds=500),
+    call=timedelta(seconds=5),
     first_wait=timedelta(milliseconds=20),
     longest_hold=timedelta(minutes=10),
     ask=timedelta(minutes=5),
 )
+IMPATIENT = replace(QUICK, call=timedelta(milliseconds=500))
+"""Where Stripe is told to be silent: nobody wants to wait for that."""
 MOST_ATTEMPTS = 3
 
 
@@ -41,17 +44,21 @@ class StripeDesk(Desk):
         super().__init__(database, patience=QUICK)
         self.stripe = stripe
         self.provider = provider
-        providers = {Provider.STRIPE: provider}
-        self.collector = Collector(database, self.ledger, providers, QUICK)
-        self.refunder = Refunder(database, providers, QUICK)
+        self.verifier = StripeWebhooks((SECRET,), tolerance=timedelta(minutes=5))
+        self.be_patient(QUICK)
+
+    def be_patient(self, patience: Patience) -> None:
+        """Wait for Stripe as long as told."""
+        providers = {Provider.STRIPE: self.provider}
+        self.collector = Collector(self.database, self.ledger, providers, patience)
+        self.refunder = Refunder(self.database, providers, patience)
         self.handler = WebhookHandler(
-            database,
+            self.database,
             providers,
-            QUICK,
+            patience,
             most_attempts=MOST_ATTEMPTS,
             carry_on={Payment: self._carry_on_later, Refund: self._carry_on_later},
         )
-        self.verifier = StripeWebhooks((SECRET,), tolerance=timedelta(minutes=5))
 
     async def pay(self, booking: Booking) -> Payment:
         """Begin to pay, and have Stripe told."""
@@ -62,14 +69,15 @@ class StripeDesk(Desk):
     async def begin(self, booking: Booking) -> Payment:
         """Begin to pay."""
         return await self.database.transaction(
-            lambda s: payments.begin(
+            lambda s: alone(
                 s,
-                booking.performance_id,
-                booking.id,
-                booking.customer_id,
-                provider=Provider.STRIPE,
-                providers={Provider.STRIPE},
-                back=Return(),
+                Begin(
+                    performance_id=booking.performance_id,
+                    booking_id=booking.id,
+                    owner=booking.customer_id,
+                    provider=Provider.STRIPE,
+                    providers={Provider.STRIPE},
+                ),
             )
         )
 

@@ -18,11 +18,10 @@ from server.domain.payment_attempts import (
     Step,
     attempt_of,
     is_approved_elsewhere,
-    is_price_of,
     locked,
     wait_before,
 )
-from server.domain.payments import BOOKING_ENDED, begin_capture, detach, end_unpaid
+from server.domain.payment_rules import BOOKING_ENDED, begin_capture, detach, end_unpaid, is_price_of
 from server.payments.port import Open
 from server.states import BookingState, PaymentState, SeatState
 

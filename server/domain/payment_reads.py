@@ -14,9 +14,9 @@ from server.domain.rows import count
 from server.errors import NotFound
 from server.states import PaymentState, RefundState
 
-_DECIDED: Final = text(
-    "SELECT p.id FROM unnest(CAST(:performances AS bigint[]), CAST(:ids AS uuid[])) AS w(performance_id, id) "
-    "JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.id WHERE p.state <> :processing"
+_BY_KEYS: Final = text(
+    "SELECT p.* FROM unnest(CAST(:performances AS bigint[]), CAST(:ids AS uuid[])) AS w(performance_id, id) "
+    "JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.id WHERE p.state <> :but"
 )
 
 
@@ -80,13 +80,13 @@ def list_payments(
     if after is not None:
         query = query.where(tuple_(Payment.create_time, Payment.id) < after)
     rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()
-    refunded = _refunded(session, rows)
+    refunded = refunded_of(session, rows)
     return PaymentPage([ShownPayment(row, refunded.get(row.id, 0)) for row in rows], total)
 
 
 def as_shown(session: Session, payment: Payment) -> ShownPayment:
     """A payment with what was refunded of it."""
-    return ShownPayment(payment, _refunded(session, [payment]).get(payment.id, 0))
+    return ShownPayment(payment, refunded_of(session, [payment]).get(payment.id, 0))
 
 
 def may_be_paid_late(session: Session, performance_id: int, booking_id: UUID) -> bool:
@@ -105,14 +105,22 @@ def may_be_paid_late(session: Session, performance_id: int, booking_id: UUID) ->
     return found is not None
 
 
-def no_longer_processing(session: Session, keys: Sequence[tuple[int, UUID]]) -> Sequence[UUID]:
-    """Those of the payments, by (performance, payment), of which a worker has said something."""
+def by_keys(session: Session, keys: Sequence[tuple[int, UUID]], *, decided: bool) -> Sequence[ShownPayment]:
+    """The payments named by (performance, payment).
+
+    Args:
+        session: a transaction.
+        keys: which.
+        decided: only those of which a worker has said something: that are not PROCESSING.
+    """
     values = {
         "performances": [performance_id for performance_id, _ in keys],
         "ids": [str(payment_id) for _, payment_id in keys],
-        "processing": int(PaymentState.PROCESSING),
+        "but": int(PaymentState.PROCESSING) if decided else 0,
     }
-    return session.execute(_DECIDED, values).scalars().all()
+    rows = session.scalars(select(Payment).from_statement(_BY_KEYS), values).all()
+    refunded = refunded_of(session, rows)
+    return [ShownPayment(row, refunded.get(row.id, 0)) for row in rows]
 
 
 def seen(
@@ -128,7 +136,7 @@ def seen(
     return payment
 
 
-def _refunded(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
+def refunded_of(session: Session, payments: Sequence[Payment]) -> dict[UUID, int]:
     """How much of each was given back or is on its way; what failed is neither."""
     taken = [(p.performance_id, p.id) for p in payments if p.state is PaymentState.SUCCEEDED]
     if not taken:

@@ -1,49 +1,36 @@
-"""Payments as customers drive them: begin, capture, give up, read.
+"""Payments as customers drive them: begin, capture, give up; many calls in one transaction.
 
 Nothing here speaks to a provider. What has to be said to one is written into the row (`next_attempt_time`), and a
-worker does it after the commit; see ``payment_attempts``.
+worker does it after the commit; see ``payment_attempts``. What may be done is decided in ``payment_rules``.
 
 When a hold waits for its payment: while the customer has the next move (CREATED, REQUIRES_ACTION) the hold's own clock
 runs on, and if it runs out the payment is given up. From the moment that the customer asks for the capture until the
 outcome is known (PROCESSING, UNKNOWN) the booking names the payment, and then neither runs out nor changes; so what is
 paid is what was priced.
 
-Order of locks, here and in the ledger: the booking, then its payments.
+Order of locks, here and in the ledger: bookings, then payments. The number of statements does not depend on the number
+of calls. The answer to a request is stored in the transaction that has its effect, as ``services.mutation`` does; of
+two requests with one id the second waits for the lock of the booking, and then finds the answer to the first.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from server import resources
-from server.db.clock import database_now
 from server.db.ids import new_id
-from server.db.models.catalogue import Performance
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
-from server.domain.bookings import booking_of, lock_booking, touch_booking
-from server.domain.payment_reads import seen
-from server.errors import FailedPrecondition, NotFound, Unavailable
-from server.payments.simulator import CAPTURE, script
-from server.states import (
-    OPEN_STATES,
-    BookingState,
-    PaymentState,
-    PerformanceState,
-    Provider,
-    SimulatedOutcome,
-)
+from server.domain import payment_rows, payment_rules
+from server.domain.payment_reads import ShownPayment, refunded_of, seen
+from server.domain.payment_rules import BOOKING_ENDED, end_unpaid
+from server.errors import FieldFault, InvalidArgument, NotFound, RowlockError
+from server.states import OPEN_STATES, PaymentState, PerformanceState, Provider, SimulatedOutcome
 
-CUSTOMERS_MOVE: Final = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_ACTION})
-"""The states in which nothing was charged, and nothing will be unless the customer asks for it."""
-
-BOOKING_ENDED: Final = "BOOKING_ENDED"
-"""The reason of a payment that was given up because its booking had ended."""
+Key = tuple[int, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,280 +41,243 @@ class Return:
     cancel_uri: str | None = None
 
 
-def begin(
-    session: Session,
-    performance_id: int,
-    booking_id: UUID,
-    owner: UUID | None,
-    *,
-    provider: Provider,
-    providers: Collection[Provider],
-    back: Return,
-) -> Payment:
-    """Begin to pay a booking: what it costs is the booking's own total.
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Under what the answer to a request is stored, and the digest of the request."""
 
-    A booking that costs nothing is captured at once, by nobody: then it does not matter who is set up.
+    scope: str
+    request_id: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfBooking:
+    """``owner``: whose the booking must be; None: anybody's."""
+
+    performance_id: int
+    booking_id: UUID
+    owner: UUID | None
+    request: Remembered | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin(_OfBooking):
+    """Begin to pay a booking; ``providers`` are those that this installation is set up for."""
+
+    provider: Provider
+    providers: Collection[Provider]
+    back: Return = Return()
+    payment_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnPayment(_OfBooking):
+    payment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture(_OnPayment):
+    """Have the money taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulate(_OnPayment):
+    """Write the simulator its part, and have the money taken."""
+
+    outcome: SimulatedOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp(_OnPayment):
+    """End a payment before money was taken."""
+
+
+PaymentCommand = Begin | Capture | Simulate | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A payment as a command left it, and the answer; of a repeated request only the answer that it had before."""
+
+    payment: Payment | None
+    answer: bytes
+
+
+def carry_out(
+    session: Session, commands: Sequence[PaymentCommand], encode: Callable[[ShownPayment], bytes]
+) -> list[Done | RowlockError]:
+    """Carry commands out in their order, each wholly or not at all.
 
     Args:
         session: a transaction.
-        performance_id: the booking's performance.
-        booking_id: the booking.
-        owner: whose it must be; None: anybody's.
-        provider: who is to move the money.
-        providers: those that this installation is set up for.
-        back: where the provider sends the customer.
+        commands: what is asked.
+        encode: makes the answer, which is stored where the command came with a request id.
+
+    Returns:
+        For each command what it did, or why it was refused: NOT_FOUND, REQUEST_ID_REUSED, or what ``payment_rules``
+        raises.
+    """
+    state = _load(session, commands)
+    outcomes: list[Done | RowlockError] = []
+    for command in commands:
+        try:
+            outcomes.append(_carry_out(state, command, encode))
+        except RowlockError as refusal:
+            outcomes.append(refusal)
+    payment_rows.insert_new(session, list(state.new.values()))
+    payment_rows.update(session, [payment for key, payment in state.changed.items() if key not in state.new])
+    payment_rows.update_bookings(session, list(state.waiting.values()))
+    payment_rows.write_scripts(session, state.scripts)
+    payment_rows.remember(session, [(key, *answer) for key, answer in state.remembered.items()])
+    return outcomes
+
+
+def alone(session: Session, command: PaymentCommand) -> Payment:
+    """Carry one command out, for whoever has a session of their own, and return the payment.
 
     Raises:
-        NotFound: the booking is absent, or not the owner's.
-        FailedPrecondition: HOLD_EXPIRED, BOOKING_STATE, BOOKING_EMPTY, PERFORMANCE_CANCELLED, PAYMENT_IN_FLIGHT or
-            PROVIDER_NOT_CONFIGURED.
+        RowlockError: it was refused.
     """
-    booking = _locked_booking(session, performance_id, booking_id, owner)
-    now, state, open_payment = session.execute(_facts(performance_id, booking_id)).one()
-    _require_payable(booking, now)
-    if state is PerformanceState.CANCELLED:
-        raise FailedPrecondition("PERFORMANCE_CANCELLED", "the performance was cancelled")
-    if open_payment is not None:
-        raise _in_flight(performance_id, booking_id, open_payment)
-    amount = sum(booking.prices)
-    if amount and provider not in providers:
-        raise not_configured(provider)
-    payment = Payment(
-        performance_id=performance_id,
-        id=new_id(),
-        booking_id=booking_id,
-        customer_id=booking.customer_id,
-        provider=provider,
-        state=PaymentState.CREATED,
-        amount=amount,
-        currency=booking.currency,
-        return_uri=back.return_uri,
-        cancel_uri=back.cancel_uri,
-        next_attempt_time=now,
-        create_time=now,
-        update_time=now,
-    )
-    session.add(payment)
-    if amount == 0:
-        begin_capture(booking, payment, now)
-    session.flush()
-    return payment
-
-
-def capture(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:
-    """Have the money taken; one that is being taken or was taken is returned as it is.
-
-    Raises:
-        NotFound: the payment is absent, or not the owner's.
-        FailedPrecondition: PAYMENT_FAILED, PAYMENT_STATE (given up, or the booking was changed since), HOLD_EXPIRED,
-            BOOKING_STATE or BOOKING_EMPTY.
-        Unavailable: PROVIDER_UNREACHABLE, the provider has not said yet what became of it.
-    """
-    booking, payment = _locked(session, performance_id, booking_id, payment_id, owner)
-    if payment.state not in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
-        _capture(session, booking, payment)
-    return payment
-
-
-def _capture(session: Session, booking: Booking, payment: Payment) -> None:
-    _require_customers_move(payment)
-    now = database_now(session)
-    _require_payable(booking, now)
-    if (sum(booking.prices), booking.currency) != (payment.amount, payment.currency):
-        raise FailedPrecondition(
-            "PAYMENT_STATE",
-            "the booking was changed since this payment was made: cancel it and make another",
-            state=payment.state.name,
-        )
-    begin_capture(booking, payment, now)
-    session.flush()
-
-
-def simulate(
-    session: Session,
-    performance_id: int,
-    booking_id: UUID,
-    payment_id: UUID,
-    *,
-    owner: UUID | None,
-    outcome: SimulatedOutcome,
-) -> Payment:
-    """Write the simulator its part, and have the money taken.
-
-    Raises:
-        NotFound: the payment is absent, or not the owner's.
-        FailedPrecondition: PROVIDER_NOT_CONFIGURED (it is not with the simulator), PAYMENT_STATE (it is being taken or
-            was taken), or what ``capture`` raises.
-        Unavailable: PROVIDER_UNREACHABLE.
-    """
-    booking, payment = _locked(session, performance_id, booking_id, payment_id, owner)
-    if payment.provider is not Provider.SIMULATOR:
-        raise not_configured(payment.provider)
-    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
-        raise _wrong_state(payment)
-    _capture(session, booking, payment)
-    script(session, payment_id, CAPTURE, outcome)
-    return payment
-
-
-def give_up(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> Payment:
-    """End a payment before money was taken; one that was given up already is returned as it is.
-
-    Raises:
-        NotFound: the payment is absent, or not the owner's.
-        FailedPrecondition: PAYMENT_FAILED or PAYMENT_STATE.
-        Unavailable: PROVIDER_UNREACHABLE.
-    """
-    _, payment = _locked(session, performance_id, booking_id, payment_id, owner)
-    if payment.state is PaymentState.CANCELLED:
-        return payment
-    if payment.state in (PaymentState.PROCESSING, PaymentState.SUCCEEDED):
-        raise _wrong_state(payment)
-    _require_customers_move(payment)
-    end_unpaid(payment, database_now(session))
-    session.flush()
-    return payment
+    (outcome,) = carry_out(session, [command], lambda _: b"")
+    if isinstance(outcome, RowlockError):
+        raise outcome
+    assert outcome.payment is not None, "without a request id nothing is repeated"  # noqa: S101
+    return outcome.payment
 
 
 def give_up_abandoned(session: Session, limit: int) -> int:
-    """End payments that wait for the customer of a booking that is over; return how many."""
-    abandoned = session.scalars(
-        select(Payment)
-        .join(Booking, (Booking.performance_id == Payment.performance_id) & (Booking.id == Payment.booking_id))
-        .where(
-            Payment.state.in_(CUSTOMERS_MOVE),
-            Booking.state != BookingState.HELD,
-            # Otherwise the customer may have made their move at the provider, who is asked first: see payment_openings.
-            Payment.approval_uri.is_(None),
-            Payment.client_secret.is_(None),
-        )
-        .limit(limit)
-        .with_for_update(of=Payment, skip_locked=True)
-    ).all()
-    now = database_now(session)
+    """End payments that wait for the customer of a booking that is over; return how many.
+
+    Not those that the customer approves at the provider: they may have done so, and the provider is asked first. See
+    ``payment_openings``.
+    """
+    now, abandoned = payment_rows.lock_abandoned(session, limit)
     for payment in abandoned:
         payment.error_reason = BOOKING_ENDED
         end_unpaid(payment, now)
     return len(abandoned)
 
 
-def detach(booking: Booking | None, payment_id: UUID, now: datetime) -> None:
-    """Let a locked booking that waits for this payment go its own way again: its clock runs."""
-    if booking is not None and booking.state is BookingState.HELD and booking.payment_id == payment_id:
-        booking.payment_id = None
-        touch_booking(booking, now)
+@dataclass(slots=True)
+class _State:
+    """The working copy: what is locked and read, and what has to be written of it."""
+
+    now: datetime
+    bookings: dict[Key, Booking]
+    payments: dict[Key, Payment]
+    performances: dict[int, PerformanceState]
+    refunded: dict[UUID, int]
+    answers: dict[tuple[str, str], tuple[bytes, bytes]]
+    by_booking: dict[Key, list[Payment]] = field(default_factory=dict)
+    new: dict[Key, Payment] = field(default_factory=dict)
+    changed: dict[Key, Payment] = field(default_factory=dict)
+    waiting: dict[Key, Booking] = field(default_factory=dict)
+    scripts: dict[UUID, SimulatedOutcome] = field(default_factory=dict)
+    remembered: dict[tuple[str, str], tuple[bytes, bytes]] = field(default_factory=dict)
+
+    def open_payment(self, booking: Key) -> UUID | None:
+        """The booking's payment that is not over."""
+        of_booking = self.by_booking.get(booking, ())
+        return next((payment.id for payment in of_booking if payment.state in OPEN_STATES), None)
+
+    def add(self, payment: Payment) -> None:
+        """A new payment."""
+        named = (payment.performance_id, payment.id)
+        self.payments[named] = self.new[named] = payment
+        self.by_booking.setdefault((payment.performance_id, payment.booking_id), []).append(payment)
 
 
-def attach(booking: Booking, payment_id: UUID, now: datetime) -> None:
-    """Have a locked booking wait for this payment: it neither runs out nor changes until the outcome is known."""
-    booking.payment_id = payment_id
-    touch_booking(booking, now)
-
-
-def lock_payment(session: Session, performance_id: int, payment_id: UUID) -> Payment | None:
-    """A payment's row, locked; lock its booking first."""
-    return session.get(Payment, (performance_id, payment_id), with_for_update={"key_share": True})
-
-
-def _facts(performance_id: int, booking_id: UUID) -> Select[datetime, PerformanceState | None, UUID | None]:
-    """The time, the performance's state and the booking's payment that is not over; read after the locks are held."""
-    performance = select(Performance.state).where(Performance.id == performance_id)
-    payment = select(Payment.id).where(
-        Payment.performance_id == performance_id,
-        Payment.booking_id == booking_id,
-        Payment.state.in_(OPEN_STATES),
-    )
-    return select(func.clock_timestamp(), performance.scalar_subquery(), payment.scalar_subquery())
-
-
-def begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:
-    """The money of a locked payment is to be taken, and its booking waits for it."""
-    if payment.state is PaymentState.REQUIRES_ACTION:
-        payment.attempt_count = 0  # those before only asked whether the customer had made their move
-    payment.state = PaymentState.PROCESSING
-    payment.capture_time = payment.next_attempt_time = payment.update_time = now
-    attach(booking, payment.id, now)
-
-
-def end_unpaid(payment: Payment, now: datetime) -> None:
-    """End a locked payment before money was taken."""
-    payment.state = PaymentState.CANCELLED
-    # The provider is told, lest somebody approves there what is over here; unless it never heard of the payment.
-    was_heard_of = payment.attempt_count or payment.provider_reference
-    payment.next_attempt_time = now if was_heard_of else None
-    payment.update_time = payment.complete_time = now
-    payment.compare_after_time = now if was_heard_of else None
-
-
-def _require_payable(booking: Booking, now: datetime) -> None:
-    if booking.state is BookingState.EXPIRED or booking_of(booking).has_run_out(now):
-        raise FailedPrecondition(
-            "HOLD_EXPIRED", "the hold of this booking has run out", expire_time=booking.hold_expire_time.isoformat()
-        )
-    if booking.state is not BookingState.HELD:
-        raise FailedPrecondition("BOOKING_STATE", f"the booking is {booking.state.name}", state=booking.state.name)
-    if booking.payment_id is not None:
-        raise _in_flight(booking.performance_id, booking.id, booking.payment_id)
-    if not booking.places:
-        raise FailedPrecondition("BOOKING_EMPTY", "the booking has no places")
-
-
-def _require_customers_move(payment: Payment) -> None:
-    if payment.state in CUSTOMERS_MOVE:
-        return
-    if payment.state is PaymentState.UNKNOWN:
-        raise Unavailable(
-            "PROVIDER_UNREACHABLE", "the provider has not said yet what became of this payment", retry_after=5
-        )
-    if payment.state is PaymentState.FAILED:
-        raise payment_failed(payment)
-    raise _wrong_state(payment)
-
-
-def not_configured(provider: Provider) -> FailedPrecondition:
-    """The answer where this installation does not have the provider."""
-    return FailedPrecondition(
-        "PROVIDER_NOT_CONFIGURED", f"this server is not set up for {provider.name}", provider=provider.name
+def _load(session: Session, commands: Sequence[PaymentCommand]) -> _State:
+    keys = sorted({(command.performance_id, command.booking_id) for command in commands})
+    bookings = payment_rows.lock_bookings(session, keys)
+    named = {command.payment_id for command in commands if not isinstance(command, Begin)}
+    payments = payment_rows.lock_payments(session, keys, named)
+    requests = [command.request for command in commands if command.request is not None]
+    now, answers = payment_rows.read_facts(session, [(one.scope, one.request_id) for one in requests])
+    begun = {command.performance_id for command in commands if isinstance(command, Begin)}
+    by_booking: dict[Key, list[Payment]] = {}
+    for payment in payments.values():
+        by_booking.setdefault((payment.performance_id, payment.booking_id), []).append(payment)
+    return _State(
+        now=now,
+        bookings=bookings,
+        payments=payments,
+        performances=payment_rows.performance_states(session, begun) if begun else {},
+        refunded=refunded_of(session, list(payments.values())),
+        answers=answers,
+        by_booking=by_booking,
     )
 
 
-def payment_failed(payment: Payment) -> FailedPrecondition:
-    """The answer about a payment that the provider declined."""
-    return FailedPrecondition(
-        "PAYMENT_FAILED",
-        "the provider declined the payment; the booking is held until its time runs out: try again, or another way",
-        payment=_name(payment),
-        cause=payment.error_reason or "",
+def _carry_out(state: _State, command: PaymentCommand, encode: Callable[[ShownPayment], bytes]) -> Done:
+    request = command.request
+    if request is not None and (earlier := state.answers.get((request.scope, request.request_id))) is not None:
+        return Done(None, _same(request, *earlier))
+    payment = _begin(state, command) if isinstance(command, Begin) else _on_payment(state, command)
+    answer = encode(ShownPayment(payment, state.refunded.get(payment.id, 0)))
+    if request is not None:
+        key = (request.scope, request.request_id)
+        state.answers[key] = state.remembered[key] = (request.fingerprint, answer)
+    return Done(payment, answer)
+
+
+def _same(request: Remembered, fingerprint: bytes, answer: bytes) -> bytes:
+    if fingerprint == request.fingerprint:
+        return answer
+    raise InvalidArgument(
+        "REQUEST_ID_REUSED",
+        "this request_id was used for another request",
+        fields=[FieldFault("request_id", "was used for another request; take a new one")],
     )
 
 
-def _wrong_state(payment: Payment) -> FailedPrecondition:
-    return FailedPrecondition("PAYMENT_STATE", f"the payment is {payment.state.name}", state=payment.state.name)
-
-
-def _in_flight(performance_id: int, booking_id: UUID, payment_id: UUID) -> FailedPrecondition:
-    return FailedPrecondition(
-        "PAYMENT_IN_FLIGHT",
-        "a payment of this booking is under way: wait for it, or cancel it",
-        payment=resources.payment(performance_id, booking_id, payment_id),
+def _begin(state: _State, command: Begin) -> Payment:
+    key = (command.performance_id, command.booking_id)
+    booking = state.bookings.get(key)
+    if booking is None or command.owner not in (None, booking.customer_id):
+        raise NotFound.of(resources.booking(*key))
+    payment = Payment(
+        performance_id=command.performance_id,
+        id=command.payment_id,
+        booking_id=booking.id,
+        provider=command.provider,
+        return_uri=command.back.return_uri,
+        cancel_uri=command.back.cancel_uri,
     )
+    payment_rules.begin(
+        booking,
+        payment,
+        performance=state.performances.get(command.performance_id),
+        open_payment=state.open_payment(key),
+        providers=command.providers,
+        now=state.now,
+    )
+    state.add(payment)
+    if booking.payment_id == payment.id:
+        state.waiting[key] = booking
+    return payment
 
 
-def _name(payment: Payment) -> str:
-    return resources.payment(payment.performance_id, payment.booking_id, payment.id)
+def _on_payment(state: _State, command: Capture | Simulate | GiveUp) -> Payment:
+    key, named = (command.performance_id, command.booking_id), (command.performance_id, command.payment_id)
+    payment = seen(state.payments.get(named), *key, command.payment_id, command.owner)
+    booking = state.bookings[key]
+    if not _apply(state, command, booking, payment):
+        return payment
+    state.changed[named] = payment
+    if payment.state is PaymentState.PROCESSING:
+        state.waiting[key] = booking
+    return payment
 
 
-def _locked_booking(session: Session, performance_id: int, booking_id: UUID, owner: UUID | None) -> Booking:
-    booking = lock_booking(session, performance_id, booking_id)
-    if booking is None or owner not in (None, booking.customer_id):
-        raise NotFound.of(resources.booking(performance_id, booking_id))
-    return booking
-
-
-def _locked(
-    session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
-) -> tuple[Booking, Payment]:
-    booking = lock_booking(session, performance_id, booking_id)
-    payment = seen(lock_payment(session, performance_id, payment_id), performance_id, booking_id, payment_id, owner)
-    assert booking is not None, "a payment names its booking, and neither is ever deleted"  # noqa: S101
-    return booking, payment
+def _apply(state: _State, command: Capture | Simulate | GiveUp, booking: Booking, payment: Payment) -> bool:
+    """Do what is asked; whether that changed anything."""
+    match command:
+        case GiveUp():
+            return payment_rules.give_up(payment, state.now)
+        case Simulate():
+            payment_rules.simulate(booking, payment, state.now)
+            state.scripts[payment.id] = command.outcome
+            return True
+        case Capture():
+            return payment_rules.capture(booking, payment, state.now)

@@ -304,9 +304,7 @@ def _tell(session: Session, refund: Refund, customer_id: UUID) -> None:
         key=f"refund/{refund.id}",
         data={},
         # Whoever was told of a cancellation was told of this money in the same mail: one mail each.
-        inbox_only=was_told(
-            session, refund.performance_id, f"cancelled/{refund.booking_id}", since=refund.create_time
-        ),
+        inbox_only=was_told(session, refund.performance_id, f"cancelled/{refund.booking_id}", since=refund.create_time),
     )
 
 

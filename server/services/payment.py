@@ -5,7 +5,7 @@ served yet; the simulator sends none.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 from rowlock.v1 import payment_pb2 as pb
 from rowlock.v1 import payment_pb2_grpc
 from server import resources
+from server.db.combining import Combined
 from server.db.engine import Database, deadline
-from server.db.models.payments import Payment
-from server.domain import bookings, payment_reads, payments, refunds
-from server.domain.payment_reads import ShownPayment, as_shown
-from server.domain.payments import Return
+from server.domain import bookings, payment_reads, refunds
+from server.domain.payment_reads import ShownPayment
+from server.domain.payment_rules import not_configured, payment_failed
+from server.domain.payments import Begin, Capture, Done, GiveUp, PaymentCommand, Remembered, Return, Simulate, carry_out
 from server.domain.refunds import Amount
 from server.errors import NotFound, RowlockError, Unavailable
 from server.interceptors.access import require_scope
@@ -28,6 +29,7 @@ from server.interceptors.authentication import Caller, caller
 from server.payments.wake import PAYMENTS, REFUNDS, Waker
 from server.seats.commands import Confirm
 from server.seats.ledger import Ledger
+from server.services.fingerprints import fingerprint
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.payment_messages import payment_message, refund_message
@@ -37,7 +39,6 @@ from server.services.wire import minor_units
 from server.states import ConfirmedBy, PaymentState, Provider, RefundState, SimulatedOutcome
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Work: TypeAlias = Callable[[Session], Payment]
 
 _ANY: Final = "-"
 _LONGEST_WAIT: Final = 5.0
@@ -61,25 +62,24 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         self._waker = waker
         self._providers = frozenset(providers)
         self._outcomes = PaymentOutcomes(database)
+        self._commands: Combined[PaymentCommand, Done] = Combined(
+            database, lambda session, commands: carry_out(session, commands, _encoded)
+        )
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Context) -> pb.Payment:
         """Begin to pay a booking."""
         who = caller()
         performance_id, booking_id = resources.parse_booking(request.parent, "parent")
-        provider = Provider(request.payment.provider)
-        back = Return(request.return_uri or None, request.cancel_uri or None)
         answer = await self._change(
-            request,
             who,
-            performance_id,
-            lambda session: payments.begin(
-                session,
-                performance_id,
-                booking_id,
-                owner_of(who),
-                provider=provider,
+            Begin(
+                performance_id=performance_id,
+                booking_id=booking_id,
+                owner=owner_of(who),
+                provider=Provider(request.payment.provider),
                 providers=self._providers,
-                back=back,
+                back=Return(request.return_uri or None, request.cancel_uri or None),
+                request=_remembered(request, who),
             ),
         )
         if answer.state == pb.Payment.PROCESSING:
@@ -89,40 +89,30 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
     async def CapturePayment(self, request: pb.CapturePaymentRequest, context: Context) -> pb.Payment:
         """Have the money taken."""
         who = caller()
-        name = resources.parse_payment(request.name)
-        return await self._change(
-            request, who, name[0], lambda session: payments.capture(session, *name, owner_of(who))
-        )
+        return await self._change(who, Capture(**_named(request, who)))
 
     async def CancelPayment(self, request: pb.CancelPaymentRequest, context: Context) -> pb.Payment:
         """Give a payment up."""
         who = caller()
-        name = resources.parse_payment(request.name)
-        return await self._change(
-            request, who, name[0], lambda session: payments.give_up(session, *name, owner_of(who))
-        )
+        return await self._change(who, GiveUp(**_named(request, who)))
 
     async def SimulatePayment(self, request: pb.SimulatePaymentRequest, context: Context) -> pb.Payment:
         """Play the customer's and the provider's part, and wait a little for what comes of it."""
         who = caller()
-        name = resources.parse_payment(request.name)
         if Provider.SIMULATOR not in self._providers:
-            raise payments.not_configured(Provider.SIMULATOR)
+            raise not_configured(Provider.SIMULATOR)
         outcome = SimulatedOutcome(request.outcome or SimulatedOutcome.RANDOM)
-        await self._change(
-            request,
-            who,
-            name[0],
-            lambda session: payments.simulate(session, *name, owner=owner_of(who), outcome=outcome),
-        )
-        return await self._outcome(who, name)
+        command = Simulate(**_named(request, who), outcome=outcome)
+        await self._change(who, command)
+        return await self._outcome(command)
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:
         """Read a payment."""
         who = caller()
         name = resources.parse_payment(request.name)
         await self._require_scope(who, name[0])
-        return payment_message(await self._read(who, name))
+        shown = await self._read(who, name)
+        return payment_message(shown, owner=shown.payment.customer_id == who.user_id, staff=owner_of(who) is None)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
         """List payments, newest first."""
@@ -142,7 +132,9 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         )
         rows, token = page.cut(found.payments, lambda shown: (shown.payment.create_time, shown.payment.id))
         return pb.ListPaymentsResponse(
-            payments=map(payment_message, rows), next_page_token=token, total_size=found.total
+            payments=[payment_message(row, staff=owner_of(who) is None) for row in rows],
+            next_page_token=token,
+            total_size=found.total,
         )
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Context) -> pb.Refund:
@@ -215,18 +207,12 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             total_size=found.total,
         )
 
-    async def _change(self, request: Any, who: Caller, performance_id: int, work: Work) -> pb.Payment:
+    async def _change(self, who: Caller, command: PaymentCommand) -> pb.Payment:
         """Change a payment once, however often the request comes, and wake a worker."""
-        await self._require_scope(who, performance_id)
-        answer = await once(
-            self._database,
-            request,
-            pb.Payment,
-            lambda session: payment_message(as_shown(session, work(session))),
-            scope=who.scope,
-        )
+        await self._require_scope(who, command.performance_id)
+        done = await self._commands(command)
         self._waker.wake(PAYMENTS)
-        return answer
+        return pb.Payment.FromString(done.answer)
 
     async def _confirm_free(self, who: Caller, answer: pb.Payment) -> pb.Payment:
         """Confirm a booking that costs nothing; if that fails here, a worker does it."""
@@ -247,17 +233,16 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             self._waker.wake(PAYMENTS)
         return payment_message(await self._read(who, name))
 
-    async def _outcome(self, who: Caller, name: tuple[int, UUID, UUID]) -> pb.Payment:
+    async def _outcome(self, command: Simulate) -> pb.Payment:
         """The payment when its outcome is known, or when the caller should not wait any longer.
 
         Raises:
             FailedPrecondition: PAYMENT_FAILED.
             Unavailable: PROVIDER_UNREACHABLE, the provider went silent.
         """
-        await self._outcomes.wait(name[0], name[2], _patience())
-        shown = await self._read(who, name)
+        shown = await self._outcomes.wait(command.performance_id, command.payment_id, _patience())
         if shown.payment.state is PaymentState.FAILED:
-            raise payments.payment_failed(shown.payment)
+            raise payment_failed(shown.payment)
         if shown.payment.state is PaymentState.UNKNOWN:
             raise Unavailable(
                 "PROVIDER_UNREACHABLE",
@@ -295,6 +280,28 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         if who.scopes:
             names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
             require_scope(who, names)
+
+
+def _named(request: Any, who: Caller) -> dict[str, Any]:
+    """What every command on a payment carries."""
+    performance_id, booking_id, payment_id = resources.parse_payment(request.name)
+    return {
+        "performance_id": performance_id,
+        "booking_id": booking_id,
+        "payment_id": payment_id,
+        "owner": owner_of(who),
+        "request": _remembered(request, who),
+    }
+
+
+def _remembered(request: Any, who: Caller) -> Remembered | None:
+    if not request.request_id:
+        return None
+    return Remembered(who.scope, request.request_id, fingerprint(request, b""))
+
+
+def _encoded(shown: ShownPayment) -> bytes:
+    return payment_message(shown).SerializeToString()
 
 
 def _patience() -> float:

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from server.db.engine import Database
-from server.domain.payment_reads import no_longer_processing
+from server.domain.payment_reads import ShownPayment, by_keys
 from server.errors import RowlockError
 
 _LOOK_INTERVAL: Final = 0.03
@@ -25,13 +25,13 @@ class PaymentOutcomes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[tuple[int, UUID], set[asyncio.Future[None]]] = {}
+        self._waiting: dict[tuple[int, UUID], set[asyncio.Future[ShownPayment]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
-    async def wait(self, performance_id: int, payment_id: UUID, seconds: float) -> None:
-        """Return when the payment is no longer PROCESSING, or after ``seconds``."""
+    async def wait(self, performance_id: int, payment_id: UUID, seconds: float) -> ShownPayment:
+        """The payment when it is no longer PROCESSING, or as it is after ``seconds``."""
         key = (performance_id, payment_id)
-        said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        said: asyncio.Future[ShownPayment] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, set()).add(said)
         if self._asking is None:
             # In a context of its own: it must not inherit the deadline of the call that came first.
@@ -42,6 +42,10 @@ class PaymentOutcomes:
             self._waiting[key].discard(said)
             if not self._waiting[key]:
                 del self._waiting[key]
+        if said.done():
+            return said.result()
+        (shown,) = await self._database.read(lambda session: by_keys(session, [key], decided=False))
+        return shown
 
     async def _ask(self) -> None:
         try:
@@ -56,9 +60,7 @@ class PaymentOutcomes:
 
     async def _look(self) -> None:
         keys = list(self._waiting)
-        decided = set(await self._database.read(lambda session: no_longer_processing(session, keys)))
-        for key in keys:
-            if key[1] in decided:
-                for said in self._waiting.get(key, ()):
-                    if not said.done():
-                        said.set_result(None)
+        for shown in await self._database.read(lambda session: by_keys(session, keys, decided=True)):
+            for said in self._waiting.get((shown.payment.performance_id, shown.payment.id), ()):
+                if not said.done():
+                    said.set_result(shown)

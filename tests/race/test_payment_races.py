@@ -15,14 +15,15 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.inventory import Booking as BookingRow
 from server.db.models.payments import Payment
-from server.domain import payments, refunds
+from server.domain import payment_rules, payments, refunds
+from server.domain.payments import GiveUp, alone
 from server.domain.refunds import Amount
 from server.errors import FailedPrecondition, RowlockError
 from server.seats.booking import Booking
 from server.seats.commands import Add, Claim
 from server.states import BookingState, PaymentState, RefundState, SimulatedOrder
 from tests.invariants import assert_sound, faults
-from tests.paying import Desk, desk_on
+from tests.paying import Desk, desk_on, named
 from tests.staging import Staged, stage
 
 pytestmark = pytest.mark.race
@@ -98,7 +99,7 @@ async def test_control_without_the_wait_for_its_payment_a_hold_runs_out_under_it
     desks: tuple[Desk, Desk], house: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pays, sweeps = desks
-    monkeypatch.setattr(payments, "attach", lambda *_: None)
+    monkeypatch.setattr(payment_rules, "attach", lambda *_: None)
     booking = await pays.hold(house, 3)
     payment = await pays.captured(booking)
     pays.let_time_pass(booking)
@@ -229,7 +230,7 @@ def staff_refund(session: Session, payment: Payment, amount: int) -> Any:
         payment.booking_id,
         payment.id,
         amount=Amount(amount, "EUR"),
-        reason="",
+        reason="goodwill",
         actor_id=UUID(int=1),
     )
 
@@ -256,6 +257,9 @@ async def test_staff_refund_against_a_cancellation(
         monkeypatch.setattr(
             refunds, "lock_booking", lambda s, performance, booking: s.get(BookingRow, (performance, booking))
         )
+        monkeypatch.setattr(
+            refunds, "lock_payment", lambda s, performance, payment: s.get(Payment, (performance, payment))
+        )
 
     asked = asyncio.create_task(desks[0].database.transaction(lambda s: staff_refund(s, payment, 1000)))
     await asyncio.to_thread(has_read.wait, 5)
@@ -277,9 +281,7 @@ async def test_strangers_never_win_a_race(desks: tuple[Desk, Desk], house: Stage
     stranger = uuid4()
     answers = await outcomes(
         desks[0].capture(payment),
-        desks[1].database.transaction(
-            lambda s: payments.give_up(s, payment.performance_id, payment.booking_id, payment.id, stranger)
-        ),
+        desks[1].database.transaction(lambda s: alone(s, GiveUp(**named(payment) | {"owner": stranger}))),
     )
     assert reasons(answers) == {"NOT_FOUND"}
     with pytest.raises(FailedPrecondition):

@@ -304,7 +304,8 @@ async def test_a_cancelled_booking_is_refunded_and_its_seats_are_free(desk: Desk
     await desk.cancel(booking)
     await desk.settle()
 
-    assert [(r.amount, r.state, r.actor_id) for r in desk.refunds(payment)] == [(5000, RefundState.SUCCEEDED, None)]
+    (refund,) = desk.refunds(payment)
+    assert (refund.amount, refund.state, refund.actor_id) == (5000, RefundState.SUCCEEDED, booking.customer_id)
     await desk.hold(house, 3, 4)
     assert_sound(desk.database, quiet=True)
 
