@@ -28,6 +28,8 @@ from rowlock.v1 import (
     contact_pb2,
     contact_pb2_grpc,
     event_pb2_grpc,
+    notification_pb2,
+    notification_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
     seat_map_pb2,
@@ -40,6 +42,7 @@ from server.db.engine import Database
 from server.domain import account_codes
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method
+from server.payments.stripe_webhooks import SIGNATURE_HEADER, sign
 from server.states import CodePurpose, Role
 from tests.paying import Desk
 from tests.rpc.auth.conftest import PASSWORD, Client, Person
@@ -49,6 +52,9 @@ from tests.staging import Staged, hall_document, stage
 Metadata = tuple[tuple[str, str], ...]
 
 BOOKING, TICKET, PAYMENT, REFUND = (f"rowlock.dev/{word}" for word in ("Booking", "Ticket", "Payment", "Refund"))
+WEBHOOK_SECRET = "whsec_of_good_requests"
+"""What the server must be told to believe Stripe by."""
+_EVENT = b'{"id": "evt_1", "type": "account.updated", "created": 1700000000, "data": {"object": {"object": "account"}}}'
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
 
@@ -114,6 +120,9 @@ class Maker:
         self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(client.channel)
         self._bookings: booking_pb2_grpc.BookingServiceAsyncStub = booking_pb2_grpc.BookingServiceStub(client.channel)
         self._contacts: contact_pb2_grpc.ContactServiceAsyncStub = contact_pb2_grpc.ContactServiceStub(client.channel)
+        self._notifications: notification_pb2_grpc.NotificationServiceAsyncStub = (
+            notification_pb2_grpc.NotificationServiceStub(client.channel)
+        )
         self._payments: payment_pb2_grpc.PaymentServiceAsyncStub = payment_pb2_grpc.PaymentServiceStub(client.channel)
 
     async def begin(self) -> None:
@@ -161,6 +170,7 @@ class Maker:
         codes = await self._codes(anna)
         used = await self._used_ticket(staged, anna, 5)
         names["rowlock.dev/CheckIn"] = f"{hall}/checkIns/{uuid4()}"
+        names["rowlock.dev/Notification"] = await self._told(anna)
         return World(names | mine, foreign, paid, key.secret, seat, anna, bob.name, staff, admin, codes, used)
 
     async def _used_ticket(self, staged: Staged, person: Person, place: int) -> str:
@@ -200,6 +210,13 @@ class Maker:
         )
         names = {"Inquiry": inquiry.name, "SocialLink": made.name, "ContactInfo": resources.CONTACT_INFO}
         return {f"rowlock.dev/{kind}": name for kind, name in names.items()}
+
+    async def _told(self, person: Person) -> str:
+        """What somebody was told."""
+        listed = await self._notifications.ListNotifications(
+            notification_pb2.ListNotificationsRequest(page_size=1), metadata=person.token
+        )
+        return listed.notifications[0].name
 
     async def _codes(self, person: Person) -> dict[CodePurpose, str]:
         user_id = resources.parse_user(person.name)
@@ -353,6 +370,8 @@ def _name_for(field: Any, path: str, world: World) -> str:
 def _put(target: Any, name: str, value: Any) -> None:
     if isinstance(value, list):
         getattr(target, name).extend(value)
+    elif isinstance(value, dict):
+        getattr(target, name).update(value)
     elif isinstance(value, Message):
         getattr(target, name).CopyFrom(value)
     else:
@@ -380,6 +399,9 @@ def _words(world: World) -> dict[str, Any]:
         seats=[seat_map_pb2.Seat(id="1", section="S", row="A", number="1", zone="Z")],
     )
     return {
+        "HandleProviderWebhook.provider": payment_pb2.Payment.STRIPE,
+        "HandleProviderWebhook.body": _EVENT,
+        "HandleProviderWebhook.headers": {SIGNATURE_HEADER: sign(_EVENT, WEBHOOK_SECRET, clock.now())},
         "SignUp.email": f"{unique('somebody').replace(' ', '')}@example.com",
         "SignUp.password": PASSWORD,
         "LogIn.email": person.email,
@@ -432,6 +454,10 @@ def _words(world: World) -> dict[str, Any]:
         "AnswerInquiry.answer": "There is.",
         "CreateSocialLink.social_link.uri": "https://example.com/house",
         "UpdateSocialLink.social_link.uri": "https://example.com/theatre",
+        "SendNotification.performance": world.names["rowlock.dev/Performance"],
+        "SendNotification.subject": "Doors open earlier",
+        "SendNotification.body": "At 18:00.",
+        "RetryNotifications.names": [world.names["rowlock.dev/Notification"]],
         "VerifyEmail.code": world.codes[CodePurpose.VERIFY_EMAIL],
         "ConfirmPasswordReset.code": world.codes[CodePurpose.RESET_PASSWORD],
         "ConfirmPasswordReset.new_password": "quite another secret",

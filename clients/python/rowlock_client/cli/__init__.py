@@ -9,6 +9,7 @@ from rowlock_client.cli import (
     catalogue,
     contact,
     doors,
+    notifications,
     payments,
     reports,
     tickets,
@@ -17,5 +18,17 @@ from rowlock_client.cli import (
 
 app = typer.Typer(no_args_is_help=True)
 
-for _module in (accounts, catalogue, bookings, payments, tickets, watch, doors, box_office, contact, reports):
+for _module in (
+    accounts,
+    catalogue,
+    bookings,
+    payments,
+    tickets,
+    watch,
+    doors,
+    box_office,
+    contact,
+    notifications,
+    reports,
+):
     app.registered_commands += _module.app.registered_commands
