@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
-from server.domain import payments, webhooks
-from server.domain.payments import Return
+from server.domain import webhooks
+from server.domain.payments import Begin, Return, alone
 from server.fake_provider.behaviour import Behaviour, Call
 from server.fake_provider.comparing import differences
 from server.fake_provider.control import Webhook
@@ -59,14 +59,16 @@ class PayPalDesk(Desk):
     async def begin(self, booking: Booking) -> Payment:
         """Begin to pay."""
         return await self.database.transaction(
-            lambda s: payments.begin(
+            lambda s: alone(
                 s,
-                booking.performance_id,
-                booking.id,
-                booking.customer_id,
-                provider=Provider.PAYPAL,
-                providers={Provider.PAYPAL},
-                back=Return("https://tickets.example/paid"),
+                Begin(
+                    performance_id=booking.performance_id,
+                    booking_id=booking.id,
+                    owner=booking.customer_id,
+                    provider=Provider.PAYPAL,
+                    providers={Provider.PAYPAL},
+                    back=Return("https://tickets.example/paid"),
+                ),
             )
         )
 
