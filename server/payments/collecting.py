@@ -198,8 +198,9 @@ class Collector:
             await self._sell(attempt, answer)
         except (FailedPrecondition, NotFound):
             if await self._database.transaction(lambda session: payment_attempts.hold_again(session, attempt)):
-                raise Aborted("CONTENDED", "the booking was left to its clock and waits again") from None
-            await self._take_back(attempt, answer)
+                await self._sell(attempt, answer)
+            else:
+                await self._take_back(attempt, answer)
 
     async def _take_back(self, attempt: Attempt, answer: Captured) -> None:
         """Sell what the booking had once more, or give the money back."""

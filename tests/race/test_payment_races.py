@@ -104,6 +104,7 @@ async def test_control_without_the_wait_for_its_payment_a_hold_runs_out_under_it
     payment = await pays.captured(booking)
     pays.let_time_pass(booking)
     await sweeps.expire(booking)
+    await sweeps.hold(house, 3)
     await pays.settle()
 
     assert pays.booking(booking).state is BookingState.EXPIRED
