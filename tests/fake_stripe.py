@@ -281,6 +281,7 @@ class FakeStripe:
 @asynccontextmanager
 async def fake_stripe(mock: str) -> AsyncIterator[tuple[FakeStripe, str]]:
     """A running one, on this event loop, and its address."""
+    schemas()  # read now, which takes a second
     stripe = FakeStripe(mock)
     server = uvicorn.Server(
         uvicorn.Config(stripe.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)

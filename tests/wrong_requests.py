@@ -126,7 +126,7 @@ def _fields(
         skip = ignored or behaves(field, "OUTPUT_ONLY") or (depth > 0 and behaves(field, "IDENTIFIER"))
         yield Field(field, path, holder, skip, depth > 0)
         part = field.message_type
-        if part is not None and part.file.package == "rowlock.v1" and depth < 4:
+        if part is not None and part.file.package == "rowlock.v1" and depth < 4 and not _is_map(field):
             index = "[0]" if field.is_repeated else ""
             missing = skip or not _has(holder(_copy(good)), field)
             inside = _inside(holder, field)
@@ -170,6 +170,9 @@ def _faults(field: Field, good: Message) -> Iterator[Fault]:
     descriptor = field.descriptor
     if field.required:
         yield "missing", lambda holder: holder.ClearField(descriptor.name), True
+    if _is_map(descriptor):
+        yield from _map_faults(field.name)
+        return
     if descriptor.is_repeated:
         yield from _list_faults(field, good)
         return
@@ -182,6 +185,23 @@ def _faults(field: Field, good: Message) -> Iterator[Fault]:
 
 def _setting(name: str, value: Any) -> Put:
     return lambda holder: setattr(holder, name, value)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _map_faults(name: str) -> Iterator[Fault]:
+    """Of a map from texts to texts."""
+    wrong = {
+        "1,001 pairs": {f"key-{n}": "x" for n in range(1001)},
+        "an empty key": {"": "x"},
+        "a key of 10 kB": {"a" * 10_240: "x"},
+        "a value of 10 kB": {"a": "x" * 10_240},
+        "a value that is not UTF-8": {"a": _MARK},
+    }
+    for what, pairs in wrong.items():
+        yield what, lambda holder, pairs=pairs: getattr(holder, name).update(pairs), True
 
 
 def _list_faults(field: Field, good: Message) -> Iterator[Fault]:

@@ -28,7 +28,7 @@ from server.states import Role
 from tests.invariants import assert_sound
 from tests.paying import desk_on
 from tests.rpc.auth.conftest import QUICK, served
-from tests.rpc.good_requests import Maker, Metadata, World, good_request, good_requests
+from tests.rpc.good_requests import WEBHOOK_SECRET, Maker, Metadata, World, good_request, good_requests
 from tests.wrong_requests import Wrong, absent, fields_of, wrong_requests
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -114,7 +114,8 @@ def _answer(error: grpc.aio.AioRpcError) -> Answer:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def maker(settings: Settings, database: Database) -> AsyncIterator[Maker]:
-    async with served(settings.model_copy(update=QUICK), database) as client, desk_on(database) as desk:
+    believing = {**QUICK, "stripe_webhook_secrets": (WEBHOOK_SECRET,)}
+    async with served(settings.model_copy(update=believing), database) as client, desk_on(database) as desk:
         maker = Maker(client, database, desk)
         await maker.begin()
         yield maker

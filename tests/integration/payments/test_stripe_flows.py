@@ -9,7 +9,7 @@ from server.domain.refunds import Amount
 from server.states import BookingState, PaymentState, RefundState
 from tests.fake_stripe import Fault
 from tests.staging import Staged, stage
-from tests.stripe_desk import StripeDesk
+from tests.stripe_desk import IMPATIENT, StripeDesk
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ async def test_a_capture_before_the_approval_can_be_asked_for_again(desk: Stripe
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("call", ["create", "capture"])
 async def test_what_goes_wrong_once_has_one_effect(desk: StripeDesk, house: Staged, call: str, fault: Fault) -> None:
+    desk.be_patient(IMPATIENT)
     desk.stripe.faults[call].append(fault)
     booking = await desk.hold(house, 3)
     payment = await desk.begin(booking)
@@ -164,6 +165,7 @@ async def test_refunds_in_parts(desk: StripeDesk, house: Staged) -> None:
 @pytest.mark.parametrize("fault", [Fault.SILENT_BEFORE, Fault.SILENT_AFTER, Fault.BUSY])
 async def test_a_refund_that_goes_wrong_once_is_made_once(desk: StripeDesk, house: Staged, fault: Fault) -> None:
     payment = await bought(desk, house, 3, 4)
+    desk.be_patient(IMPATIENT)
     desk.stripe.faults["refund"].append(fault)
 
     ask_back(desk, payment, 1000)

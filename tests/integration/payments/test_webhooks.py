@@ -15,7 +15,7 @@ from server.states import BookingState, PaymentState, RefundState, WebhookState
 from tests.eventually import eventually
 from tests.fake_stripe import FakeStripe, Fault
 from tests.staging import Staged, stage
-from tests.stripe_desk import MOST_ATTEMPTS, StripeDesk
+from tests.stripe_desk import IMPATIENT, MOST_ATTEMPTS, StripeDesk
 
 SUCCEEDED = "payment_intent.succeeded"
 CAPTURABLE = "payment_intent.amount_capturable_updated"
@@ -121,6 +121,7 @@ async def test_a_message_before_our_own_reply_is_committed(desk: StripeDesk, hou
 
 async def test_a_message_while_our_own_call_is_under_way(desk: StripeDesk, house: Staged) -> None:
     booking, payment = await desk.approved(house, 3)
+    desk.be_patient(IMPATIENT)
     desk.stripe.faults["capture"].append(Fault.SILENT_AFTER)
     await desk.capture(payment)
     (attempt,) = await desk.collector.take(10)
