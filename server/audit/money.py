@@ -16,6 +16,8 @@ ALWAYS: Final = {
         JOIN bookings b ON b.performance_id = p.performance_id AND b.id = coalesce(p.bought_booking_id, p.booking_id)
         JOIN refunds r ON r.performance_id = p.performance_id AND r.payment_id = p.id
         WHERE b.state = 2 AND b.payment_id = p.id AND r.actor_id IS NULL""",
+    "M1 a ticket that has let somebody in was not taken back": """
+        SELECT performance_id, id FROM tickets WHERE state = 3 AND check_in_time IS NOT NULL""",
     "M1 a ticket for which money was asked back is void": """
         SELECT r.id, w.id FROM refunds r CROSS JOIN unnest(r.ticket_ids) w(id)
         LEFT JOIN tickets t ON t.performance_id = r.performance_id AND t.id = w.id

@@ -272,7 +272,10 @@ async def test_no_refund_later_than_the_deadline_but_by_staff(office: BoxOffice)
     cancel = pb.CancelBookingRequest(name=booking.name)
     refused = await refusal(office.bookings.CancelBooking(cancel, metadata=anna))
     assert refused.reason == "REFUND_DEADLINE_PASSED"
-    ended = await office.bookings.CancelBooking(cancel, metadata=office.staff)
+    without_a_reason = await refusal(office.bookings.CancelBooking(cancel, metadata=office.staff))
+    assert without_a_reason.reason == "REFUND_DEADLINE_PASSED"
+    with_one = pb.CancelBookingRequest(name=booking.name, reason="the stage was not visible")
+    ended = await office.bookings.CancelBooking(with_one, metadata=office.staff)
     assert ended.state == pb.Booking.CANCELLED
 
 
@@ -280,9 +283,9 @@ async def test_staff_give_back_a_part_and_never_more_than_was_paid(office: BoxOf
     anna = await office.customer()
     booking, payment = await office.buy(house, anna, "Stalls-A-1")
 
-    def refund(units: int, currency: str = "EUR", **fields: Any) -> Any:
+    def refund(units: int, currency: str = "EUR", reason: str = "a gesture", **fields: Any) -> Any:
         request = payment_pb2.RefundPaymentRequest(
-            name=payment.name, amount={"currency_code": currency, "units": units}, **fields
+            name=payment.name, amount={"currency_code": currency, "units": units}, reason=reason, **fields
         )
         return office.payments.RefundPayment(request, metadata=office.staff)
 
@@ -292,6 +295,7 @@ async def test_staff_give_back_a_part_and_never_more_than_was_paid(office: BoxOf
     too_much = await refusal(refund(16))
     assert (too_much.reason, too_much.facts["refundable"]) == ("REFUND_EXCEEDS_PAYMENT", "1500")
     assert (await refusal(refund(1, "USD"))).reason == "CURRENCY_MISMATCH"
+    assert (await refusal(refund(1, reason=""))).code == "INVALID_ARGUMENT"
     assert (await refusal(refund(0))).code == "INVALID_ARGUMENT"
     assert (await refusal(refund(-1))).code == "INVALID_ARGUMENT"
 
