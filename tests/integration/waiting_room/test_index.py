@@ -1,0 +1,201 @@
+"""Lines in Redis follow what is committed, and are never needed: lost, restored, or out of date, nobody is misled."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from server.db.engine import Database
+from server.domain.waiting_room_entries import Entry
+from server.embedded import ValkeyServer
+from server.states import QueueEntryState
+from server.waiting_room import index as index_module
+from server.waiting_room.index import LineIndex
+from server.waiting_room.lines import Lines
+from server.waiting_room.rooms import Rooms
+from tests.invariants import assert_sound
+from tests.lining import DRAW, LineDesk
+from tests.staging import Staged
+
+
+@pytest.fixture
+def desk(database: Database) -> LineDesk:
+    return LineDesk(database)
+
+
+@pytest.fixture
+async def redis(fresh_valkey_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(fresh_valkey_url, socket_timeout=2) as client:
+        yield client
+
+
+@pytest.fixture
+def index(redis: Redis, database: Database) -> LineIndex:
+    return LineIndex(redis, database, "test")
+
+
+async def positions(index: LineIndex, desk: LineDesk, house: Staged, entries: list[Entry]) -> list[int | None]:
+    line_id = desk.room(house).line_id
+    return list(await asyncio.gather(*(index.position(line_id, one.id, one.customer_id) for one in entries)))
+
+
+async def synced(index: LineIndex, desk: LineDesk, house: Staged) -> None:
+    assert await index.sync(house.performance_id, desk.room(house).line_id)
+
+
+async def test_positions_are_ranks_and_only_their_customers(index: LineIndex, desk: LineDesk) -> None:
+    house = desk.shut()
+    entries = desk.join_many(house, 300)
+    assert await positions(index, desk, house, entries) == [None] * 300
+
+    await synced(index, desk, house)
+
+    assert await positions(index, desk, house, entries) == list(range(1, 301))
+    assert await index.position(desk.room(house).line_id, entries[3].id, uuid4()) is None
+
+
+async def test_what_changes_is_applied_and_not_built_anew(
+    index: LineIndex, desk: LineDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = desk.shut(admit_count=20)
+    entries = desk.join_many(house, 100)
+    await synced(index, desk, house)
+    monkeypatch.delattr(LineIndex, "_rebuild")
+
+    entries += desk.join_many(house, 50)
+    for gone in (entries.pop(120), entries.pop(70), entries.pop(0)):
+        desk.leave(gone)
+    desk.open_now(house)
+    desk.step()
+    await synced(index, desk, house)
+
+    assert await positions(index, desk, house, entries) == [None] * 20 + list(range(1, 128))
+    assert_sound(desk.database)
+
+
+@pytest.mark.fault
+async def test_after_flushall_the_line_is_built_anew_with_every_place(
+    index: LineIndex, desk: LineDesk, redis: Redis, database: Database
+) -> None:
+    house = desk.shut(admit_count=10)
+    entries = desk.join_many(house, 2500)
+    desk.open_now(house)
+    desk.step()
+    await synced(index, desk, house)
+    before = await positions(index, desk, house, entries)
+    assert before == [None] * 10 + list(range(1, 2491))
+
+    await redis.flushall()
+    rooms = Rooms(database, index)
+    # Whoever asks for the room has it looked at; a thousand callers cause one rebuilding.
+    await asyncio.gather(*(rooms.view(house.performance_id) for _ in range(1000)))
+    async with asyncio.timeout(20):
+        while await positions(index, desk, house, entries[-1:]) != [2490]:
+            await rooms.view(house.performance_id, fresh=True)
+    await rooms.close()
+
+    assert await positions(index, desk, house, entries) == before
+    desk.next_cycle(house)
+    desk.step()
+    assert [sum(cycle == number for cycle, _ in desk.admitted(house)) for number in (1, 2)] == [10, 10]
+    assert_sound(desk.database)
+
+
+async def test_a_line_that_knows_more_than_the_database_is_built_anew(
+    index: LineIndex, desk: LineDesk, redis: Redis
+) -> None:
+    house = desk.shut()
+    entries = desk.join_many(house, 10)
+    await synced(index, desk, house)
+    # As after a restore of a backup: what was joined since is gone.
+    desk.run(
+        "DELETE FROM queue_entries WHERE performance_id = :id AND place > :place",
+        id=house.performance_id,
+        place=entries[6].place,
+    )
+    desk.run(
+        "UPDATE waiting_rooms SET revision = 0, joined_count = 7, waiting_count = 7 WHERE performance_id = :id",
+        id=house.performance_id,
+    )
+    desk.run("UPDATE queue_entries SET revision = 0 WHERE performance_id = :id", id=house.performance_id)
+
+    await synced(index, desk, house)
+
+    assert await positions(index, desk, house, entries) == [*range(1, 8), None, None, None]
+
+
+async def test_two_processes_that_follow_at_once_agree(
+    redis: Redis, desk: LineDesk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_PIECE", 400)
+    pair = LineIndex(redis, database, "test"), LineIndex(redis, database, "test")
+    house = desk.shut()
+    entries: list[Entry] = []
+    chance = random.Random(7)
+    for _ in range(12):
+        entries += desk.join_many(house, chance.randint(1, 60))
+        for _ in range(chance.randint(0, 5)):
+            desk.leave(entries.pop(chance.randrange(len(entries))))
+        if chance.random() < 0.2:
+            await redis.flushall()
+        line_id = desk.room(house).line_id
+        await asyncio.gather(*(one.sync(house.performance_id, line_id) for one in (*pair, *pair)))
+    for one in pair:
+        await synced(one, desk, house)
+        assert await positions(one, desk, house, entries) == list(range(1, len(entries) + 1))
+
+
+async def test_another_order_is_another_line(index: LineIndex, desk: LineDesk) -> None:
+    house = desk.shut()
+    entries = desk.join_many(house, 200)
+    await synced(index, desk, house)
+    old = desk.room(house).line_id
+
+    desk.change(house, order=DRAW)
+    await synced(index, desk, house)
+
+    drawn = await positions(index, desk, house, entries)
+    assert sorted(drawn, key=lambda one: one or 0) == list(range(1, 201))
+    assert drawn != list(range(1, 201))
+    assert desk.room(house).line_id != old
+
+
+@pytest.mark.fault
+async def test_without_redis_positions_come_from_memory(
+    desk: LineDesk, database: Database, private_valkey: ValkeyServer
+) -> None:
+    house = desk.shut()
+    entries = desk.join_many(house, 500)
+    async with Redis.from_url(private_valkey.url(), socket_timeout=1, socket_connect_timeout=1) as redis:
+        index, lines = LineIndex(redis, database, "test"), Lines(database)
+        await synced(index, desk, house)
+        private_valkey.kill()
+
+        assert await positions(index, desk, house, entries[:3]) == [None] * 3
+        assert index.is_away
+        assert not await index.sync(house.performance_id, desk.room(house).line_id)
+        found = await asyncio.gather(*(lines.position(one) for one in entries))
+        assert list(found) == list(range(1, 501))
+
+        # It comes back empty: the next look builds the line anew.
+        private_valkey.start()
+        async with asyncio.timeout(20):
+            while not await index.sync(house.performance_id, desk.room(house).line_id):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.1)
+        assert await positions(index, desk, house, entries) == list(range(1, 501))
+
+
+async def test_lines_in_memory_follow_what_changes(desk: LineDesk, database: Database) -> None:
+    house = desk.shut(admit_count=5)
+    entries = desk.join_many(house, 50)
+    lines = Lines(database)
+    assert await lines.position(entries[49]) == 50
+    desk.leave(entries[10])
+    desk.open_now(house)
+    desk.step()
+    await asyncio.sleep(1.05)  # what is younger than a second is not read again
+    assert await lines.position(entries[49]) == 44
+    assert desk.get(entries[4]).state is QueueEntryState.ADMITTED
