@@ -94,7 +94,9 @@ type PaymentServiceClient interface {
 	// Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
 	// refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
 	// Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+	// signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+	// be had: the provider delivers again).
 	HandleProviderWebhook(ctx context.Context, in *HandleProviderWebhookRequest, opts ...grpc.CallOption) (*HandleProviderWebhookResponse, error)
 	// Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
 	// declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what
@@ -283,7 +285,9 @@ type PaymentServiceServer interface {
 	// Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
 	// refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
 	// Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+	// at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+	// signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+	// be had: the provider delivers again).
 	HandleProviderWebhook(context.Context, *HandleProviderWebhookRequest) (*HandleProviderWebhookResponse, error)
 	// Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
 	// declines it, or goes silent before or after. By chance if no outcome is asked for. Waits up to 5 seconds for what

@@ -210,7 +210,9 @@ class PaymentServiceServicer:
         """Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
         refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
         Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-        at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+        at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+        signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+        be had: the provider delivers again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -96,7 +96,9 @@ class PaymentServiceStub:
     """Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
     refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
     Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-    at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+    at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+    signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+    be had: the provider delivers again).
     """
     SimulatePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SimulatePaymentRequest, _payment_pb2.Payment]
     """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
@@ -175,7 +177,9 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
     refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
     Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-    at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+    at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+    signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+    be had: the provider delivers again).
     """
     SimulatePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.SimulatePaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
     """Plays the provider's and the customer's part for a payment with the simulator: approves it and takes the money,
@@ -311,7 +315,9 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a message of a payment provider. Open to all, since its signature is what is trusted: one without is
         refused. A message is a hint only: it is stored once, answered, and then the payment is asked for at the provider.
         Twice, early, late or out of order it has one effect. The REST gateway takes the provider's own bytes and headers
-        at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID, PROVIDER_NOT_CONFIGURED.
+        at the same path instead of this message in JSON. Errors: WEBHOOK_SIGNATURE_INVALID (also of a message that was
+        signed too long ago), PROVIDER_NOT_CONFIGURED, PROVIDER_UNREACHABLE (what the signature is checked with could not
+        be had: the provider delivers again).
         """
 
     @_abc_1.abstractmethod
