@@ -85,7 +85,10 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
     "1.10": ("No refund for customers later than 3 hours before the start.", "CancelBooking"),
     "1.11": ("PayPal's sandbox or the real one, by a setting.", "settings"),
     "2.1": ("An e-mail address and a password give a token.", "SignUp, LogIn"),
-    "2.2": ("Addresses are verified and passwords reset by mail.", "VerifyEmail, ConfirmPasswordReset"),
+    "2.2": (
+        "Addresses are verified and passwords reset by codes that are mailed; a reset ends every session.",
+        "VerifyEmail, ResendVerification, RequestPasswordReset, ConfirmPasswordReset",
+    ),
     "2.3": ("Events, categories, ticket types and bookings are made and listed.", "EventService, BookingService"),
     "2.4": ("A booking is one atomic transaction under locks.", "CreateBooking"),
     "2.5": ("Who wants to book joins the line, once.", "JoinQueue"),
@@ -95,7 +98,10 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
         "A line can be on or off for each performance; everybody knows their place.",
         "UpdateWaitingRoom, GetQueueEntry",
     ),
-    "2.9": ("Inquiries are answered by mail; contact details and social links are kept.", "ContactService"),
+    "2.9": (
+        "Anybody asks the house, which answers by mail; contact data and links are there for everybody.",
+        "SubmitInquiry, AnswerInquiry, GetContactInfo, ListSocialLinks",
+    ),
     "2.10": ("A code for each ticket, for its owner only.", "ListTickets, GetTicket"),
     "3.1": (
         "Performances come by their date, with their ticket types and prices.",
@@ -122,7 +128,10 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
         "CapturePayment, GetPayment",
     ),
     "3.7": ("A list takes as many statements for many rows as for few.", "every List call"),
-    "3.8": ("Sales, revenue and the top events.", "ReportService"),
+    "3.8": (
+        "What was held, sold, taken and given back by event, performance, ticket type and day; the best events; CSV.",
+        "GetSalesReport, ExportSalesReport, ListTopEvents",
+    ),
     "3.9": ("Payments are tested with the real worker and the real database.", "PaymentService"),
     "4.1": (
         "Accounts are opened, read and changed, with roles; addresses are unique, passwords hashed.",
