@@ -19,13 +19,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from server.config import load_settings
-from server.domain import payment_attempts, refunds
+from server.domain import cancellation, payment_attempts, refunds, waiting_room_admission
 from server.logs import configure_logging
 from server.payments.collecting import Collector
 from server.payments.refunding import Refunder
 from server.payments.simulator import Simulator
 from server.seats import batch
-from workers import expiry
+from server.waiting_room.index import LineIndex
+from workers import admissions, expiry, housekeeping
 from workers.broker import worker
 
 NO_FAULT: Final = "nothing happens"
@@ -91,8 +92,21 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "refund was taken up": lambda: after(Refunder, "take", bool),
     "provider has answered the refund": lambda: after(Simulator, "refund"),
     "refund is written down, not committed": lambda: after(refunds, "done"),
+    # winding a cancelled performance up
+    "winding up is taken up, not committed": lambda: after(housekeeping, "performances_to_wind_up", bool),
+    "winding up was taken up": lambda: before(housekeeping, "wind_up"),
+    "bookings to end were read, not committed": lambda: after(cancellation, "_next_chunk", bool),
+    "a booking was ended": lambda: after(cancellation, "_end"),
+    "winding up is finished, not committed": lambda: after(cancellation, "_finish"),
     # expiring holds
     "run-out holds were found": lambda: after(expiry, "run_out_holds", bool),
+    # moving lines
+    "line is locked, nobody admitted": lambda: before(waiting_room_admission, "_admit"),
+    "customers are admitted, nobody told": lambda: before(waiting_room_admission, "_tell"),
+    "interval is written down, not the next look": lambda: before(waiting_room_admission, "_write_room"),
+    "step of a line is made, not committed": lambda: after(admissions, "move_next", bool),
+    "step of a line was committed": lambda: before(admissions, "_tell_redis"),
+    "Redis was told of a step": lambda: after(LineIndex, "sync", bool),
     NO_FAULT: lambda: None,
 }
 
