@@ -10,22 +10,18 @@ Online, a scan of no ticket at all leaves no row; whatever a door did without a 
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from server import resources
-from server.db.clock import database_now
 from server.db.ids import new_id
-from server.db.models.catalogue import Performance
-from server.db.models.check_ins import CheckIn
 from server.domain.check_in_rules import DoorPolicy, DoorTimes, Scan, ScannedTicket, decide, door_times
-from server.domain.rows import count
-from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound, RowlockError
+from server.errors import FieldFault, InvalidArgument, NotFound, RowlockError
 from server.states import CheckInOutcome, EventState, PerformanceState, TicketState
 
 _LOCK: Final = text("""
@@ -73,23 +69,41 @@ FROM scanned s WHERE s.outcome = 1 AND t.performance_id = s.performance_id AND t
 
 
 @dataclass(frozen=True, slots=True)
+class Scanned:
+    """A row of ``check_ins`` as a value: an ORM object for each scan would take half of the time of recording it."""
+
+    performance_id: int
+    id: UUID
+    ticket_id: UUID | None
+    booking_id: UUID | None
+    outcome: CheckInOutcome
+    round: int
+    offline: bool
+    admitted: bool
+    conflict: bool
+    place: str
+    device: str
+    scan_time: datetime
+    create_time: datetime
+    first_time: datetime | None
+    first_place: str | None
+    actor_id: UUID | None
+    scope: str | None
+    request_id: str | None
+    fingerprint: bytes | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """A scan on record: the row, the ticket as it stands after it, and when the doors are open.
 
     ``ticket`` is None where the scan was of no ticket of the performance.
     """
 
-    check_in: CheckIn
+    check_in: Scanned
     ticket: ScannedTicket | None
     doors: DoorTimes
-
-
-@dataclass(frozen=True, slots=True)
-class CheckInPage:
-    """Scans, newest first, and how many there are on all pages."""
-
-    check_ins: Sequence[CheckIn]
-    total: int
 
 
 def record(session: Session, scans: Sequence[Scan], policy: DoorPolicy) -> list[Recorded | RowlockError]:
@@ -102,10 +116,17 @@ def record(session: Session, scans: Sequence[Scan], policy: DoorPolicy) -> list[
     Raises:
         IntegrityError: another process recorded one of the request ids meanwhile; start again.
     """
-    tickets = _lock(session, scans)
+    tickets = lock_tickets(
+        session,
+        (
+            (scan.performance_id, scan.ticket_id)
+            for scan in scans
+            if scan.ticket_id is not None and scan.ticket_performance_id == scan.performance_id
+        ),
+    )
     now, doors, earlier, tickets = _read(session, scans, policy, tickets)
     outcomes: list[Recorded | RowlockError] = []
-    rows: list[CheckIn] = []
+    rows: list[Scanned] = []
     for scan in scans:
         try:
             recorded = _record_one(scan, tickets, doors, earlier, now)
@@ -127,110 +148,13 @@ def record(session: Session, scans: Sequence[Scan], policy: DoorPolicy) -> list[
     return outcomes
 
 
-def undo(
-    session: Session, performance_id: int, booking_id: UUID, ticket_id: UUID, *, reason: str, actor_id: UUID
-) -> ScannedTicket:
-    """Take a check-in back: the ticket lets in again, and the record says who did that and why.
-
-    Raises:
-        NotFound: no such ticket.
-        FailedPrecondition: TICKET_VOID, or TICKET_NOT_CHECKED_IN.
-    """
-    locked = session.execute(_LOCK, {"performances": [performance_id], "tickets": [str(ticket_id)]}).one_or_none()
-    if locked is None or locked.booking_id != booking_id:
-        raise NotFound.of(resources.ticket(performance_id, booking_id, ticket_id))
-    ticket = _ticket(locked)
-    if ticket.state is TicketState.VOID:
-        raise FailedPrecondition("TICKET_VOID", "the ticket is void")
-    if ticket.state is not TicketState.CHECKED_IN:
-        raise FailedPrecondition("TICKET_NOT_CHECKED_IN", "nobody was let in with this ticket")
-    now = database_now(session)
-    rounds = select(CheckIn.id).where(
-        CheckIn.performance_id == performance_id,
-        CheckIn.ticket_id == ticket_id,
-        CheckIn.outcome == CheckInOutcome.UNDONE,
-    )
-    session.add(
-        CheckIn(
-            performance_id=performance_id,
-            id=new_id(),
-            ticket_id=ticket_id,
-            booking_id=booking_id,
-            outcome=CheckInOutcome.UNDONE,
-            round=count(session, rounds),
-            offline=False,
-            admitted=False,
-            conflict=False,
-            reason=reason,
-            scan_time=now,
-            create_time=now,
-            first_time=ticket.check_in_time,
-            first_place=ticket.check_in_place,
-            actor_id=actor_id,
-        )
-    )
-    session.execute(
-        text(
-            "UPDATE tickets SET state = 1, check_in_time = NULL, check_in_place = NULL"
-            " WHERE performance_id = :performance AND id = :id"
-        ),
-        {"performance": performance_id, "id": ticket_id},
-    )
-    return replace(ticket, state=TicketState.VALID, check_in_time=None, check_in_place=None)
-
-
-def list_check_ins(
-    session: Session,
-    performance_id: int,
-    *,
-    outcome: CheckInOutcome | None,
-    ticket_id: UUID | None,
-    only_conflicts: bool,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> CheckInPage:
-    """Scans of a performance's doors that meet every condition which is not None, newest first.
-
-    Args:
-        session: a transaction.
-        performance_id: the performance.
-        outcome: which came to this.
-        ticket_id: of this ticket.
-        only_conflicts: only where somebody was let in who should not have been.
-        after: (create_time, id) of the last one of the page before.
-        limit: how many at most.
-
-    Raises:
-        NotFound: no such performance.
-    """
-    if session.get(Performance, performance_id) is None:
-        raise NotFound.of(resources.performance(performance_id))
-    query = select(CheckIn).where(CheckIn.performance_id == performance_id)
-    if outcome is not None:
-        query = query.where(CheckIn.outcome == outcome)
-    if ticket_id is not None:
-        query = query.where(CheckIn.ticket_id == ticket_id)
-    if only_conflicts:
-        query = query.where(CheckIn.conflict)
-    total = count(session, query)
-    if after is not None:
-        query = query.where(tuple_(CheckIn.create_time, CheckIn.id) < after)
-    rows = session.scalars(query.order_by(CheckIn.create_time.desc(), CheckIn.id.desc()).limit(limit)).all()
-    return CheckInPage(rows, total)
-
-
 _Tickets = dict[tuple[int, UUID], ScannedTicket]
-_Earlier = dict[tuple[int, str, str], CheckIn]
+_Earlier = dict[tuple[int, str, str], Scanned]
 
 
-def _lock(session: Session, scans: Iterable[Scan]) -> _Tickets:
-    wanted = sorted(
-        {
-            (scan.performance_id, scan.ticket_id)
-            for scan in scans
-            if scan.ticket_id is not None and scan.ticket_performance_id == scan.performance_id
-        }
-    )
+def lock_tickets(session: Session, keys: Iterable[tuple[int, UUID]]) -> dict[tuple[int, UUID], ScannedTicket]:
+    """Lock tickets, named by (performance, ticket), in that order; absent ones are left out."""
+    wanted = sorted(set(keys))
     if not wanted:
         return {}
     rows = session.execute(_LOCK, {"performances": [p for p, _ in wanted], "tickets": [str(t) for _, t in wanted]})
@@ -281,7 +205,7 @@ def _record_one(
         ticket = None
     admitted = outcome is CheckInOutcome.ADMITTED or (offline and scan.let_in)
     met = outcome is CheckInOutcome.ALREADY_CHECKED_IN and ticket is not None
-    row = CheckIn(
+    row = Scanned(
         performance_id=scan.performance_id,
         id=new_id(),
         ticket_id=None if ticket is None else ticket.id,
@@ -293,7 +217,6 @@ def _record_one(
         conflict=admitted and outcome is not CheckInOutcome.ADMITTED,
         place=scan.place,
         device=scan.device,
-        reason="",
         scan_time=scan.offline_time or now,
         create_time=now,
         first_time=ticket.check_in_time if met and ticket is not None else None,
@@ -308,7 +231,7 @@ def _record_one(
     return Recorded(row, ticket, times)
 
 
-def _again(scan: Scan, first: CheckIn, ticket: ScannedTicket | None, times: DoorTimes) -> Recorded:
+def _again(scan: Scan, first: Scanned, ticket: ScannedTicket | None, times: DoorTimes) -> Recorded:
     """The record of the same scan, sent before."""
     if first.fingerprint != scan.fingerprint:
         raise InvalidArgument(
@@ -321,7 +244,7 @@ def _again(scan: Scan, first: CheckIn, ticket: ScannedTicket | None, times: Door
     return Recorded(first, ticket, times)
 
 
-def _let_in(ticket: ScannedTicket, row: CheckIn) -> ScannedTicket:
+def _let_in(ticket: ScannedTicket, row: Scanned) -> ScannedTicket:
     time = min(row.scan_time, row.create_time)
     return replace(ticket, state=TicketState.CHECKED_IN, check_in_time=time, check_in_place=row.place)
 
@@ -338,20 +261,20 @@ def _doors(policy: DoorPolicy, start: str, end: str | None, state: int, event_st
 
 _TIMES: Final = ("scan_time", "create_time", "first_time")
 _IDS: Final = ("id", "ticket_id", "booking_id", "actor_id")
-_COLUMNS: Final = tuple(column.key for column in CheckIn.__table__.columns if column.key != "reason")
+_COLUMNS: Final = tuple(field.name for field in fields(Scanned) if field.name != "reason")
 
 
-def _check_in(row: dict[str, Any]) -> CheckIn:
+def _check_in(row: dict[str, Any]) -> Scanned:
     """A row that came as JSON."""
     values = dict(row)
     values.update({name: row[name] and datetime.fromisoformat(row[name]) for name in _TIMES})
     values.update({name: row[name] and UUID(row[name]) for name in _IDS})
     values["outcome"] = CheckInOutcome(row["outcome"])
     values["fingerprint"] = bytes.fromhex((row["fingerprint"] or "").removeprefix("\\x"))
-    return CheckIn(**values)
+    return Scanned(**values)
 
 
-def _column_values(row: CheckIn) -> dict[str, Any]:
+def _column_values(row: Scanned) -> dict[str, Any]:
     """The row as JSON for ``_WRITE``."""
     values = {name: getattr(row, name) for name in _COLUMNS}
     values.update({name: values[name] and values[name].isoformat() for name in _TIMES})

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rowlock.v1 import ticket_pb2 as pb
 from server import resources
-from server.domain import check_ins, entry_lists
+from server.domain import check_in_history, entry_lists
 from server.domain.check_in_rules import Scan
 from server.domain.check_ins import Recorded
 from server.errors import Aborted, FieldFault, InvalidArgument
@@ -64,7 +64,7 @@ class DoorMethods(BookingServiceParts):
         keys = self._keys()
 
         def work(session: Session) -> pb.Ticket:
-            ticket = check_ins.undo(
+            ticket = check_in_history.undo(
                 session, performance_id, booking_id, ticket_id, reason=request.reason, actor_id=who.user_id
             )
             return scanned_ticket_message(ticket, hall, ticket_code(keys, performance_id, ticket_id, ticket.nonce))
@@ -117,7 +117,7 @@ class DoorMethods(BookingServiceParts):
         ticket_id = _listed_ticket(request, performance_id)
         page = page_of(request, datetime, UUID)
         found = await self._database.read(
-            lambda session: check_ins.list_check_ins(
+            lambda session: check_in_history.list_check_ins(
                 session,
                 performance_id,
                 outcome=CheckInOutcome(request.outcome) if request.outcome else None,

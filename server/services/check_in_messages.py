@@ -7,6 +7,7 @@ from rowlock.v1 import ticket_pb2 as pb
 from server import resources
 from server.db.models.check_ins import CheckIn
 from server.domain.check_in_rules import DoorTimes, Scan, ScannedTicket
+from server.domain.check_ins import Scanned
 from server.domain.entry_lists import Entries
 from server.domain.signing_keys import Keys
 from server.errors import FailedPrecondition
@@ -17,7 +18,7 @@ from server.states import CheckInOutcome
 ENTRY_LIST_PURPOSE: Final = b"rowlock entry list\0"
 
 
-def check_in_message(row: CheckIn) -> pb.CheckIn:
+def check_in_message(row: CheckIn | Scanned) -> pb.CheckIn:
     """A scan as staff see it."""
     return pb.CheckIn(
         name=resources.check_in(row.performance_id, row.id),
@@ -53,7 +54,7 @@ def scanned_ticket_message(ticket: ScannedTicket, hall: Hall, code: str) -> pb.T
     )
 
 
-def refusal(row: CheckIn, scan: Scan, doors: DoorTimes) -> FailedPrecondition:
+def refusal(row: Scanned, scan: Scan, doors: DoorTimes) -> FailedPrecondition:
     """Why a scan let nobody in."""
     match row.outcome:
         case CheckInOutcome.ALREADY_CHECKED_IN:
