@@ -134,6 +134,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
 
     async def AddSeats(self, request: pb.AddSeatsRequest, context: Context) -> pb.Booking:
         """Claim further seats for a held booking."""
+        await self._require_verified(caller())
         on, rules = await self._on_booking(request)
         named, hall = await self._by_names(rules.performance_id, lambda rules: claims(request.seats, rules))
         return await self._carry_out(Add(**on, claims=named, hall=hall))
@@ -331,10 +332,19 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
             if who.role not in STAFF:
                 raise PermissionDenied("PERMISSION_DENIED", "only staff may book for others", role=who.role.name)
             await self._database.read(lambda session: bookings.require_customer(session, customer_id))
-        elif (
+        else:
+            await self._require_verified(who)
+        return customer_id
+
+    async def _require_verified(self, who: Caller) -> None:
+        """Let a customer hold seats, if this installation does not ask for a verified address or there is one.
+
+        Raises:
+            FailedPrecondition: EMAIL_NOT_VERIFIED.
+        """
+        if (
             self._policy.require_verified_email
             and who.role is Role.CUSTOMER
-            and not await self._database.read(lambda session: bookings.may_hold(session, customer_id))
+            and not await self._database.read(lambda session: bookings.may_hold(session, who.user_id))
         ):
             raise FailedPrecondition("EMAIL_NOT_VERIFIED", "verify your e-mail address before you hold seats")
-        return customer_id
