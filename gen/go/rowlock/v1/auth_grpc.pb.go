@@ -54,6 +54,7 @@ const (
 // minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
 // at each use. Devices and partners exchange an API key for an access token instead.
 //
+// Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
 // Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
 // TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
 type AuthServiceClient interface {
@@ -88,14 +89,17 @@ type AuthServiceClient interface {
 	// unknown addresses. Idempotent by `request_id`.
 	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
 	// Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-	// Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+	// A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+	// owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
 	ConfirmPasswordReset(ctx context.Context, in *ConfirmPasswordResetRequest, opts ...grpc.CallOption) (*ConfirmPasswordResetResponse, error)
-	// Replaces the caller's password, and ends every session, this one included: log in again.
+	// Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+	// and links of reset mails become useless.
 	// Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// Reads a user. Users themselves (`users/me`); STAFF any. Errors: NOT_FOUND.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*User, error)
-	// Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+	// Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+	// mailed a link, and the former address is told.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Lists users, oldest first. STAFF only. Errors: PAGE_TOKEN_INVALID.
@@ -357,6 +361,7 @@ func (c *authServiceClient) GetJwks(ctx context.Context, in *GetJwksRequest, opt
 // minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
 // at each use. Devices and partners exchange an API key for an access token instead.
 //
+// Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
 // Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
 // TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
 type AuthServiceServer interface {
@@ -391,14 +396,17 @@ type AuthServiceServer interface {
 	// unknown addresses. Idempotent by `request_id`.
 	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
 	// Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-	// Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+	// A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+	// owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
 	ConfirmPasswordReset(context.Context, *ConfirmPasswordResetRequest) (*ConfirmPasswordResetResponse, error)
-	// Replaces the caller's password, and ends every session, this one included: log in again.
+	// Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+	// and links of reset mails become useless.
 	// Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// Reads a user. Users themselves (`users/me`); STAFF any. Errors: NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*User, error)
-	// Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+	// Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+	// mailed a link, and the former address is told.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
 	UpdateUser(context.Context, *UpdateUserRequest) (*User, error)
 	// Lists users, oldest first. STAFF only. Errors: PAGE_TOKEN_INVALID.

@@ -78,7 +78,8 @@ type BookingServiceClient interface {
 	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
 	// in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
 	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+	// ETAG_MISMATCH.
 	AddSeats(ctx context.Context, in *AddSeatsRequest, opts ...grpc.CallOption) (*Booking, error)
 	// Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
 	// all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in
@@ -401,7 +402,8 @@ type BookingServiceServer interface {
 	// Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
 	// in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
 	// TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+	// SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+	// ETAG_MISMATCH.
 	AddSeats(context.Context, *AddSeatsRequest) (*Booking, error)
 	// Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
 	// all back stays HELD, may add others and cannot be paid while it has none. Accepted in HELD while no payment is in

@@ -32,6 +32,7 @@ class AuthServiceStub:
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """
@@ -156,6 +157,7 @@ class AuthServiceServicer:
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """
@@ -232,14 +234,16 @@ class AuthServiceServicer:
 
     def ConfirmPasswordReset(self, request, context):
         """Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-        Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+        A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+        owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Replaces the caller's password, and ends every session, this one included: log in again.
+        """Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+        and links of reset mails become useless.
         Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -254,7 +258,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+        """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+        mailed a link, and the former address is told.
         Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -458,6 +463,7 @@ class AuthService:
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """

@@ -33,6 +33,7 @@ class AuthServiceStub:
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """
@@ -81,16 +82,19 @@ class AuthServiceStub:
     """
     ConfirmPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ConfirmPasswordResetRequest, _auth_pb2.ConfirmPasswordResetResponse]
     """Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-    Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+    A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+    owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
-    """Replaces the caller's password, and ends every session, this one included: log in again.
+    """Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+    and links of reset mails become useless.
     Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
     """
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]
     """Reads a user. Users themselves (`users/me`); STAFF any. Errors: NOT_FOUND."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.User]
-    """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+    """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+    mailed a link, and the former address is told.
     Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
@@ -139,6 +143,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """
@@ -184,16 +189,19 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     ConfirmPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_pb2.ConfirmPasswordResetRequest, _auth_pb2.ConfirmPasswordResetResponse]  # type: ignore[assignment]
     """Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-    Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+    A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+    owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Replaces the caller's password, and ends every session, this one included: log in again.
+    """Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+    and links of reset mails become useless.
     Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Reads a user. Users themselves (`users/me`); STAFF any. Errors: NOT_FOUND."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.User]  # type: ignore[assignment]
-    """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+    """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+    mailed a link, and the former address is told.
     Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -241,6 +249,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     minutes and are verifiable by anybody through GetJwks; refresh tokens live for 30 days, work once and are replaced
     at each use. Devices and partners exchange an API key for an access token instead.
 
+    Log-ins and mails are counted by e-mail address, too, known or not: past that, RATE_LIMITED with `limit` "email".
     Every call may fail with RATE_LIMITED, and each call that needs a token with TOKEN_MISSING, TOKEN_INVALID,
     TOKEN_EXPIRED, TOKEN_REVOKED or PERMISSION_DENIED.
     """
@@ -338,7 +347,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ConfirmPasswordResetResponse, _abc.Awaitable[_auth_pb2.ConfirmPasswordResetResponse]]:
         """Sets a new password by the code from a reset mail, and ends every session. The code works once, for 20 minutes.
-        Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
+        A password that is refused leaves the code unused. The address that the code was mailed to counts as verified. The
+        owner is told by mail. Open to all. Errors: CODE_INVALID, PASSWORD_TOO_COMMON.
         """
 
     @_abc_1.abstractmethod
@@ -347,7 +357,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
-        """Replaces the caller's password, and ends every session, this one included: log in again.
+        """Replaces the caller's password, and ends every session, this one included: log in again. The owner is told by mail,
+        and links of reset mails become useless.
         Errors: WRONG_CREDENTIALS, PASSWORD_TOO_COMMON.
         """
 
@@ -365,7 +376,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
-        """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again.
+        """Changes a user's own data. Users themselves; ADMIN any. A changed e-mail address has to be verified again: it is
+        mailed a link, and the former address is told.
         Idempotent by `request_id`. Errors: NOT_FOUND, EMAIL_TAKEN, ETAG_MISMATCH, UPDATE_MASK_INVALID.
         """
 

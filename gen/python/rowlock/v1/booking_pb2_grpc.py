@@ -199,7 +199,8 @@ class BookingServiceServicer:
         """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
         in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
         TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-        SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+        SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+        ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

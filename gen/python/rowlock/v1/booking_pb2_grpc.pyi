@@ -68,7 +68,8 @@ class BookingServiceStub:
     """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
     in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
     TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-    SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+    SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+    ETAG_MISMATCH.
     """
     RemoveSeats: _grpc.UnaryUnaryMultiCallable[_booking_pb2.RemoveSeatsRequest, _booking_pb2.Booking]
     """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
@@ -190,7 +191,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
     in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
     TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-    SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+    SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+    ETAG_MISMATCH.
     """
     RemoveSeats: _aio.UnaryUnaryMultiCallable[_booking_pb2.RemoveSeatsRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Gives places of a held booking back, all of those named or none; they are free at once. A booking that has given
@@ -339,7 +341,8 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds numbered seats to a held booking, all or none. The clock goes on: `hold_expire_time` stays as it is. Accepted
         in HELD while no payment is in flight. Idempotent by `request_id`. Errors: NOT_FOUND, SEAT_UNKNOWN, SEAT_TAKEN,
         TICKET_TYPE_ZONE, MIXED_CURRENCIES, TICKET_TYPE_SOLD_OUT, TICKET_TYPE_LIMIT_REACHED, CUSTOMER_LIMIT_REACHED,
-        SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
+        SALE_ENDED, PERFORMANCE_CANCELLED, HOLD_EXPIRED, BOOKING_STATE, PAYMENT_IN_FLIGHT, EMAIL_NOT_VERIFIED,
+        ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
