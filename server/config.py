@@ -403,6 +403,52 @@ class Settings(BaseSettings):
         "PEM authorities; when given, clients must present a certificate of one of them (mTLS).",
     )
 
+    # -- REST gateway --------------------------------------------------------------------------------------
+    gateway_address: OptionalAddress = _setting(
+        "REST gateway",
+        "127.0.0.1:8080",
+        "Where the gateway serves REST, its documentation and the screens, host:port. `off`: `rowlock up` starts none.",
+    )
+    gateway_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        "REST gateway",
+        (),
+        "The gRPC servers that it calls in turn, as host:port, by commas; one name may stand for many. Empty: "
+        "ROWLOCK_GRPC_ADDRESS.",
+    )
+    gateway_server_ca_file: Path | None = _setting(
+        "REST gateway", None, "PEM authorities of the servers' certificates. Unset: they are called in plain text."
+    )
+    gateway_tls_cert_file: Path | None = _setting(
+        "REST gateway", None, "PEM certificate with which it serves HTTPS. Unset: HTTP."
+    )
+    gateway_tls_key_file: Path | None = _setting("REST gateway", None, "The certificate's key.")
+    gateway_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        "REST gateway",
+        (),
+        "Web origins whose pages may call it, such as https://tickets.example.org, by commas; `*`: all.",
+    )
+    gateway_trusted_proxies: Annotated[
+        frozenset[str], NoDecode, BeforeValidator(_comma_list), AfterValidator(_networks)
+    ] = _setting(
+        "REST gateway",
+        frozenset(),
+        "Networks in front of it whose X-Forwarded-For it believes. The servers must trust the gateway in turn: "
+        "ROWLOCK_TRUSTED_PROXIES.",
+    )
+    gateway_body_limit: int = _setting("REST gateway", 262_144, "Longest request body, in bytes.", ge=1024)
+    gateway_call_timeout: PositiveDuration = _setting(
+        "REST gateway", _seconds(20), "Longest time of a call that is no stream."
+    )
+    gateway_write_timeout: PositiveDuration = _setting(
+        "REST gateway", _seconds(30), "A reader that takes nothing for so long is cut off."
+    )
+    gateway_drain_time: Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)] = _setting(
+        "REST gateway", _seconds(15), "How long calls and streams under way may take to end when it stops."
+    )
+    gateway_binary: Path | None = _setting(
+        "REST gateway", None, "A gateway that was built already. Unset: `rowlock gateway` builds it on first use."
+    )
+
     # -- Booking -------------------------------------------------------------------------------------------
     hold_duration: PositiveDuration = _setting(
         "Booking",

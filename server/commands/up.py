@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from server import gateway_build
 from server.commands.children import add_copy, child_environment, command_line
 from server.commands.health import ask_server
 from server.config import Environment, LogFormat, Settings, SettingsError, StartError, load_settings, variable_name
@@ -33,6 +34,7 @@ _READY_LIMIT = 60.0
 def up(
     address: Annotated[str | None, typer.Option(help="Serve here instead of ROWLOCK_GRPC_ADDRESS (host:port).")] = None,
     processes: Annotated[int | None, typer.Option(help="Server processes; instead of ROWLOCK_PROCESSES.")] = None,
+    gateway: Annotated[bool, typer.Option(help="Serve REST, its documentation and the screens, too.")] = True,
     demo_venue: Annotated[bool, typer.Option(help="Load a theatre and a cinema with performances on sale.")] = True,
 ) -> None:
     """Run everything: database, Redis, server, workers, scheduler, and a demo venue to book in.
@@ -41,7 +43,9 @@ def up(
     `.rowlock`, and a mail server that keeps mails in `.rowlock/mail` and delivers none. Ctrl-C stops it all in good
     order; a second Ctrl-C stops it at once.
     """
-    settings = load_settings({"grpc_address": address, "processes": processes})
+    settings = load_settings(
+        {"grpc_address": address, "processes": processes, "gateway_address": None if gateway else "off"}
+    )
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
     _require_free_ports(settings)
     supervisor = Supervisor(log, stop_time=_DRAIN_SECONDS + 2)
@@ -51,7 +55,7 @@ def up(
             with EmbeddedServers(settings, log) as servers:
                 try:
                     _prepare(servers, log, demo_venue=demo_venue)
-                    _start_children(supervisor, servers.settings)
+                    _start_children(supervisor, _gateway_if_it_can_be(servers.settings, log))
                     status = _look_after(supervisor, servers, log)
                 finally:
                     # Before the database and Redis go, so that what is under way can end.
@@ -92,13 +96,30 @@ def _catch_mails(supervisor: Supervisor, settings: Settings, shared: Mapping[str
 
 
 def _start_children(supervisor: Supervisor, settings: Settings) -> None:
-    shared = {"log_format": settings.log_format.value, "drain_time": f"{_DRAIN_SECONDS}s"}
+    shared: dict[str, object] = {"log_format": settings.log_format.value, "drain_time": f"{_DRAIN_SECONDS}s"}
     settings = _catch_mails(supervisor, settings, shared)
+    if settings.gateway_address:
+        # It is of this machine, and tells the servers who called it.
+        shared["trusted_proxies"] = ",".join({*settings.trusted_proxies, "127.0.0.1/32"})
     for index in range(settings.processes):
         add_copy(supervisor, "server", "serve", index, child_environment(settings, process_index=index, **shared))
     for index in range(settings.worker_processes):
         add_copy(supervisor, "worker", "worker", index, child_environment(settings, process_index=index, **shared))
     add_copy(supervisor, "scheduler", "scheduler", 0, child_environment(settings, **shared))
+    if settings.gateway_address:
+        add_copy(supervisor, "gateway", "gateway", 0, child_environment(settings, **shared))
+
+
+def _gateway_if_it_can_be(settings: Settings, log: MergedLog) -> Settings:
+    """The settings without a gateway, where there is neither one nor a Go to build it with; and a word about it."""
+    if not settings.gateway_address or settings.gateway_binary or gateway_build.binary().exists():
+        return settings
+    try:
+        gateway_build.go()
+    except gateway_build.NoGoError as error:
+        log("rowlock", f"gateway  not started: {error}")
+        return settings.model_copy(update={"gateway_address": ""})
+    return settings
 
 
 def _look_after(supervisor: Supervisor, servers: EmbeddedServers, log: MergedLog) -> int:
@@ -133,6 +154,8 @@ def _what_to_try(settings: Settings) -> list[str]:
         (f"{program} watch", "the hall, live"),
         (f"grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances", ""),
     ]
+    if settings.gateway_address:
+        steps.append((f"http://{settings.gateway_address}/docs/", "REST, in a browser; see the log above"))
     if address != "127.0.0.1:50051":
         steps.insert(0, (f"export ROWLOCK_SERVER={address}", "where the commands find it"))
     width = max(len(command) for command, meaning in steps if meaning) + 3
@@ -159,6 +182,8 @@ def _require_free_ports(settings: Settings) -> None:
         SettingsError: a port is taken, or an address is not of this machine.
     """
     wanted = [("grpc_address", settings.grpc_address, 1)]
+    if settings.gateway_address:
+        wanted.append(("gateway_address", settings.gateway_address, 1))
     wanted += [
         (name, address, settings.processes)
         for name in ("admin_address", "metrics_address")

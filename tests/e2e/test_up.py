@@ -57,6 +57,7 @@ def running(folder: Path) -> Iterator[Up]:
         "ROWLOCK_DATA_DIR": str(folder / ".rowlock"),
         "ROWLOCK_GRPC_ADDRESS": f"127.0.0.1:{free_port()}",
         "ROWLOCK_ADMIN_ADDRESS": "off",
+        "ROWLOCK_GATEWAY_ADDRESS": "off",
         "ROWLOCK_METRICS_ADDRESS": "off",
         "PYTHONUNBUFFERED": "1",
     }
