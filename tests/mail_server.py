@@ -108,8 +108,7 @@ class MailServer:
         if self.before_answer is not None:
             await self.before_answer()
         if answer in ("keep", "forget"):
-            assert server.transport is not None
-            server.transport.abort()
+            cut(server)
             return "250 nobody hears this"
         return answer
 
@@ -150,6 +149,11 @@ async def listening(server: MailServer) -> AsyncIterator[MailServer]:
     finally:
         opened.close()
         for one in sessions:
-            if one.transport is not None:
-                one.transport.abort()
+            cut(one)
         await opened.wait_closed()
+
+
+def cut(session: SMTP) -> None:
+    """End a connection without a word."""
+    if isinstance(session.transport, asyncio.WriteTransport):
+        session.transport.abort()

@@ -73,7 +73,11 @@ class Mailroom:
 @asynccontextmanager
 async def mailroom(database: Database, server: MailServer, **settings: Any) -> AsyncIterator[Mailroom]:
     """A worker's part, with short waits."""
-    given = {"smtp_url": server.url, "smtp_timeout": timedelta(seconds=2), "database_url": database.url} | settings
+    given: dict[str, Any] = {
+        "smtp_url": server.url,
+        "smtp_timeout": timedelta(seconds=2),
+        "database_url": database.url,
+    } | settings
     sender = make_sender(Settings(**given), database)
     try:
         yield Mailroom(database, sender, server)

@@ -28,7 +28,7 @@ SECRETS: Final = {
 }
 """Any characters are welcome in these; what is wrong is simply not the secret."""
 
-LONG_TEXTS: Final = {"answer", "description", "message"}
+LONG_TEXTS: Final = {"answer", "body", "description", "message"}
 """These may well have 10 kB."""
 
 _MARK: Final = "Q" * 7

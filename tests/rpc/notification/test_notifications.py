@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -33,13 +34,13 @@ class Post:
     staff: Person
     desk: Desk
 
-    async def send(self, *to: Person, subject: str = "Doors open earlier", **given: object) -> int:
+    async def send(self, *to: Person, subject: str = "Doors open earlier", **given: Any) -> int:
         request = pb.SendNotificationRequest(
             recipients=[person.name for person in to], subject=subject, body="At 18:00.\n\nBring a coat.", **given
         )
         return (await self.stub.SendNotification(request, metadata=self.staff.token)).recipient_count
 
-    async def inbox(self, person: Person, **given: object) -> pb.ListNotificationsResponse:
+    async def inbox(self, person: Person, **given: Any) -> pb.ListNotificationsResponse:
         return await self.stub.ListNotifications(pb.ListNotificationsRequest(**given), metadata=person.token)
 
     async def mark(self, person: Person, *names: str) -> int:
