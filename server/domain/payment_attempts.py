@@ -23,6 +23,7 @@ from server import resources
 from server.db.clock import database_now
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
+from server.domain import payment_rows
 from server.domain.bookings import booking_of, lock_booking
 from server.domain.books import enter_vain_payment
 from server.domain.due import take_up
@@ -110,23 +111,27 @@ def look_now(session: Session, performance_id: int, payment_id: UUID) -> bool:
     return True
 
 
-def created(session: Session, attempt: Attempt, answer: Created, ask_after: timedelta) -> Attempt:
-    """The provider knows the payment: what comes next is the customer's move, or the capture that they asked for.
+def created(session: Session, answers: Sequence[tuple[Attempt, Created]], ask_after: timedelta) -> list[Attempt]:
+    """The provider knows these payments: what comes next is the customer's move, or the capture that they asked for.
 
-    Where the customer makes that move at the provider, the provider is asked about it after ``ask_after``.
+    Where the customer makes that move at the provider, the provider is asked about it after ``ask_after``. The number
+    of statements does not depend on the number of payments.
     """
-    payment = _locked_payment(session, attempt)
+    keys = {(attempt.performance_id, attempt.order.payment_id) for attempt, _ in answers}
+    payments = payment_rows.lock_named(session, sorted(keys))
     now = database_now(session)
-    payment.provider_reference = answer.reference
-    payment.approval_uri = answer.approval_uri
-    payment.client_secret = answer.client_secret
-    payment.update_time = now
-    if payment.state is PaymentState.CREATED:
-        payment.state = PaymentState.REQUIRES_ACTION
-        payment.next_attempt_time = now + ask_after if is_approved_elsewhere(payment) else None
-        payment.attempt_count = 0
-    session.flush()
-    return attempt_of(payment)
+    for attempt, answer in answers:
+        payment = payments[attempt.performance_id, attempt.order.payment_id]
+        payment.provider_reference = answer.reference
+        payment.approval_uri = answer.approval_uri
+        payment.client_secret = answer.client_secret
+        payment.update_time = now
+        if payment.state is PaymentState.CREATED:
+            payment.state = PaymentState.REQUIRES_ACTION
+            payment.next_attempt_time = now + ask_after if is_approved_elsewhere(payment) else None
+            payment.attempt_count = 0
+    payment_rows.write_created(session, list(payments.values()))
+    return [attempt_of(payments[attempt.performance_id, attempt.order.payment_id]) for attempt, _ in answers]
 
 
 def declined(session: Session, attempt: Attempt, reason: str) -> None:
@@ -238,6 +243,13 @@ def mismatch(attempt: Attempt, answer: Captured) -> str | None:
     return (
         f"AMOUNT_MISMATCH: {answer.amount} {answer.currency} was taken, {order.amount} {order.currency} was asked for"
     )
+
+
+def settled(session: Session, attempt: Attempt) -> None:
+    """There is nothing to ask any more: whoever had it looked at once more came too late to know."""
+    payment = _locked_payment(session, attempt)
+    if payment.state not in OPEN_STATES:
+        payment.next_attempt_time = None
 
 
 def is_approved_elsewhere(payment: Payment) -> bool:

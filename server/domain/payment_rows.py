@@ -48,6 +48,12 @@ _LOCK_PAYMENTS: Final = _columns(
     "WHERE p.state IN (1, 2, 3, 7) OR p.id = ANY(CAST(:named AS uuid[])) "
     "ORDER BY p.performance_id, p.id FOR NO KEY UPDATE OF p",
 )
+_LOCK_NAMED: Final = _columns(
+    Payment,
+    "p",
+    f"FROM {_NAMED} JOIN payments p ON p.performance_id = w.performance_id AND p.id = w.id "
+    "ORDER BY p.performance_id, p.id FOR NO KEY UPDATE OF p",
+)
 _FACTS: Final = text(
     "SELECT clock_timestamp(), r.scope, r.request_id, r.fingerprint, r.answer "
     "FROM (VALUES (1)) one LEFT JOIN (unnest(CAST(:scopes AS text[]), CAST(:ids AS text[])) AS w(scope, request_id) "
@@ -62,6 +68,16 @@ _UPDATE: Final = text(
     "CAST(:reasons AS text[]), CAST(:updates AS timestamptz[]), CAST(:completes AS timestamptz[]), "
     "CAST(:compares AS timestamptz[])) AS w(performance_id, id, state, capture_time, next_attempt_time, "
     "attempt_count, error_reason, update_time, complete_time, compare_after_time) "
+    "WHERE p.performance_id = w.performance_id AND p.id = w.id"
+)
+_WRITE_CREATED: Final = text(
+    "UPDATE payments p SET state = w.state, next_attempt_time = w.next_attempt_time, attempt_count = w.attempt_count, "
+    "provider_reference = w.reference, approval_uri = w.approval_uri, client_secret = w.client_secret, "
+    "update_time = w.update_time "
+    "FROM unnest(CAST(:performances AS bigint[]), CAST(:ids AS uuid[]), CAST(:states AS smallint[]), "
+    "CAST(:next AS timestamptz[]), CAST(:attempts AS int[]), CAST(:references AS text[]), CAST(:uris AS text[]), "
+    "CAST(:secrets AS text[]), CAST(:updates AS timestamptz[])) AS w(performance_id, id, state, next_attempt_time, "
+    "attempt_count, reference, approval_uri, client_secret, update_time) "
     "WHERE p.performance_id = w.performance_id AND p.id = w.id"
 )
 _UPDATE_BOOKINGS: Final = text(
@@ -134,6 +150,26 @@ def update(session: Session, payments: Sequence[Payment]) -> None:
             "compares": [payment.compare_after_time for payment in payments],
         }
         session.execute(_UPDATE, values)
+
+
+def lock_named(session: Session, keys: Sequence[tuple[int, UUID]]) -> dict[tuple[int, UUID], Payment]:
+    """Payments by (performance, id), locked in this order, which ``keys`` are in; without their bookings."""
+    rows = session.execute(_LOCK_NAMED, _named(keys)).mappings()
+    return {(row["performance_id"], row["id"]): Payment(**row) for row in rows}
+
+
+def write_created(session: Session, payments: Sequence[Payment]) -> None:
+    """Write down what the provider calls payments, and how the customer approves them."""
+    values = _named([(payment.performance_id, payment.id) for payment in payments]) | {
+        "states": [int(payment.state) for payment in payments],
+        "next": [payment.next_attempt_time for payment in payments],
+        "attempts": [payment.attempt_count for payment in payments],
+        "references": [payment.provider_reference for payment in payments],
+        "uris": [payment.approval_uri for payment in payments],
+        "secrets": [payment.client_secret for payment in payments],
+        "updates": [payment.update_time for payment in payments],
+    }
+    session.execute(_WRITE_CREATED, values)
 
 
 def update_bookings(session: Session, bookings: Sequence[Booking]) -> None:

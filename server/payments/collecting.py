@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from server.db.combining import Combined
 from server.db.engine import Database
 from server.domain import payment_attempts, payment_openings
 from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
@@ -82,6 +83,9 @@ class Collector:
         self._ledger = ledger
         self._providers = providers
         self._patience = patience
+        self._creations: Combined[tuple[Attempt, Created], Attempt] = Combined(
+            database, lambda session, answers: payment_attempts.created(session, answers, patience.ask)
+        )
 
     async def take(self, limit: int) -> Sequence[Attempt]:
         """Take up to ``limit`` due payments up."""
@@ -118,6 +122,8 @@ class Collector:
             await self._confirm(attempt, Captured("", 0, attempt.order.currency))
             return
         step = next_step(attempt)
+        if step is Step.NOTHING:
+            await self._database.transaction(lambda session: payment_attempts.settled(session, attempt))
         for _ in range(_MOST_QUESTIONS):
             if step is Step.NOTHING:
                 return
@@ -148,8 +154,7 @@ class Collector:
                 return await in_time(provider.cancel(order), self._patience.call)
 
     async def _created(self, attempt: Attempt, answer: Created) -> Attempt:
-        ask = self._patience.ask
-        return await self._database.transaction(lambda session: payment_attempts.created(session, attempt, answer, ask))
+        return await self._creations((attempt, answer))
 
     async def _opened(self, attempt: Attempt, answer: Open, asked: Step) -> tuple[Attempt, Step]:
         ask = self._patience.ask

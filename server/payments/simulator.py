@@ -10,13 +10,14 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from server.db.combining import Combined
 from server.db.engine import Database
 from server.db.models.simulator import SimulatorOrder, SimulatorRefund, SimulatorScript
 from server.domain.book_lines import Direction
@@ -48,13 +49,17 @@ class Simulator:
     """The provider.
 
     Args:
-        database: where its books are; each call is one transaction, or two around a silence.
+        database: where its books are.
         success_rate: share of captures that succeed when nothing was scripted.
         delay: how long it takes to answer.
     """
 
     def __init__(self, database: Database, *, success_rate: float, delay: timedelta) -> None:
         self._database = database
+        # What is asked at once is entered in its books at once.
+        self._calls: Combined[Callable[[Session], Any], Any] = Combined(
+            database, lambda session, calls: [call(session) for call in calls]
+        )
         self._success_rate = success_rate
         self._delay = delay.total_seconds()
 
@@ -99,7 +104,8 @@ class Simulator:
     async def _call(self, work: Callable[[Session], T]) -> T:
         if self._delay:
             await asyncio.sleep(self._delay)
-        return await self._database.transaction(work)
+        answer: T = await self._calls(work)
+        return answer
 
     def _capture(self, session: Session, order: PaymentOrder) -> Captured | Declined | Unknown:
         row, part = _locked(session, order, CAPTURE)

@@ -233,7 +233,10 @@ async def test_the_second_payment_that_comes_late_for_one_booking_goes_back(desk
     first = await desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
     await desk.carry_on()
     # What no provider should do: say that it declined, and take the money all the same.
-    desk.one("UPDATE payments SET state = 5, error_reason = 'DECLINED' WHERE id = :id", id=first.id)
+    desk.one(
+        "UPDATE payments SET state = 5, error_reason = 'DECLINED', next_attempt_time = NULL WHERE id = :id", id=first.id
+    )
+    desk.one("UPDATE bookings SET payment_id = NULL WHERE id = :id", id=booking.id)
     second = await desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
     await desk.carry_on()
     desk.let_time_pass(booking)
