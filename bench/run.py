@@ -11,7 +11,19 @@ from bench import generator, machine, results
 from bench.progress import Progress
 from bench.scenario import Options, Outcome
 
-SCENARIOS = ("empty", "hold-hot", "hold-spread", "hold-naive", "confirm", "fanout", "snapshot", "onsale", "checkin")
+SCENARIOS = (
+    "empty",
+    "hold-hot",
+    "hold-spread",
+    "hold-naive",
+    "confirm",
+    "pay",
+    "fanout",
+    "snapshot",
+    "onsale",
+    "checkin",
+    "queue",
+)
 
 
 def main() -> None:
