@@ -32,6 +32,7 @@ from rowlock.v1 import (
     notification_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
+    performance_pb2,
     seat_map_pb2,
     ticket_pb2,
     venue_pb2,
@@ -74,6 +75,8 @@ class World:
         admin: metadata of an administrator.
         codes: what was mailed to the customer.
         used: a ticket of the customer's that has let somebody in.
+        owed: a booking that was paid for in cash and cancelled.
+        cancelled: a performance that was.
     """
 
     names: dict[str, str]
@@ -87,6 +90,8 @@ class World:
     admin: Metadata
     codes: dict[CodePurpose, str]
     used: str
+    owed: str
+    cancelled: str
 
     def caller(self, method: Method) -> Metadata | None:
         """Metadata of the humblest who may call."""
@@ -171,7 +176,25 @@ class Maker:
         used = await self._used_ticket(staged, anna, 5)
         names["rowlock.dev/CheckIn"] = f"{hall}/checkIns/{uuid4()}"
         names["rowlock.dev/Notification"] = await self._told(anna)
-        return World(names | mine, foreign, paid, key.secret, seat, anna, bob.name, staff, admin, codes, used)
+        owed, cancelled = await self._owed(staged, anna, 6), await self._cancelled()
+        whose = (anna, bob.name, staff, admin)
+        return World(names | mine, foreign, paid, key.secret, seat, *whose, codes, used, owed, cancelled)
+
+    async def _owed(self, staged: Staged, person: Person, place: int) -> str:
+        """A booking that was paid for in cash, and that its customer gave up."""
+        held = await self._desk.hold(staged, place, customer=UUID(person.name.removeprefix("users/")))
+        name = resources.booking(staged.performance_id, held.id)
+        confirm = booking_pb2.ConfirmBookingRequest(name=name, method=booking_pb2.Booking.CASH)
+        await self._bookings.ConfirmBooking(confirm, metadata=self._staff.token)
+        await self._bookings.CancelBooking(booking_pb2.CancelBookingRequest(name=name), metadata=person.token)
+        return name
+
+    async def _cancelled(self) -> str:
+        """A performance that will not take place."""
+        name = resources.performance(self._database.run_transaction(stage).performance_id)
+        request = performance_pb2.CancelPerformanceRequest(name=name)
+        await self._events.CancelPerformance(request, metadata=self._staff.token)
+        return name
 
     async def _used_ticket(self, staged: Staged, person: Person, place: int) -> str:
         """The ticket of a place that was let in."""
@@ -443,6 +466,10 @@ def _words(world: World) -> dict[str, Any]:
         "CreatePayment.parent": world.names[BOOKING],
         "CreatePayment.payment.provider": payment_pb2.Payment.SIMULATOR,
         "SimulatePayment.outcome": payment_pb2.SimulatePaymentRequest.APPROVE,
+        "RefundTickets.name": world.names[TICKET].partition("/tickets/")[0],
+        "RefundTickets.tickets": [world.names[TICKET]],
+        "PayOutCash.name": world.owed,
+        "GetCancellationProgress.name": world.cancelled,
         "RefundPayment.name": world.paid,
         "RefundPayment.amount": euros(100),
         "RefundPayment.reason": "the heating failed",
