@@ -40,10 +40,11 @@ MOST_ATTEMPTS = 3
 class StripeDesk(Desk):
     """A process that is paid by Stripe. Nothing happens by itself: webhooks are delivered by the test, or not."""
 
-    def __init__(self, database: Database, stripe: FakeStripe, provider: StripePayments) -> None:
+    def __init__(self, database: Database, stripe: FakeStripe, provider: StripePayments, address: str) -> None:
         super().__init__(database, patience=QUICK)
         self.stripe = stripe
         self.provider = provider
+        self.address = address
         self.verifier = StripeWebhooks((SECRET,), tolerance=timedelta(minutes=5))
         self.be_patient(QUICK)
 
@@ -145,7 +146,7 @@ async def stripe_desk_on(database: Database, mock: str) -> AsyncIterator[StripeD
     """A desk, and a Stripe of its own, for the length of the block."""
     async with fake_stripe(mock) as (stripe, address):
         provider = StripePayments("sk_test_123", api_base=address, timeout=timedelta(seconds=10))
-        desk = StripeDesk(database, stripe, provider)
+        desk = StripeDesk(database, stripe, provider, address)
         try:
             yield desk
         finally:

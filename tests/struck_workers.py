@@ -48,6 +48,8 @@ class Workshop:
             settings,
             redis_key_prefix=settings.redis_key_prefix,
             simulator_success_rate=1,
+            stripe_secret_key=settings.stripe_secret_key,
+            stripe_api_base=settings.stripe_api_base,
             payment_call_timeout="1s",
             payment_resolve_interval="100ms",
             payment_sweep_interval="300ms",

@@ -19,11 +19,15 @@ from contextlib import suppress
 from typing import Any, Final
 
 from server.config import load_settings
-from server.domain import cancellation, payment_attempts, refunds, waiting_room_admission
+from server.domain import cancellation, notification_queue, payment_attempts, refunds, waiting_room_admission, webhooks
 from server.logs import configure_logging
+from server.mail.post import Post
+from server.mail.sending import Sender
 from server.payments.collecting import Collector
 from server.payments.refunding import Refunder
 from server.payments.simulator import Simulator
+from server.payments.stripe_payments import StripePayments
+from server.payments.webhook_handling import WebhookHandler
 from server.seats import batch
 from server.waiting_room.index import LineIndex
 from workers import admissions, expiry, housekeeping
@@ -92,12 +96,30 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "refund was taken up": lambda: after(Refunder, "take", bool),
     "provider has answered the refund": lambda: after(Simulator, "refund"),
     "refund is written down, not committed": lambda: after(refunds, "done"),
+    # acting on what a provider tells
+    "message is taken up, not committed": lambda: after(webhooks, "take_due", bool),
+    "message was taken up": lambda: after(WebhookHandler, "take", bool),
+    "message made its payment due, not committed": lambda: after(payment_attempts, "look_now", bool),
+    "message made its payment due": lambda: before(WebhookHandler, "_write_down"),
+    "message is written down, not committed": lambda: after(webhooks, "done"),
+    "message was written down": lambda: after(WebhookHandler, "_write_down"),
+    "Stripe has created": lambda: after(StripePayments, "create"),
+    "Stripe has said what became of it": lambda: after(StripePayments, "find"),
+    "Stripe has answered the capture": lambda: after(StripePayments, "capture"),
+    "Stripe has answered the refund": lambda: after(StripePayments, "refund"),
     # winding a cancelled performance up
     "winding up is taken up, not committed": lambda: after(housekeeping, "performances_to_wind_up", bool),
     "winding up was taken up": lambda: before(housekeeping, "wind_up"),
     "bookings to end were read, not committed": lambda: after(cancellation, "_next_chunk", bool),
     "a booking was ended": lambda: after(cancellation, "_end"),
     "winding up is finished, not committed": lambda: after(cancellation, "_finish"),
+    # sending mails
+    "mail was taken up": lambda: after(Sender, "take", bool),
+    "mail server waits for the text": lambda: after(Post, "_open"),
+    "mail is marked as handed over, not committed": lambda: after(notification_queue, "hand_over"),
+    "mail was marked as handed over": lambda: before(Post, "_send"),
+    "mail server has answered": lambda: after(Post, "_send"),
+    "mail is written down as sent, not committed": lambda: after(notification_queue, "sent"),
     # expiring holds
     "run-out holds were found": lambda: after(expiry, "run_out_holds", bool),
     # moving lines
