@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,10 +11,14 @@ from server.config import Environment, SettingsError, load_settings
 
 app = typer.Typer()
 
+_HOSTS: Final = ("127.0.0.1", "[::1]")
+
 
 @app.command()
 def fake_provider(
-    port: Annotated[int, typer.Option(help="Where to listen, on this machine only; 0: any free port.")] = 8443,
+    address: Annotated[
+        str, typer.Option(help="Where to listen (host:port), on this machine only; port 0: any that is free.")
+    ] = "127.0.0.1:8443",
     webhook_url: Annotated[str, typer.Option(help="Where to send webhooks; without: nowhere.")] = "",
     fault_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of calls that end in silence, in an error, or late.")
@@ -36,10 +40,13 @@ def fake_provider(
 
     if load_settings().environment is Environment.PRODUCTION:
         raise SettingsError("ROWLOCK_ENVIRONMENT=production: a fake provider has no business there")
+    host, _, port = address.rpartition(":")
+    if host not in _HOSTS or not port.isdecimal():
+        raise SettingsError(f"--address {address}: must be 127.0.0.1:port or [::1]:port: it asks nobody who they are")
     try:
-        listener = listen(port=port)
-    except OSError as error:
-        raise SettingsError(f"--port {port}: {error.strerror}") from None
+        listener = listen(host.strip("[]"), int(port))
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"--address {address}: {error}") from None
     provider = FakeProvider(
         url_of(listener),
         behaviours=Behaviours(fault_rate=fault_rate, decline_rate=decline_rate),
