@@ -124,7 +124,7 @@ async def test_paid_failed_not_found_and_unreachable_are_four_answers(
 ) -> None:
     anna = await office.customer()
     told = {}
-    for seat, behaviours in (("A-1", []), ("A-2", [Behaviour.DECLINE]), ("A-3", [Behaviour.SILENT_BEFORE] * 3)):
+    for seat, behaviours in (("A-1", []), ("A-2", [Behaviour.DECLINE]), ("A-3", [Behaviour.SILENT_BEFORE] * 2)):
         payment = await begun(office, await office.book(house, anna, f"Stalls-{seat}"), anna)
         await approve(paypal, payment)
         for call in (Call.CAPTURE, Call.SHOW):
