@@ -173,7 +173,7 @@ async def test_what_is_wrong_is_refused_with_its_field_named_and_has_no_effect(
     call, who = Caller(maker.channel, method), world.caller(method)
     cases = [case for request in good for case in wrong_requests(request)]
 
-    before = everything(database)
+    before = await quiet(database)
     refused = [case for case in cases if case.refused]
     found = list(faults(refused, await call.all([case.raw for case in refused], who)))
     changed = [table for table, digest in everything(database).items() if digest != before[table]]
@@ -222,7 +222,7 @@ OWNED: Final = [
 async def test_what_is_another_customers_looks_absent(maker: Maker, database: Database, method: Method) -> None:
     world = await maker.shared_world()
     call = Caller(maker.channel, method)
-    before = everything(database)
+    before = await quiet(database)
     for path, foreign, nothing in of_somebody_else(method, world):
         for request in (foreign, nothing):
             answer = await call(request.SerializeToString(), world.customer.token)

@@ -29,7 +29,7 @@ from tests.paying import desk_on
 from tests.rpc.auth.conftest import QUICK, Client, Person, refusal, served
 from tests.rpc.auth.mailbox import code_in_mail
 from tests.rpc.good_requests import Maker, Metadata, good_request
-from tests.rpc.test_bad_input import Caller, everything
+from tests.rpc.test_bad_input import Caller, everything, quiet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -92,7 +92,7 @@ async def test_a_token_that_ended_starts_nothing(house: House, database: Databas
     revoked, living = await house.here.admin(), await house.here.admin()
     await log_out_everywhere(house.here, revoked)
     raw = good_request(method, world).SerializeToString()
-    before = everything(database)
+    before = await quiet(database)
     call = Caller(house.maker.channel, method)
     for who, reason in ((revoked.token, "TOKEN_REVOKED"), (await house.expired(living), "TOKEN_EXPIRED")):
         answer = await call(raw, who)
@@ -203,7 +203,7 @@ async def test_customers_do_nothing_of_what_only_the_house_may(
 ) -> None:
     world = await house.maker.shared_world()
     request: Message = good_request(method, world)
-    before = everything(database)
+    before = await quiet(database)
     answer = await Caller(house.maker.channel, method)(request.SerializeToString(), world.customer.token)
     assert (answer.code, answer.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
     assert everything(database) == before
