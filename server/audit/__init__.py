@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import accounts, books, box_office, doors, money, seats, waiting_room
+from server.audit import accounts, books, box_office, doors, money, notifications, seats, waiting_room
 from server.db.engine import Database
 
 ALWAYS: Final[Mapping[str, str]] = {
@@ -22,6 +22,7 @@ ALWAYS: Final[Mapping[str, str]] = {
     **doors.ALWAYS,
     **waiting_room.ALWAYS,
     **accounts.ALWAYS,
+    **notifications.ALWAYS,
 }
 """By what would be wrong; a row that comes back is a fault."""
 

@@ -119,7 +119,7 @@ def put_off(session: Session, attempt: Attempt, reason: str, wait: timedelta) ->
 
 def refused(session: Session, attempt: Attempt, reason: str) -> None:
     """It will not be taken: staff have to see it."""
-    _end(session, attempt, NotificationState.FAILED, reason)
+    _end(session, attempt, NotificationState.FAILED, reason, handover_time=None)
 
 
 def uncertain(session: Session, attempt: Attempt) -> None:
@@ -129,7 +129,7 @@ def uncertain(session: Session, attempt: Attempt) -> None:
 
 def outdated(session: Session, attempt: Attempt) -> None:
     """It is of no use any more as a mail: it stays in the inbox."""
-    _end(session, attempt, NotificationState.INBOX_ONLY, OUTDATED)
+    _end(session, attempt, NotificationState.INBOX_ONLY, OUTDATED, handover_time=None)
 
 
 def retry(session: Session, *, names: Collection[UUID] = (), uncertain_only: bool = False, limit: int = 10_000) -> int:
@@ -179,8 +179,8 @@ def is_hopeless(attempt: Attempt, now: datetime, give_up_after: timedelta) -> bo
     return now - attempt.queue_time >= give_up_after
 
 
-def _end(session: Session, attempt: Attempt, state: NotificationState, reason: str) -> None:
-    _change(session, attempt, state=state, next_attempt_time=None, error_reason=reason[:_LONGEST_REASON])
+def _end(session: Session, attempt: Attempt, state: NotificationState, reason: str, **values: Any) -> None:
+    _change(session, attempt, state=state, next_attempt_time=None, error_reason=reason[:_LONGEST_REASON], **values)
 
 
 def _change(session: Session, attempt: Attempt, **values: Any) -> bool:
