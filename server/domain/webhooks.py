@@ -9,7 +9,7 @@ counts only if it is still the newest to have taken the row up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -55,24 +55,7 @@ def receive(
     """
     deliveries: int = session.execute(
         insert(ProviderWebhook)
-        .values(
-            id=new_id(),
-            provider=provider,
-            event_id=event.event_id,
-            kind=event.kind,
-            event_time=event.event_time,
-            subject=event.subject,
-            payment_name=event.payment_name,
-            payment_reference=event.payment_reference,
-            refund_id=event.refund_id,
-            refund_reference=event.refund_reference,
-            dispute_reference=event.dispute_reference,
-            summary=event.summary,
-            headers=dict(headers),
-            body=body,
-            state=WebhookState.RECEIVED,
-            next_attempt_time=func.clock_timestamp(),
-        )
+        .values(**row_of(provider, event, body, headers), next_attempt_time=func.clock_timestamp())
         .on_conflict_do_update(
             index_elements=["provider", "event_id"],
             set_={"delivery_count": ProviderWebhook.delivery_count + 1, "update_time": func.clock_timestamp()},
@@ -80,6 +63,18 @@ def receive(
         .returning(ProviderWebhook.delivery_count)
     ).scalar_one()
     return deliveries == 1
+
+
+def row_of(provider: Provider, event: ProviderEvent, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The columns of a new message, but for when it is due."""
+    said = {fact.name: getattr(event, fact.name) for fact in fields(ProviderEvent)}
+    return said | {
+        "id": new_id(),
+        "provider": provider,
+        "headers": dict(headers),
+        "body": body,
+        "state": WebhookState.RECEIVED,
+    }
 
 
 def take_due(session: Session, limit: int, lease: timedelta) -> Sequence[Message]:
@@ -235,18 +230,7 @@ def _message(row: ProviderWebhook) -> Message:
     return Message(
         webhook_id=row.id,
         provider=row.provider,
-        event=ProviderEvent(
-            event_id=row.event_id,
-            kind=row.kind,
-            event_time=row.event_time,
-            subject=row.subject,
-            payment_name=row.payment_name,
-            payment_reference=row.payment_reference,
-            refund_id=row.refund_id,
-            refund_reference=row.refund_reference,
-            dispute_reference=row.dispute_reference,
-            summary=row.summary,
-        ),
+        event=ProviderEvent(**{fact.name: getattr(row, fact.name) for fact in fields(ProviderEvent)}),
         number=row.attempt_count,
         create_time=row.create_time,
     )
