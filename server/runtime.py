@@ -186,6 +186,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 ),
                 halls=halls,
                 tickets=TicketParts(keys=lambda: tokens.keys, printing=printing, scans=scans),
+                waker=waker,
             ),
             BoxOfficeService(database, ledger, halls),
             ContactService(

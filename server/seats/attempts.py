@@ -97,6 +97,9 @@ class Attempts:
                 continue
             try:
                 (outcome,), changes = await self._together([command], connection, patient=False)
+            except Unavailable as error:
+                # The database went away. It would say so to each of the others, too, after a while.
+                return outcomes + [error] * (len(commands) - number), published
             except Exception as error:  # noqa: BLE001 - told to its caller
                 outcome, changes = _refusal(error), []
                 if isinstance(error, psycopg2.Error) and error.pgcode == _LOCKED:

@@ -23,6 +23,7 @@ from server.domain import bookings, books, payment_reads
 from server.domain.signing_keys import Keys
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from server.interceptors.authentication import Caller, caller
+from server.payments.wake import REFUNDS, Waker
 from server.seats.booking import Booking
 from server.seats.commands import Add, Admission, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
 from server.seats.hall import Hall
@@ -81,6 +82,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         policy: what the installation decides.
         halls: the halls of this process.
         tickets: what tickets and doors need.
+        waker: has refunds seen to at once.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         *,
         halls: Halls,
         tickets: TicketParts,
+        waker: Waker,
     ) -> None:
         super().__init__(database, ledger, halls, keys=tickets.keys, printing=tickets.printing, scans=tickets.scans)
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
+        self._waker = waker
         self._queue_tickets = QueueTickets(tickets.keys)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
@@ -153,7 +157,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
     async def CancelBooking(self, request: pb.CancelBookingRequest, context: Context) -> pb.Booking:
         """Give a booking up."""
         on, _ = await self._on_booking(request)
-        return await self._carry_out(Cancel(**on, reason=request.reason))
+        return await self._give_back(Cancel(**on, reason=request.reason))
 
     async def RefundTickets(self, request: pb.RefundTicketsRequest, context: Context) -> pb.Booking:
         """Take single tickets back."""
@@ -164,7 +168,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         places = await self._database.read(
             lambda session: bookings.places_of_tickets(session, performance_id, booking_id, ticket_ids, owner)
         )
-        return await self._carry_out(Return(**on, places=places, ticket_ids=ticket_ids, reason=request.reason))
+        return await self._give_back(Return(**on, places=places, ticket_ids=ticket_ids, reason=request.reason))
 
     async def PayOutCash(self, request: pb.PayOutCashRequest, context: Context) -> pb.PayOutCashResponse:
         """Note that cash was handed out."""
@@ -267,7 +271,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
                 yield pb.WatchBookingResponse(reconnect=Reconnect(reason=Reconnect.FINISHED))
 
     async def _may_change(self, booking: Booking) -> bool:
-        """Whether a watcher has still something to wait for; after the end that is a successor which late money buys."""
+        """Whether a watcher has still something to wait for; after the end: a successor that late money buys."""
         if booking.state not in FINAL:
             return True
         if booking.state is not BookingState.EXPIRED or booking.replaced_by is not None:
@@ -302,6 +306,13 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
             "request": request_key(request, who),
         }
         return on, rules
+
+    async def _give_back(self, command: Cancel | Return) -> pb.Booking:
+        """Carry out what may ask for a refund, and have a worker see to it at once."""
+        booking = await self._ledger.execute(command)
+        if booking.payment_id is not None:
+            self._waker.wake(REFUNDS)
+        return await self._message(booking)
 
     async def _carry_out(self, command: OnBooking) -> pb.Booking:
         return await self._message(await self._ledger.execute(command))
