@@ -50,6 +50,7 @@ class Workshop:
             simulator_success_rate=1,
             stripe_secret_key=settings.stripe_secret_key,
             stripe_api_base=settings.stripe_api_base,
+            **_paypal(settings),
             payment_call_timeout="1s",
             payment_resolve_interval="100ms",
             payment_sweep_interval="300ms",
@@ -105,3 +106,9 @@ class Workers:
         async with self.at_work(point) as pid:
             await eventually(lambda: pid in self._workshop.ended, 60)
             assert self._workshop.ended[pid] == -signal.SIGKILL, f"the fault did not fire: {point}"
+
+
+def _paypal(settings: Settings) -> dict[str, object]:
+    """The settings by which a worker is paid by PayPal, if it is to be."""
+    names = ("paypal_mode", "paypal_base_url", "paypal_client_id", "paypal_client_secret")
+    return {name: getattr(settings, name) for name in names} if settings.paypal_mode else {}

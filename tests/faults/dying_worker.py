@@ -24,6 +24,7 @@ from server.logs import configure_logging
 from server.mail.post import Post
 from server.mail.sending import Sender
 from server.payments.collecting import Collector
+from server.payments.paypal import PayPal
 from server.payments.refunding import Refunder
 from server.payments.simulator import Simulator
 from server.payments.stripe_payments import StripePayments
@@ -107,6 +108,11 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "Stripe has said what became of it": lambda: after(StripePayments, "find"),
     "Stripe has answered the capture": lambda: after(StripePayments, "capture"),
     "Stripe has answered the refund": lambda: after(StripePayments, "refund"),
+    "PayPal has created": lambda: after(PayPal, "create"),
+    "PayPal has said what became of it": lambda: after(PayPal, "find"),
+    "PayPal has answered the capture": lambda: after(PayPal, "capture"),
+    "PayPal has closed the order": lambda: after(PayPal, "cancel"),
+    "PayPal has answered the refund": lambda: after(PayPal, "refund"),
     # winding a cancelled performance up
     "winding up is taken up, not committed": lambda: after(housekeeping, "performances_to_wind_up", bool),
     "winding up was taken up": lambda: before(housekeeping, "wind_up"),

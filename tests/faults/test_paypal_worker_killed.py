@@ -1,0 +1,120 @@
+"""kill -9 of a worker between PayPal's effect and our knowledge of it: the next one finds out, and repeats nothing."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from server.config import Settings
+from server.db.engine import Database
+from server.states import BookingState, PaymentState, RefundState
+from tests.fake_paypal import FakePayPal, fake_paypal
+from tests.invariants import assert_sound
+from tests.paypal_desk import PayPalDesk, paypal_desk_on
+from tests.staging import Staged, stage
+from tests.struck_workers import Workers, Workshop
+
+pytestmark = [pytest.mark.fault, pytest.mark.promise("1.7")]
+
+WHILE_TAKING_MONEY = [
+    "payment was taken up",
+    "PayPal has answered the capture",
+    "ledger is about to commit",
+    "ledger has committed",
+]
+
+
+@pytest.fixture(scope="module")
+def paypal() -> Iterator[FakePayPal]:
+    with fake_paypal() as found:
+        yield found
+
+
+@pytest.fixture
+async def desk(database: Database, paypal: FakePayPal) -> AsyncIterator[PayPalDesk]:
+    async with paypal_desk_on(database, paypal) as desk:
+        yield desk
+
+
+@pytest.fixture
+def house(database: Database) -> Staged:
+    return database.run_transaction(stage)
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    workshop = Workshop()
+    yield workshop
+    workshop.close()
+
+
+@pytest.fixture
+def workers(
+    workshop: Workshop, paypal: FakePayPal, database_url: str, fresh_valkey_url: str, tmp_path: Path
+) -> Workers:
+    """Processes that are paid by the desk's PayPal."""
+    settings = Settings(
+        database_url=database_url,
+        redis_url=fresh_valkey_url,
+        data_dir=tmp_path,
+        redis_key_prefix=f"t{uuid4().hex[:8]}",
+        **paypal.settings(),
+    )
+    return Workers(workshop, settings)
+
+
+async def another_takes_over(desk: PayPalDesk) -> None:
+    """The dead worker's leases run out, and another works; at the end the books are equal."""
+    for table in ("payments", "refunds"):
+        desk.one(f"UPDATE {table} SET next_attempt_time = clock_timestamp() WHERE next_attempt_time IS NOT NULL")
+    await desk.settle()
+    assert_sound(desk.database)
+    await desk.assert_books_equal()
+
+
+@pytest.mark.parametrize("point", WHILE_TAKING_MONEY)
+async def test_killed_while_it_takes_money(desk: PayPalDesk, house: Staged, workers: Workers, point: str) -> None:
+    booking, payment = await desk.approved(house, 3, 4)
+    await desk.capture(payment)
+
+    await workers.die(point)
+    assert_sound(desk.database)
+    await another_takes_over(desk)
+
+    assert desk.payment(payment).state is PaymentState.SUCCEEDED
+    assert desk.booking(booking).state is BookingState.CONFIRMED
+
+
+async def test_killed_after_paypal_has_made_the_order(desk: PayPalDesk, house: Staged, workers: Workers) -> None:
+    payment = await desk.begin(await desk.hold(house, 3))
+
+    await workers.die("PayPal has created")
+    await another_takes_over(desk)
+
+    assert desk.payment(payment).state is PaymentState.REQUIRES_ACTION
+    assert len(await desk.orders(payment)) == 1
+
+
+async def test_killed_after_paypal_has_closed_the_order(desk: PayPalDesk, house: Staged, workers: Workers) -> None:
+    booking, payment = await desk.approved(house, 3)
+    await desk.give_up(payment)
+
+    await workers.die("PayPal has closed the order")
+    await another_takes_over(desk)
+
+    assert desk.payment(payment).state is PaymentState.CANCELLED
+    assert await desk.orders(payment) == [("APPROVED", "AUTHORIZE")]
+    assert desk.booking(booking).state is BookingState.HELD
+
+
+async def test_killed_after_paypal_has_given_money_back(desk: PayPalDesk, house: Staged, workers: Workers) -> None:
+    booking, payment = await desk.approved(house, 3)
+    await desk.capture(payment)
+    await desk.settle()
+    await desk.cancel(booking)
+
+    await workers.die("PayPal has answered the refund")
+    await another_takes_over(desk)
+
+    assert [(one.state, one.amount) for one in desk.refunds(payment)] == [(RefundState.SUCCEEDED, 2500)]
