@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rowlock.v1 import booking_pb2 as pb
 from server import resources
-from server.errors import FieldFault, InvalidArgument, PermissionDenied, RowlockError
+from server.errors import FieldFault, InvalidArgument, NotFound, PermissionDenied, RowlockError
 from server.seats.commands import BestAvailable, Claim, GeneralAdmission, Want
 from server.seats.hall import Hall
 from server.seats.rules import SaleRules
@@ -85,14 +85,14 @@ def tickets_of(request: pb.RefundTicketsRequest) -> tuple[UUID, ...]:
     """The ids of the tickets that are named.
 
     Raises:
-        InvalidArgument: one is of another booking.
+        NotFound: one is of another booking.
     """
     booking = resources.parse_booking(request.name)
     ids = []
     for n, name in enumerate(request.tickets):
         performance_id, booking_id, ticket_id = resources.parse_ticket(name, f"tickets[{n}]")
         if (performance_id, booking_id) != booking:
-            raise InvalidArgument.of(f"tickets[{n}]", "is a ticket of another booking")
+            raise NotFound.of(name)
         ids.append(ticket_id)
     return tuple(ids)
 

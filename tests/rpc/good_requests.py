@@ -45,6 +45,7 @@ from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method
 from server.payments.stripe_webhooks import SIGNATURE_HEADER, sign
 from server.states import CodePurpose, Role
+from tests.lining import LineDesk
 from tests.paying import Desk
 from tests.rpc.auth.conftest import PASSWORD, Client, Person
 from tests.rpc.catalogue.conftest import euros, in_days, unique
@@ -77,6 +78,7 @@ class World:
         used: a ticket of the customer's that has let somebody in.
         owed: a booking that was paid for in cash and cancelled.
         cancelled: a performance that was.
+        queue: a performance with a line that nobody stands in yet.
     """
 
     names: dict[str, str]
@@ -92,6 +94,7 @@ class World:
     used: str
     owed: str
     cancelled: str
+    queue: str
 
     def caller(self, method: Method) -> Metadata | None:
         """Metadata of the humblest who may call."""
@@ -178,7 +181,23 @@ class Maker:
         names["rowlock.dev/Notification"] = await self._told(anna)
         owed, cancelled = await self._owed(staged, anna, 6), await self._cancelled()
         whose = (anna, bob.name, staff, admin)
-        return World(names | mine, foreign, paid, key.secret, seat, *whose, codes, used, owed, cancelled)
+        line, others_line = self._lines(anna, bob)
+        names |= line
+        foreign |= others_line
+        return World(names | mine, foreign, paid, key.secret, seat, *whose, codes, used, owed, cancelled, self._empty())
+
+    def _lines(self, person: Person, other: Person) -> tuple[dict[str, str], dict[str, str]]:
+        """A line that opens later, with both in it; whose what is."""
+        lines = LineDesk(self._database)
+        house = lines.shut()
+        ids = [UUID(one.name.removeprefix("users/")) for one in (person, other)]
+        mine, foreign = [resources.queue_entry(house.performance_id, one.id) for one in lines.join(house, *ids)]
+        room = resources.waiting_room(house.performance_id)
+        return {"rowlock.dev/QueueEntry": mine, "rowlock.dev/WaitingRoom": room}, {"rowlock.dev/QueueEntry": foreign}
+
+    def _empty(self) -> str:
+        """A performance with a line that nobody stands in."""
+        return resources.performance(LineDesk(self._database).shut().performance_id)
 
     async def _owed(self, staged: Staged, person: Person, place: int) -> str:
         """A booking that was paid for in cash, and that its customer gave up."""
@@ -194,6 +213,10 @@ class Maker:
         name = resources.performance(self._database.run_transaction(stage).performance_id)
         request = performance_pb2.CancelPerformanceRequest(name=name)
         await self._events.CancelPerformance(request, metadata=self._staff.token)
+        ask = performance_pb2.GetCancellationProgressRequest(name=name)
+        progress = performance_pb2.CancellationProgress()
+        while not progress.finished:
+            progress = await self._events.GetCancellationProgress(ask, metadata=self._staff.token)
         return name
 
     async def _used_ticket(self, staged: Staged, person: Person, place: int) -> str:
@@ -422,6 +445,7 @@ def _words(world: World) -> dict[str, Any]:
         seats=[seat_map_pb2.Seat(id="1", section="S", row="A", number="1", zone="Z")],
     )
     return {
+        "JoinQueue.parent": world.queue,
         "HandleProviderWebhook.provider": payment_pb2.Payment.STRIPE,
         "HandleProviderWebhook.body": _EVENT,
         "HandleProviderWebhook.headers": {SIGNATURE_HEADER: sign(_EVENT, WEBHOOK_SECRET, clock.now())},

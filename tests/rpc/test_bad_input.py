@@ -204,7 +204,11 @@ def of_somebody_else(method: Method, world: World) -> Iterator[tuple[str, Messag
         for value in (name, absent(name)):
             request = type(good)()
             request.CopyFrom(good)
-            setattr(field.holder(request), field.name, value)
+            holder = field.holder(request)
+            if isinstance(getattr(holder, field.name), str):
+                setattr(holder, field.name, value)
+            else:
+                getattr(holder, field.name)[:] = [value]
             pair.append(request)
         yield field.path, pair[0], pair[1]
 
