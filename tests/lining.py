@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.orm import Session
 
 from server import clock
@@ -14,8 +14,9 @@ from server.db.engine import Database
 from server.domain import waiting_room, waiting_room_entries
 from server.domain.waiting_room import RoomValues, RoomView
 from server.domain.waiting_room_admission import Moved, move_next
+from server.domain.waiting_room_answers import Join, Joined
 from server.domain.waiting_room_entries import Entry
-from server.domain.waiting_room_joining import Join, Joined, join_all
+from server.domain.waiting_room_joining import join_all
 from server.domain.waiting_room_leaving import leave
 from server.states import LineOrder, QueueEntryState
 from server.waiting_room.cycle import Terms
@@ -121,7 +122,7 @@ class LineDesk:
 
         def work(session: Session) -> Sequence[Any]:
             done = session.execute(text(statement), values)
-            return done.all() if done.returns_rows else ()
+            return done.all() if isinstance(done, CursorResult) and done.returns_rows else ()
 
         return self.database.run_transaction(work)
 

@@ -28,7 +28,8 @@ from server import clock, resources
 from server.db.ids import new_id
 from server.domain import waiting_room
 from server.domain.waiting_room import USUAL, RoomValues
-from server.domain.waiting_room_joining import Join, Joined, join_all
+from server.domain.waiting_room_answers import Join, Joined
+from server.domain.waiting_room_joining import join_all
 from server.states import LineOrder
 
 ENTRIES = 100_000

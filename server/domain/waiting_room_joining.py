@@ -5,7 +5,7 @@ database lost it; where the database still knows, the database decides.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -19,6 +19,7 @@ from server.db.models.catalogue import Event, Performance
 from server.db.models.inventory import Inventory
 from server.db.models.waiting_room import QueueEntry, WaitingRoom
 from server.domain.waiting_room import cycle_of
+from server.domain.waiting_room_answers import Join, Joined, Key, Outcome, recall, remember
 from server.domain.waiting_room_entries import Entry, entry_of
 from server.errors import FailedPrecondition, RowlockError
 from server.states import EventState, LineOrder, PerformanceState, QueueEntryState
@@ -61,34 +62,6 @@ _EXPIRE: Final = text("""
     WHERE e.performance_id = gone.performance_id AND e.id = gone.id AND e.state = 2
 """).bindparams(bindparam("now", type_=TIMESTAMP(timezone=True)))
 
-Key = tuple[int, UUID]
-"""(performance, customer)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """One customer's wish to join a line, with the ticket of an earlier place if there is one."""
-
-    performance_id: int
-    customer_id: UUID
-    ticket: EntryTicket | None = None
-
-    @property
-    def key(self) -> Key:
-        """Whose place in which line."""
-        return self.performance_id, self.customer_id
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A place in line. ``position`` is known of whoever came last; None: look it up, 0: the draw is to come."""
-
-    entry: Entry
-    position: int | None
-
-
-Outcome = Joined | RowlockError
-
 
 @dataclass(slots=True)
 class _Room:
@@ -112,18 +85,28 @@ def join_all(session: Session, joins: Sequence[Join]) -> list[Outcome]:
     """
     rooms = _lock_rooms(session, sorted({join.performance_id for join in joins}))
     now = database_now(session)
+    answered = recall(session, joins)
     places = _existing(session, joins, now)
     restorable = _restorable(session, joins, places)
     refused: dict[Key, RowlockError] = {}
     wanted: dict[Key, None] = {}
-    for join in joins:
+    for number, join in enumerate(joins):
+        if number in answered:
+            continue
         refusal = _refusal(rooms.get(join.performance_id), now, joined=join.key in places)
         if refusal is not None:
             refused[join.key] = refusal
         elif join.key not in places:
             wanted[join.key] = None
     made = _insert(session, rooms, list(wanted), restorable, now)
-    return [refused.get(join.key) or made.get(join.key) or Joined(places[join.key], None) for join in joins]
+    outcomes: list[Outcome] = []
+    for number, join in enumerate(joins):
+        outcome = answered.get(number) or refused.get(join.key) or made.get(join.key) or Joined(places[join.key], None)
+        if isinstance(outcome, Joined) and outcome.position and number not in answered:
+            outcome = replace(outcome, wait=join.estimate(outcome.position))
+        outcomes.append(outcome)
+    remember(session, joins, outcomes, answered)
+    return outcomes
 
 
 def _refusal(room: _Room | None, now: datetime, *, joined: bool) -> RowlockError | None:

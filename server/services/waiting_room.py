@@ -21,18 +21,26 @@ from server import clock, resources
 from server.db.engine import Database
 from server.domain import bookings, waiting_room, waiting_room_entries
 from server.domain.waiting_room import USUAL, RoomValues, RoomView
+from server.domain.waiting_room_answers import Join, RequestMark
 from server.domain.waiting_room_entries import Entry
-from server.domain.waiting_room_joining import Join
 from server.domain.waiting_room_leaving import leave
 from server.errors import FailedPrecondition, InvalidArgument, PermissionDenied, ResourceExhausted
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller, optional_caller
 from server.interceptors.rate_limit import LocalBuckets
 from server.services.field_mask import apply, paths_of
+from server.services.fingerprints import fingerprint
 from server.services.mutation import once
 from server.services.standing import STAFF, owner_of
 from server.services.stream_end import StreamEnd
-from server.services.waiting_room_messages import entry_message, room_message, waiting_message
+from server.services.waiting_room_messages import (
+    entry_message,
+    entry_ticket,
+    expected_wait,
+    joined_message,
+    room_message,
+    waiting_message,
+)
 from server.services.wire import length_in, time_in
 from server.states import LineOrder, QueueEntryState, Role
 from server.waiting_room.cycle import Terms
@@ -113,13 +121,25 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         self._require_rate(who)
         customer_id = await self._customer(who, request.customer)
         ticket = self._ticket(request.entry_token, performance_id, customer_id)
-        joined = await self._joiner.join(Join(performance_id, customer_id, ticket))
-        position = joined.position
-        if position is None:
-            room = await self._rooms.view(performance_id, fresh=True)
-            position = await self._position(joined.entry, room)
-        standing = Standing(joined.entry, position, room)
-        return entry_message(standing, clock.now(), self._tickets, own=customer_id == who.user_id, joined=True)
+        now, own = clock.now(), customer_id == who.user_id
+        joined = await self._joiner.join(
+            Join(
+                performance_id,
+                customer_id,
+                ticket,
+                RequestMark(who.scope, request.request_id, fingerprint(request)) if request.request_id else None,
+                lambda position: expected_wait(position, room, now),
+            )
+        )
+        if joined.position is None:
+            entry, room = joined.entry, await self._rooms.view(performance_id, fresh=True)
+            standing = Standing(entry, await self._position(entry, room), room)
+            answer = entry_message(standing, clock.now(), self._tickets, own=own)
+        else:
+            answer = joined_message(joined)
+        if own:
+            answer.entry_token = entry_ticket(joined.entry, self._tickets)
+        return answer
 
     async def GetQueueEntry(self, request: pb.GetQueueEntryRequest, context: Context) -> pb.QueueEntry:
         """Read a place in line."""
@@ -133,7 +153,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
             now = clock.now()
             if room.draws_at(now):
                 position = 0
-            return waiting_message(entry_id, who.user_id, position, room, now)
+            return waiting_message(performance_id, entry_id, who.user_id, position, expected_wait(position, room, now))
         standing = await self._standing(who, performance_id, entry_id)
         return entry_message(standing, clock.now(), self._tickets, own=standing.entry.customer_id == who.user_id)
 

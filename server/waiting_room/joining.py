@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from server.db.engine import Database
-from server.domain.waiting_room_joining import Join, Joined, Outcome, join_all
+from server.domain.waiting_room_answers import Join, Joined, Outcome
+from server.domain.waiting_room_joining import join_all
 from server.errors import Unavailable
 
 _MOST: Final = 500
 _QUEUE_LIMIT: Final = 20_000
+_CROWD: Final = 8
+_GATHER: Final = 0.005
+"""Seconds for which the next batch gathers after one of more than a few: the others are on their way."""
 
 
 class Joiner:
@@ -55,6 +59,8 @@ class Joiner:
         try:
             while batch := self._take():
                 await self._carry_out(batch)
+                if len(batch) > _CROWD:
+                    await asyncio.sleep(_GATHER)
         finally:
             self._running = None
 

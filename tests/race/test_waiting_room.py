@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from server.db.engine import Database
 from server.domain import waiting_room_admission, waiting_room_joining
-from server.domain.waiting_room_joining import Join
+from server.domain.waiting_room_answers import Join
 from server.errors import RowlockError
 from server.seats import statements
 from server.seats.batch import Batch

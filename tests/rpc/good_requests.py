@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import grpc.aio
 from google.api import field_behavior_pb2, resource_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 
@@ -472,6 +473,7 @@ def _words(world: World) -> dict[str, Any]:
         "CreateAllocation.allocation.owner": "The band",
         "CreateAllocation.allocation.seats": ["Stalls-E-4"],
         "UpdateAllocation.allocation.owner": "The band",
+        "UpdateAllocation.update_mask": FieldMask(paths=["owner"]),
         "OpenShift.shift.till": unique("Till"),
         "OpenShift.shift.opening_cash": euros(100),
         "CloseShift.counted_cash": euros(100),
