@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email
+import logging
 import re
 import signal
 import socket
@@ -61,6 +62,8 @@ class MailCatcher:
 
     async def run(self, listening: socket.socket) -> None:
         """Answer on a socket until SIGTERM or SIGINT."""
+        # One line a mail is what people want to see, and not every word of the conversation.
+        logging.getLogger("mail.log").setLevel(logging.WARNING)
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)

@@ -101,14 +101,14 @@ class Renderer:
             jinja2.TemplateError: as for ``render``.
         """
         text = self._environment.get_template(f"{facts.kind.name.lower()}.txt")
-        shown = self._shown(replace(facts, code=None))
+        shown = {**self._shown(replace(facts, code=None)), "inbox": True}
         shown["subject"] = _one_line(_block(text, "subject", shown))
         return InboxWords(shown["subject"], _tidy(_block(text, "body", shown)))
 
     def _shown(self, facts: Facts) -> dict[str, Any]:
         """The names that templates know."""
         names: Mapping[str, Any] = {name: getattr(facts, name) for name in Facts.__slots__}
-        return {**names, "house_name": facts.house.name or self._sender}
+        return {**names, "house_name": facts.house.name or self._sender, "inbox": False}
 
     def _link(self, path: str, **fragment: str) -> str:
         """A link to ``path``; secrets go behind the #, which browsers do not send on. Empty without a public URL."""
