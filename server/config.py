@@ -169,7 +169,7 @@ def _redis_url(value: str) -> str:
     raise ValueError("must be such as redis://host:6379/0, rediss://… for TLS, or unix:///run/valkey.sock?db=0")
 
 
-def _paypal_base_url(value: str) -> str:
+def _provider_base_url(value: str) -> str:
     """Money and secrets go there: nothing but TLS, unless it is this machine."""
     if not value:
         return value
@@ -179,7 +179,19 @@ def _paypal_base_url(value: str) -> str:
         bare = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
         if safe and bare and url.hostname and (url.port or 0) >= 0:
             return value.rstrip("/")
-    raise ValueError("must be such as https://paypal.example, or http:// at 127.0.0.1, without a path")
+    raise ValueError("must be such as https://api.example, or http:// at 127.0.0.1, without a path")
+
+
+def _stripe_key(value: str) -> str:
+    if not value or value.startswith(("sk_", "rk_")):
+        return value
+    raise ValueError("must be a secret key (sk_…) or a restricted one (rk_…), not a publishable one")
+
+
+def _signing_secrets(value: tuple[str, ...]) -> tuple[str, ...]:
+    if all(secret.startswith("whsec_") for secret in value):
+        return value
+    raise ValueError("must be signing secrets of a webhook endpoint, each beginning with whsec_")
 
 
 def _smtp_url(value: str) -> str:
@@ -685,7 +697,7 @@ class Settings(BaseSettings):
         timedelta(days=4),
         "A webhook that was sent longer ago is not believed. PayPal repeats one for three days.",
     )
-    paypal_base_url: Annotated[str, AfterValidator(_paypal_base_url)] = _setting(
+    paypal_base_url: Annotated[str, AfterValidator(_provider_base_url)] = _setting(
         "PayPal",
         "",
         "Where PayPal is, if not where it always is: `rowlock fake-provider` for trying and testing. Certificates of "
@@ -693,14 +705,16 @@ class Settings(BaseSettings):
     )
 
     # -- Stripe --------------------------------------------------------------------------------------------
-    stripe_secret_key: str = _setting(
+    stripe_secret_key: Annotated[str, AfterValidator(_stripe_key)] = _setting(
         "Stripe",
         "",
         "Secret key of the Stripe account, or a restricted key that may write payment intents and refunds. Empty: "
         "nobody pays with Stripe.",
         repr=False,
     )
-    stripe_webhook_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+    stripe_webhook_secrets: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_comma_list), AfterValidator(_signing_secrets)
+    ] = _setting(
         "Stripe",
         (),
         "Signing secrets of the webhook endpoint (whsec_…), by commas: two while one takes the place of the other. "
@@ -710,8 +724,8 @@ class Settings(BaseSettings):
     stripe_webhook_tolerance: PositiveDuration = _setting(
         "Stripe", _minutes(5), "A webhook whose signature is older is not believed."
     )
-    stripe_api_base: str = _setting(
-        "Stripe", "https://api.stripe.com", "Where Stripe's API is.", pattern=r"^https?://[^/]+$"
+    stripe_api_base: Annotated[str, AfterValidator(_provider_base_url)] = _setting(
+        "Stripe", "https://api.stripe.com", "Where Stripe's API is; to be changed for tests only."
     )
 
     # -- Webhooks ------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ def ask_back(desk: StripeDesk, payment: Payment, amount: int | None = None) -> N
     )
 
 
+@pytest.mark.promise("0.10")
+@pytest.mark.promise("4.6")
 async def test_an_approved_payment_is_captured_and_buys_the_seats(desk: StripeDesk, house: Staged) -> None:
     booking, payment = await desk.approved(house, 3, 4)
     assert payment.state is PaymentState.REQUIRES_ACTION
@@ -64,6 +66,7 @@ async def test_an_approved_payment_is_captured_and_buys_the_seats(desk: StripeDe
     assert paid.capture_reference == intent["latest_charge"]
 
 
+@pytest.mark.promise("0.10")
 async def test_a_card_that_was_refused_fails_the_payment_with_the_banks_word(desk: StripeDesk, house: Staged) -> None:
     booking = await desk.hold(house, 3)
     payment = await desk.pay(booking)

@@ -231,6 +231,22 @@ async def test_a_refund_is_done_as_soon_as_stripe_says_so(desk: StripeDesk, hous
     assert [refund.state for refund in desk.refunds(payment)] == [RefundState.SUCCEEDED]
 
 
+async def test_a_refund_that_had_failed_and_was_done_after_all(desk: StripeDesk, house: Staged) -> None:
+    payment = await bought(desk, house, 3)
+    desk.stripe.refund_status = "failed"
+    ask_back(desk, payment, None)
+    await desk.settle()
+    assert [refund.state for refund in desk.refunds(payment)] == [RefundState.FAILED]
+    (refund,) = desk.stripe.books.refunds.values()
+    refund["status"] = "succeeded"
+
+    await desk.told(desk.stripe.event("refund.updated", {"object": "refund", **refund}))
+    await desk.settle()
+
+    assert [refund.state for refund in desk.refunds(payment)] == [RefundState.SUCCEEDED]
+    assert len(desk.stripe.books.refunds) == 1
+
+
 async def test_a_refund_that_fails_after_it_was_done_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
     payment = await bought(desk, house, 3)
     ask_back(desk, payment, None)
