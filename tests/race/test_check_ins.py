@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -15,21 +15,20 @@ from server import clock
 from server.db.engine import Database
 from server.db.models.inventory import Ticket
 from server.domain import check_ins
-from server.domain.check_in_rules import DoorPolicy, Scan
+from server.domain.check_in_rules import Scan
 from server.domain.check_ins import Recorded
 from server.errors import RowlockError
-from server.seats.commands import Cancel, Confirm
+from server.seats.commands import Cancel
 from server.seats.money_statements import LOCK_TICKETS
 from server.seats.statements import booking_columns
 from server.services.scan_queue import ScanQueue
-from server.states import CheckInOutcome, ConfirmedBy, TicketState
+from server.states import CheckInOutcome, TicketState
+from tests.doors import POLICY, sold, tickets_of
 from tests.invariants import assert_sound, faults
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
 
 pytestmark = pytest.mark.race
-
-POLICY = DoorPolicy(timedelta(hours=3), timedelta(hours=12))
 
 
 @pytest.fixture
@@ -55,26 +54,6 @@ async def doors(database: Database) -> AsyncIterator[tuple[ScanQueue, ScanQueue]
     yield queues
     for queue in queues:
         await queue.close()
-
-
-async def sold(desk: Desk, house: Staged, *places: int) -> list[Ticket]:
-    booking = await desk.hold(house, *places)
-    await desk.ledger.execute(
-        Confirm(
-            performance_id=house.performance_id,
-            booking_id=booking.id,
-            actor_id=uuid4(),
-            staff=True,
-            confirmed_by=ConfirmedBy.COMP,
-        )
-    )
-    return tickets_of(desk.database, booking.id)
-
-
-def tickets_of(database: Database, booking_id: UUID) -> list[Ticket]:
-    return database.run_transaction(
-        lambda s: list(s.query(Ticket).filter_by(booking_id=booking_id).order_by(Ticket.place))
-    )
 
 
 def scan_of(ticket: Ticket, **fields: Any) -> Scan:
