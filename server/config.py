@@ -678,7 +678,7 @@ class Settings(BaseSettings):
         "Which PayPal customers may pay with: `sandbox`, where no money moves, or `live`. Unset: neither.",
     )
     paypal_client_id: str = _setting("PayPal", "", "Client id of the REST app, from PayPal's developer dashboard.")
-    paypal_client_secret: str = _setting("PayPal", "", "Its secret.", repr=False)
+    paypal_client_secret: str = _setting("PayPal", "", "Secret of the same app.", repr=False)
     paypal_return_uri: str = _setting(
         "PayPal",
         "",
