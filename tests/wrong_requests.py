@@ -280,7 +280,7 @@ def _message_faults(field: Field) -> Iterator[Fault]:
     for what, value in _WRONG_PARTS.get(kind, {}).items():
         yield what, _copying(field.name, value), True
     for first, last in _ORDERED:
-        if field.name == last:
+        if field.name == last and first in field.descriptor.containing_type.fields_by_name:
             yield f"before {first}", _disordered(first, last), True
     if kind == "google.protobuf.FieldMask":
         for path in _WRONG_MASKS:
