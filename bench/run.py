@@ -23,6 +23,7 @@ SCENARIOS = (
     "onsale",
     "checkin",
     "queue",
+    "refund",
 )
 
 

@@ -32,7 +32,7 @@ from server.seats.ledger import Ledger
 from server.seats.rules import touch_rules, touch_rules_of_event
 from server.states import BookingState, PerformanceState
 
-_CHUNK: Final = 100
+_CHUNK: Final = 256
 _LIVE: Final = (BookingState.HELD, BookingState.CONFIRMED)
 _LEASE: Final = timedelta(seconds=30)
 """For how long others leave a performance to whoever began to wind it up, or went on with it, last."""
