@@ -102,7 +102,10 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
         "Anybody asks the house, which answers by mail; contact data and links are there for everybody.",
         "SubmitInquiry, AnswerInquiry, GetContactInfo, ListSocialLinks",
     ),
-    "2.10": ("A code for each ticket, for its owner only.", "ListTickets, GetTicket"),
+    "2.10": (
+        "A signed code for each ticket, printed as a QR symbol, for its owner only; the door lets in once with it.",
+        "ListTickets, GetTicket, GetTicketDocument, CheckInTicket",
+    ),
     "3.1": (
         "Performances come by their date, with their ticket types and prices.",
         "ListEvents, ListTicketTypes, GetTicketType",
@@ -141,7 +144,10 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
         "Bookings are made, read, changed and cancelled; availability is one call.",
         "BookingService, GetAvailability",
     ),
-    "4.3": ("Notifications are kept and sent.", "NotificationService"),
+    "4.3": (
+        "Notifications are kept with what they tell, sent by mail once and never lost, and read in an inbox.",
+        "SendNotification, ListNotifications, MarkRead, RetryNotifications, `rowlock mail`",
+    ),
     "4.4": (
         "Events are made, read, changed and deleted; listed by date, only those with places left if asked.",
         "EventService",

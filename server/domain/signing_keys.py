@@ -1,9 +1,9 @@
-"""The Ed25519 keys that sign access tokens.
+"""The Ed25519 keys that sign access tokens, and with words that bind them to their purpose tickets and lists.
 
 They come from a PEM file, whose first key signs and whose further keys are only accepted and published: to change
 keys, add the new one at the end, wait until everybody has fetched it (five minutes), move it to the front, and
-remove the old one when its last token has expired. Without a file one key is made and kept in a row that all
-processes share.
+remove the old one when its last token has expired; tickets outlive it (``server.tickets.codes``). Without a file one
+key is made and kept in a row that all processes share.
 """
 
 import base64

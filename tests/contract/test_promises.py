@@ -5,7 +5,7 @@ from scripts.promises import DOCUMENT, PROMISES, document, shown
 SERVED = {
     *(f"0.{n}" for n in range(3, 14)),
     *(f"1.{n}" for n in (1, 2, 3, 4, 5, 6, 8)),
-    *("2.3", "2.4"),
+    *("2.3", "2.4", "2.10"),
     *(f"3.{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9)),
     *("4.1", "4.2"),
     *(f"4.{n}" for n in range(4, 10)),

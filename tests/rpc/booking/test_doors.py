@@ -192,6 +192,18 @@ async def test_forged_and_unknown_tickets_are_told_apart(
     assert (await scan(office, tonight, gate, code=ticket.code)).state == tickets.Ticket.CHECKED_IN
 
 
+async def test_a_ticket_printed_under_a_key_that_is_gone_lets_in(
+    office: BoxOffice, tonight: Staged, gate: Metadata
+) -> None:
+    (ticket,) = await sold(office, tonight, "Stalls-A-1")
+    read = read_code(await published(office), ticket.code)
+    retired = keys_of([Ed25519PrivateKey.generate()])
+
+    printed = ticket_code(retired, read.performance_id, read.ticket_id, read.nonce)
+
+    assert (await scan(office, tonight, gate, code=printed)).state == tickets.Ticket.CHECKED_IN
+
+
 @pytest.mark.parametrize(
     ("start", "said"),
     [
