@@ -87,6 +87,7 @@ class Books:
         self._of_refund: dict[str, str] = {}
         self._paid: dict[str, str] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self._hidden: set[str] = set()
 
     def create(self, request: Json, key: str | None, *, approved: bool = False) -> tuple[Order, bool]:
         """Make an order; returns it, and whether it is new."""
@@ -118,6 +119,12 @@ class Books:
             return self.orders[order_id]
         except KeyError:
             raise Refusal(404, "INVALID_RESOURCE_ID") from None
+
+    def shown(self, order_id: str) -> Order:
+        """An order that it shows."""
+        if order_id in self._hidden:
+            raise Refusal(404, "INVALID_RESOURCE_ID")
+        return self.order(order_id)
 
     def approve(self, order_id: str) -> Order:
         """The customer agrees."""
@@ -238,6 +245,10 @@ class Books:
     def forget(self, order_id: str) -> None:
         """What happens to an order that nobody approves."""
         self.orders.pop(order_id, None)
+
+    def hide(self, order_id: str) -> None:
+        """What may happen to an order of long ago: its capture is still shown."""
+        self._hidden.add(order_id)
 
     def captures(self) -> Iterator[tuple[Order, Capture]]:
         """All captures."""

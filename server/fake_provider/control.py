@@ -79,6 +79,10 @@ class Control:
         """Have an order run out."""
         self._done(self._http.delete(f"/fake/orders/{order}"))
 
+    def hide(self, order: str) -> None:
+        """Have an order be shown no more; its capture still is."""
+        self._done(self._http.delete(f"/fake/orders/{order}", params={"only": "show"}))
+
     def forget_tokens(self) -> None:
         """Withdraw every token."""
         self._done(self._http.delete("/fake/tokens"))

@@ -96,7 +96,11 @@ class _Control:
         return Response(status_code=204)
 
     async def forget(self, request: Request) -> Response:
-        self._books.forget(request.path_params["id"])
+        """Have an order run out, or with `?only=show` have it shown no more."""
+        if request.query_params.get("only") == "show":
+            self._books.hide(request.path_params["id"])
+        else:
+            self._books.forget(request.path_params["id"])
         return Response(status_code=204)
 
     async def settle(self, request: Request) -> Response:

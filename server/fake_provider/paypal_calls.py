@@ -70,7 +70,7 @@ class _Calls:
         return await self._provider.answer(request, Call.CREATE, payment, work)
 
     async def show(self, request: Request) -> Response:
-        order = self._books.order(request.path_params["id"])
+        order = self._books.shown(request.path_params["id"])
         return await self._provider.answer(
             request,
             Call.SHOW,
@@ -80,7 +80,7 @@ class _Calls:
 
     async def change(self, request: Request) -> Response:
         patch = json.loads(await request.body())
-        order = self._books.order(request.path_params["id"])
+        order = self._books.shown(request.path_params["id"])
 
         def work(_: Behaviour) -> Done:
             self._books.close(order.id, patch)
@@ -91,7 +91,7 @@ class _Calls:
     async def capture(self, request: Request) -> Response:
         await _json(request)
         key, base_url = request.headers.get("paypal-request-id"), self._provider.base_url
-        order = self._books.order(request.path_params["id"])
+        order = self._books.shown(request.path_params["id"])
 
         def work(behaviour: Behaviour) -> Done:
             taken, new = self._books.take(order.id, key, behaviour)

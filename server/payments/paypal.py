@@ -31,6 +31,7 @@ SANDBOX_URL: Final = "https://api-m.sandbox.paypal.com"
 LIVE_URL: Final = "https://api-m.paypal.com"
 
 _ORDERS: Final = "/v2/checkout/orders"
+_CAPTURES: Final = "/v2/payments/captures"
 _NOT_APPROVED: Final = frozenset({"ORDER_NOT_APPROVED", "PAYER_ACTION_REQUIRED"})
 _ASK_WHAT_BECAME: Final = frozenset({"ORDER_ALREADY_CAPTURED", "ORDER_COMPLETION_IN_PROGRESS"})
 _ASK_WHICH_REFUNDS: Final = frozenset({"DUPLICATE_INVOICE_ID", "CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"})
@@ -75,12 +76,15 @@ class PayPal:
         return Unknown("the order is closed, and was being captured") if isinstance(found, Cancelled) else found
 
     async def find(self, order: PaymentOrder) -> Open | Captured | Declined | Cancelled | Unknown:
-        """Read the order. One that PayPal does not know any more was never paid, and cannot be."""
+        """Read the order. One that PayPal does not know any more was never paid, and cannot be.
+
+        Unless we know its capture: PayPal shows captures for years, and does not say for how long it shows orders.
+        """
         answer = await self._api.get(_path(order))
         if isinstance(answer, Unknown):
             return answer
         if answer.status == 404:
-            return Cancelled()
+            return Cancelled() if order.capture_reference is None else await self._find_capture(order)
         if not answer.is_yes:
             return Unknown(f"PayPal does not show the order: {answer.issue}")
         return _read(answer, messages.read_order)
@@ -108,7 +112,7 @@ class PayPal:
         capture = order.capture_reference or await self._capture_of(order)
         if isinstance(capture, Declined | Unknown):
             return capture
-        path = f"/v2/payments/captures/{quote(capture, safe='')}/refund"
+        path = f"{_CAPTURES}/{quote(capture, safe='')}/refund"
         answer = await self._api.post(path, request, key=_key("r", refund_id))
         if isinstance(answer, Unknown):
             return answer
@@ -135,6 +139,14 @@ class PayPal:
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
+
+    async def _find_capture(self, order: PaymentOrder) -> Captured | Declined | Unknown:
+        answer = await self._api.get(f"{_CAPTURES}/{quote(order.capture_reference or '-', safe='')}")
+        if isinstance(answer, Unknown):
+            return answer
+        if not answer.is_yes:
+            return Unknown(f"PayPal shows neither the order nor its capture: {answer.issue}")
+        return _read(answer, lambda body: messages.read_capture(order.reference or "", body))
 
     async def _capture_of(self, order: PaymentOrder) -> str | Declined | Unknown:
         answer = await self._api.get(_path(order))

@@ -10,6 +10,7 @@ what PayPal documents.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -121,17 +122,25 @@ def read_order(body: Json) -> Open | Captured | Declined | Cancelled | Unknown:
     unit = body["purchase_units"][0] if body.get("purchase_units") else {}
     declined = None
     for capture in unit.get("payments", {}).get("captures", ()):
-        if capture["status"] in _TAKEN:
-            return _captured(reference, unit, capture)
-        if capture["status"] not in _REFUSED:
-            return Unknown(f"the capture is {capture['status']}{_reason(capture)}")
-        declined = Declined(f"CAPTURE_{capture['status']}")
+        found = _read_capture(reference, unit, capture)
+        if not isinstance(found, Declined):
+            return found
+        declined = found
     if status == "COMPLETED":
         # Completed without a capture that is shown: it is not for us to say that nothing was taken.
         return declined or Unknown("the order is completed and shows no capture")
     if status == "VOIDED" or body.get("intent") == "AUTHORIZE":
         return Cancelled()
     return declined or Open(reference, approved=status == "APPROVED")
+
+
+def read_capture(reference: str, body: Json) -> Captured | Declined | Unknown:
+    """What became of a capture, of the order that is called ``reference``."""
+    found = _read_capture(reference, {}, body)
+    if isinstance(found, Captured):
+        told = {"COMPLETED": 0, "REFUNDED": found.amount}
+        return replace(found, refunded=told.get(body["status"]))
+    return found
 
 
 def read_capture_id(body: Json) -> str | None:
@@ -172,8 +181,12 @@ def payment_id_in(resource: Json) -> UUID | None:
     return NOBODYS if said else None
 
 
-def _captured(reference: str, unit: Json, capture: Json) -> Captured:
-    amount = capture["amount"]
+def _read_capture(reference: str, unit: Json, capture: Json) -> Captured | Declined | Unknown:
+    status, amount = capture["status"], capture["amount"]
+    if status in _REFUSED:
+        return Declined(f"CAPTURE_{status}")
+    if status not in _TAKEN:
+        return Unknown(f"the capture is {status}{_reason(capture)}")
     refunds = unit.get("payments", {}).get("refunds", ())
     return Captured(
         reference,

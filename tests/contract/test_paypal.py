@@ -111,6 +111,23 @@ async def test_an_order_that_ran_out_at_paypal_was_never_paid(paypal: FakePayPal
     await provider.close()
 
 
+async def test_a_capture_is_found_when_paypal_shows_the_order_no_more(paypal: FakePayPal) -> None:
+    provider = paypal.connect()
+    order = await created(paypal, new_order())
+    taken = await provider.capture(order)
+    assert isinstance(taken, Captured)
+    order = replace(order, capture_reference=taken.capture_reference)
+    await asyncio.to_thread(paypal.control.hide, str(order.reference))
+    assert await provider.find(order) == taken
+    refund = uuid4()
+    assert await provider.find_refund(order, refund) == Absent()
+    back = await provider.refund(order, refund, 5000)
+    assert isinstance(back, Refunded)
+    assert await provider.refund(order, refund, 5000) == back
+    assert await provider.find(order) == replace(taken, refunded=5000)
+    await provider.close()
+
+
 async def test_a_refund_is_not_made_twice_when_paypal_has_forgotten_the_key(paypal: FakePayPal) -> None:
     provider = paypal.connect()
     order = await created(paypal, new_order())
