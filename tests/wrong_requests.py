@@ -201,7 +201,11 @@ def _map_faults(name: str) -> Iterator[Fault]:
         "a value that is not UTF-8": {"a": _MARK},
     }
     for what, pairs in wrong.items():
-        yield what, lambda holder, pairs=pairs: getattr(holder, name).update(pairs), True
+        yield what, _putting(name, pairs), True
+
+
+def _putting(name: str, pairs: dict[str, str]) -> Put:
+    return lambda holder: getattr(holder, name).update(pairs)
 
 
 def _list_faults(field: Field, good: Message) -> Iterator[Fault]:

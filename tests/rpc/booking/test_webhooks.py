@@ -53,7 +53,8 @@ def fast(settings: Settings, stripe: tuple[FakeStripe, str]) -> Settings:
 def signed(body: bytes, *, secret: str = SECRET, age: timedelta = timedelta(0), **fields: Any) -> Request:
     """A delivery as Stripe makes it."""
     headers = {"Stripe-Signature": sign(body, secret, clock.now() - age), "content-type": "application/json"}
-    return Request(**{"provider": Payment.STRIPE, "body": body, "headers": headers} | fields)
+    whole: dict[str, Any] = {"provider": Payment.STRIPE, "body": body, "headers": headers} | fields
+    return Request(**whole)
 
 
 def edited(body: bytes) -> Request:
