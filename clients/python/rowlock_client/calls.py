@@ -28,6 +28,8 @@ from rowlock.v1 import (
     seat_map_pb2,
     ticket_pb2,
     ticket_type_pb2,
+    waiting_room_pb2,
+    waiting_room_pb2_grpc,
 )
 from rowlock_client.rpc import Rpc
 
@@ -35,6 +37,7 @@ _Auth = auth_pb2_grpc.AuthServiceStub
 _Events = event_pb2_grpc.EventServiceStub
 _Bookings = booking_pb2_grpc.BookingServiceStub
 _Payments = payment_pb2_grpc.PaymentServiceStub
+_Queue = waiting_room_pb2_grpc.WaitingRoomServiceStub
 
 PDF = ticket_pb2.GetTicketDocumentRequest.PDF
 ICALENDAR = ticket_pb2.GetTicketDocumentRequest.ICALENDAR
@@ -242,6 +245,44 @@ def unblock(performance: str, *seats: str, reason: str = "") -> Rpc[performance_
     """Put blocked places back on sale. Staff."""
     request = performance_pb2.UnblockSeatsRequest(performance=performance, seats=seats, reason=reason)
     return Rpc(_Events, "UnblockSeats", request)
+
+
+# -- Waiting rooms -------------------------------------------------------------------------------------------
+
+
+def join_queue(performance: str, *, entry_token: str = "", customer: str = "") -> Rpc[waiting_room_pb2.QueueEntry]:
+    """Take a place in line, or get back the one that one has.
+
+    Args:
+        performance: `performances/{performance}`.
+        entry_token: of an earlier answer, to restore a place that was lost.
+        customer: for whom, by staff: `users/{user}`.
+    """
+    request = waiting_room_pb2.JoinQueueRequest(parent=performance, entry_token=entry_token, customer=customer)
+    return Rpc(_Queue, "JoinQueue", request)
+
+
+def queue_entry(name: str) -> Rpc[waiting_room_pb2.QueueEntry]:
+    """Read a place in line; once admitted, it has the `admission_token` that `hold` takes."""
+    return Rpc(_Queue, "GetQueueEntry", waiting_room_pb2.GetQueueEntryRequest(name=name))
+
+
+def leave_queue(name: str) -> Rpc[waiting_room_pb2.QueueEntry]:
+    """Give a place in line up, or an admission that was not used."""
+    return Rpc(_Queue, "LeaveQueue", waiting_room_pb2.LeaveQueueRequest(name=name))
+
+
+def waiting_room(performance: str) -> Rpc[waiting_room_pb2.WaitingRoom]:
+    """Read a performance's waiting room."""
+    request = waiting_room_pb2.GetWaitingRoomRequest(name=f"{performance}/waitingRoom")
+    return Rpc(_Queue, "GetWaitingRoom", request)
+
+
+def update_waiting_room(room: waiting_room_pb2.WaitingRoom, *paths: str) -> Rpc[waiting_room_pb2.WaitingRoom]:
+    """Change a waiting room: the fields in `paths`; none: those that are not empty. Staff."""
+    request = waiting_room_pb2.UpdateWaitingRoomRequest(waiting_room=room)
+    request.update_mask.paths.extend(paths)
+    return Rpc(_Queue, "UpdateWaitingRoom", request)
 
 
 # -- Bookings ------------------------------------------------------------------------------------------------

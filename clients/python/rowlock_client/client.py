@@ -201,6 +201,12 @@ class Client:
     block = _method(calls.block)
     unblock = _method(calls.unblock)
 
+    join_queue = _method(calls.join_queue)
+    queue_entry = _method(calls.queue_entry)
+    leave_queue = _method(calls.leave_queue)
+    waiting_room = _method(calls.waiting_room)
+    update_waiting_room = _method(calls.update_waiting_room)
+
     hold = _method(calls.hold)
     add = _method(calls.add)
     remove = _method(calls.remove)

@@ -28,6 +28,11 @@ class TokenFile:
         self._path = path
         self._server = server
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def load(self) -> Tokens | None:
         """The tokens kept for the server."""
         with contextlib.suppress(KeyError, TypeError, ValueError):

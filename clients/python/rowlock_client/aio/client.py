@@ -12,8 +12,9 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from rowlock.v1 import auth_pb2, booking_pb2, payment_pb2, performance_pb2
+from rowlock.v1 import auth_pb2, booking_pb2, payment_pb2, performance_pb2, waiting_room_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
+from rowlock.v1.waiting_room_pb2_grpc import WaitingRoomServiceStub
 from rowlock_client import calls
 from rowlock_client.aio.seats import SeatWatcher
 from rowlock_client.aio.stream import SILENCE, ResumingStream
@@ -206,6 +207,12 @@ class Client:
     block = _method(calls.block)
     unblock = _method(calls.unblock)
 
+    join_queue = _method(calls.join_queue)
+    queue_entry = _method(calls.queue_entry)
+    leave_queue = _method(calls.leave_queue)
+    waiting_room = _method(calls.waiting_room)
+    update_waiting_room = _method(calls.update_waiting_room)
+
     hold = _method(calls.hold)
     add = _method(calls.add)
     remove = _method(calls.remove)
@@ -264,13 +271,20 @@ class Client:
         stream: ResumingStream[booking_pb2.WatchBookingResponse] = ResumingStream(
             self, lambda: rpc, retry=self._retry, silence=silence
         )
-        try:
-            while True:
-                try:
-                    message = await stream.next()
-                except StopAsyncIteration:
-                    return
-                if message.WhichOneof("event") == "booking":
-                    yield message.booking
-        finally:
-            stream.close()
+        async for message in stream.messages():
+            if message.WhichOneof("event") == "booking":
+                yield message.booking
+
+    async def watch_queue_entry(
+        self, name: str, *, silence: float = SILENCE
+    ) -> AsyncIterator[waiting_room_pb2.QueueEntry]:
+        """Yield a place in line as it is, then after each change of it, until it is USED, LEFT or EXPIRED."""
+        rpc = Rpc[waiting_room_pb2.WatchQueueEntryResponse](
+            WaitingRoomServiceStub, "WatchQueueEntry", waiting_room_pb2.WatchQueueEntryRequest(name=name)
+        )
+        stream: ResumingStream[waiting_room_pb2.WatchQueueEntryResponse] = ResumingStream(
+            self, lambda: rpc, retry=self._retry, silence=silence
+        )
+        async for message in stream.messages():
+            if message.WhichOneof("event") == "queue_entry":
+                yield message.queue_entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from rowlock.v1.booking_pb2 import WatchBookingResponse
 from rowlock.v1.seat_feed_pb2 import WatchSeatsResponse
 from rowlock.v1.stream_pb2 import Reconnect
+from rowlock.v1.waiting_room_pb2 import WatchQueueEntryResponse
 from rowlock_client.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -48,7 +49,7 @@ SILENCE: Final = 30.0
 """Seconds without a word after which a stream is taken for dead: two heartbeats of the server's."""
 
 
-MessageT = TypeVar("MessageT", WatchSeatsResponse, WatchBookingResponse)
+MessageT = TypeVar("MessageT", WatchSeatsResponse, WatchBookingResponse, WatchQueueEntryResponse)
 
 
 class StreamState(Enum):
@@ -120,6 +121,22 @@ class ResumingStream(Generic[MessageT]):
             else:
                 return message
         raise StopAsyncIteration
+
+    async def messages(self) -> AsyncIterator[MessageT]:
+        """Every message, to the end; then the stream is closed.
+
+        Raises:
+            RowlockError: trying again is no use.
+        """
+        try:
+            while True:
+                try:
+                    message = await self.next()
+                except StopAsyncIteration:
+                    return
+                yield message
+        finally:
+            self.close()
 
     def restart(self) -> None:
         """Give up this connection; `next` opens another one at once."""

@@ -11,6 +11,8 @@ from rowlock_client.cli import (
     doors,
     notifications,
     payments,
+    queue,
+    refunds,
     reports,
     tickets,
     watch,
@@ -23,6 +25,7 @@ for _module in (
     catalogue,
     bookings,
     payments,
+    refunds,
     tickets,
     watch,
     doors,
@@ -32,3 +35,5 @@ for _module in (
     reports,
 ):
     app.registered_commands += _module.app.registered_commands
+
+app.add_typer(queue.app, name="queue")

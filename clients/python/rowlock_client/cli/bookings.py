@@ -13,6 +13,7 @@ from rowlock_client import calls
 from rowlock_client.cli.naming import PERFORMANCE, booking_name, performance_name, ticket_type_name
 from rowlock_client.cli.options import EXIT_USAGE, CaFile, Failure, Json, Server, connect, told
 from rowlock_client.cli.output import clock_time, local_time, money, print_json, print_table, time_left
+from rowlock_client.cli.queue import admission_of
 from rowlock_client.client import Client
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.rpc import Rpc
@@ -40,6 +41,9 @@ def book(
         list[str] | None,
         typer.Option("--ga", metavar="TYPE=N", help="N standing places of a ticket type; may be repeated."),
     ] = None,
+    admission: Annotated[
+        str, typer.Option(metavar="TOKEN", help="Of the waiting room; without: what rowlock queue has got.")
+    ] = "",
     server: Server = DEFAULT_TARGET,
     ca: CaFile = None,
     as_json: Json = False,
@@ -66,6 +70,7 @@ def book(
             section=section,
             ticket_type=ticket_type_name(client, name, ticket_type),
             general_admission=_standing(client, name, standing or []),
+            admission_token=admission or admission_of(client, server, name),
         )
     show_booking(booking, as_json=as_json)
 

@@ -117,6 +117,8 @@ def _words(error: RowlockError) -> str:
         text = f"{faults} ({error.reason})"
     elif error.reason in {"TOKEN_MISSING", "TOKEN_REVOKED", "TOKEN_EXPIRED", "REFRESH_TOKEN_REUSED", "TOKEN_INVALID"}:
         text += ". Log in first: rowlock log-in, or rowlock sign-up for an account"
+    elif error.reason in {"ADMISSION_REQUIRED", "ADMISSION_EXPIRED", "ADMISSION_USED"}:
+        text += ". Stand in line: rowlock queue watch"
     elif error.metadata.get("seats") and error.metadata["seats"] not in error.message:
         text += f": {error.metadata['seats']}"
     return " ".join(text.split())
