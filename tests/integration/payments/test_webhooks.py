@@ -163,6 +163,54 @@ async def test_money_for_a_payment_that_was_given_up_goes_back(desk: StripeDesk,
     assert desk.charge(payment)["amount_refunded"] == 2500
 
 
+async def test_an_approval_that_is_heard_of_too_late_buys_the_same_seat_if_it_is_free(
+    desk: StripeDesk, house: Staged
+) -> None:
+    booking, payment = await desk.approved(house, 3)
+    desk.let_time_pass(booking)
+    await desk.expire(booking)
+
+    await desk.told(desk.stripe.intent_event(CAPTURABLE, name_of(payment)))
+    await desk.settle()
+
+    bought = desk.find_booking(house, desk.payment(payment).bought_booking_id)
+    assert desk.booking(booking).state is BookingState.EXPIRED
+    assert (bought.state, bought.replaces) == (BookingState.CONFIRMED, booking.id)
+    assert taken(desk.stripe) == [2500]
+
+
+async def test_an_approval_that_is_heard_of_too_late_takes_nothing_if_the_seat_is_gone(
+    desk: StripeDesk, house: Staged
+) -> None:
+    booking, payment = await desk.approved(house, 3)
+    desk.let_time_pass(booking)
+    await desk.expire(booking)
+    await desk.hold(house, 3)
+
+    await desk.told(desk.stripe.intent_event(CAPTURABLE, name_of(payment)))
+    await desk.settle()
+
+    assert desk.payment(payment).state is PaymentState.CANCELLED
+    assert desk.intent(payment)["status"] == "canceled", "the reservation is let go, nobody is charged"
+    assert taken(desk.stripe) == []
+
+
+async def test_money_that_stripe_took_by_itself_and_too_late_goes_back_if_the_seat_is_gone(
+    desk: StripeDesk, house: Staged
+) -> None:
+    booking, payment = await desk.approved(house, 3)
+    desk.let_time_pass(booking)
+    await desk.expire(booking)
+    await desk.hold(house, 3)
+    desk.stripe.take(name_of(payment))
+
+    await desk.told(desk.stripe.intent_event(SUCCEEDED, name_of(payment)))
+    await desk.settle()
+
+    assert desk.payment(payment).bought_booking_id is None
+    assert desk.charge(payment)["amount_refunded"] == 2500
+
+
 async def test_a_message_about_a_strangers_payment_is_kept_and_harmless(desk: StripeDesk, house: Staged) -> None:
     thing = {"object": "payment_intent", "id": "pi_of_another_shop", "metadata": {"payment": "their own 42"}}
 
