@@ -110,6 +110,10 @@ class Control:
             if payment is None or one["payment"] == str(payment)
         ]
 
+    def send(self, event: str) -> None:
+        """Have a message sent (again) to where they go."""
+        self._done(self._http.post(f"/fake/webhooks/{event}/send"))
+
     @staticmethod
     def _done(response: httpx.Response) -> httpx.Response:
         if response.status_code >= 400:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +15,9 @@ from paypalserversdk.paypal_serversdk_client import PaypalServersdkClient
 from server import resources
 from server.fake_provider.behaviour import Behaviour, Call
 from server.payments import paypal_messages as messages
+from server.payments.paypal_api import Answer
+from server.payments.paypal_certificates import PayPalCertificates
+from server.payments.paypal_webhooks import PayPalWebhooks
 from server.payments.port import (
     Absent,
     Cancelled,
@@ -301,3 +305,43 @@ def test_the_checker_finds_what_is_wrong() -> None:
 
 def _captures(paypal: FakePayPal, payment_id: UUID) -> int:
     return sum(one.payment == str(payment_id) for one in paypal.control.books().captures)
+
+
+async def test_webhooks_are_as_paypal_describes_them_and_its_own_check_agrees_with_ours(paypal: FakePayPal) -> None:
+    provider = paypal.connect()
+    order = await created(paypal, new_order())
+    assert isinstance(await provider.capture(order), Captured)
+    assert isinstance(await provider.refund(order, uuid4(), 100), Refunded)
+    by, now = contract(), datetime.now(UTC)
+    verifier = PayPalWebhooks(
+        paypal.provider.identity.webhook_id,
+        PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=5)),
+        tolerance=timedelta(days=4),
+    )
+    resources_by_kind = {
+        "CHECKOUT.ORDER.APPROVED": ("checkout_orders_v2", "order"),
+        "PAYMENT.CAPTURE.COMPLETED": ("payments_payment_v2", "capture-2"),
+        "PAYMENT.CAPTURE.REFUNDED": ("payments_payment_v2", "refund"),
+    }
+    messages_told = await asyncio.to_thread(paypal.control.webhooks, order.payment_id)
+    assert [one.kind for one in messages_told] == list(resources_by_kind)
+    for message in messages_told:
+        event = json.loads(message.body)
+        assert by.faults_of("notifications_webhooks_v1", "event", event) == []
+        assert by.faults_of(*resources_by_kind[message.kind], event["resource"]) == []
+        assert (await verifier.verify(message.body, message.headers, now)).payment_name == order.name
+
+        asked = {
+            "transmission_id": message.headers["paypal-transmission-id"],
+            "transmission_time": message.headers["paypal-transmission-time"],
+            "transmission_sig": message.headers["paypal-transmission-sig"],
+            "cert_url": message.headers["paypal-cert-url"],
+            "auth_algo": message.headers["paypal-auth-algo"],
+            "webhook_id": paypal.provider.identity.webhook_id,
+            "webhook_event": event,
+        }
+        for said, verdict in ((asked, "SUCCESS"), (asked | {"webhook_id": "2OTHER"}, "FAILURE")):
+            answer = await provider._api.post("/v1/notifications/verify-webhook-signature", said, key="unused")
+            assert isinstance(answer, Answer)
+            assert answer.body == {"verification_status": verdict}
+    await provider.close()
