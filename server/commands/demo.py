@@ -28,9 +28,10 @@ def demo(
     """Let hundreds of customers race for one theatre while screens watch; then check every promise.
 
     On a database, a Redis, two servers, a worker and a scheduler of its own, which are gone afterwards. Takes about a
-    minute. Customers collide, change their mind, cancel, vanish, pay late, and the payment provider fails and falls
-    silent. The last line is `RESULT {…}`; the exit status is 0 only if no seat was sold twice, every screen shows what
-    the database holds, and no promise is broken.
+    minute. Customers collide, change their mind, cancel, vanish, pay late, and payment providers fail and fall silent.
+    Meanwhile a premiere sells through a waiting room, and a matinee is cancelled. The last line is `RESULT {…}`; the
+    exit status is 0 only if no seat was sold twice, every screen shows what the database holds, the providers' books
+    equal ours, every mail went out once, and no promise is broken.
     """
     from server.demo.house import data_folder, open_house
     from server.demo.race import run
@@ -54,6 +55,11 @@ def _show(verdict: Verdict) -> None:
         f"{verdict.customers} customers, {verdict.watchers} screens, {verdict.seconds:.0f} s",
         f"  bookings          {verdict.confirmed} confirmed, {verdict.cancelled} cancelled, {verdict.expired} expired",
         f"  seats             {verdict.seats_sold} sold, {verdict.collisions} attempts at a seat somebody else had",
+        f"  refunds           {verdict.refunds}",
+        f"  late money        bought {verdict.late_money_sold} bookings, went back {verdict.late_money_refunded} times",
+        f"  books             {'equal to' if verdict.books_equal else 'DIFFERENT FROM'} the providers', to the cent",
+        f"  waiting room      {verdict.queued} joined, {verdict.admitted} admitted",
+        f"  mails             {verdict.mails} sent, {verdict.mails_astray} astray",
         f"  seat map          {verdict.revisions:,} revisions, {verdict.updates_delivered:,} updates shown on screens",
         f"  sold twice        {verdict.oversold}",
         f"  over the limit    {verdict.over_limit} customers",

@@ -15,6 +15,7 @@ from rowlock.v1.payment_pb2 import Payment, SimulatePaymentRequest
 from rowlock_client import aio, calls
 from rowlock_client.errors import FailedPrecondition, NotFound, RowlockError, Unavailable
 from rowlock_client.seat_view import AVAILABLE
+from server.demo.paypal import PayPal
 from server.demo.tally import Tally
 
 APPROVE: Final = SimulatePaymentRequest.APPROVE
@@ -23,6 +24,7 @@ SILENT_BEFORE: Final = SimulatePaymentRequest.TIMEOUT_BEFORE
 SILENT_AFTER: Final = SimulatePaymentRequest.TIMEOUT_AFTER
 PASSWORD: Final = "nobody guesses a demo's password"  # noqa: S105 - its accounts live for a minute
 
+_BACK: Final = "https://tickets.example.org/back"
 _MOST_TRIES: Final = 6
 _NAMED_TRIES: Final = 3
 _FRONT: Final = 120
@@ -37,14 +39,18 @@ class Ending(Enum):
     PROVIDER_SILENT_AFTER = "pays, and the provider takes the money without a word"
     PROVIDER_SILENT_BEFORE = "pays, and the provider does nothing without a word"
     CANCELS = "cancels"
+    PAYS_BY_PAYPAL = "pays by PayPal"
+    MONEY_COMES_LATE = "pays by PayPal, which takes the money and says so only when the hold is over"
     BUYS_AND_RETURNS = "pays, then gives the seats back"
     PAYS_LATE = "pays after the hold"
     VANISHES = "vanishes"
 
 
 _OFTEN: Final = {
-    Ending.PAYS: 52,
-    Ending.DECLINED_FIRST: 12,
+    Ending.PAYS: 34,
+    Ending.PAYS_BY_PAYPAL: 16,
+    Ending.MONEY_COMES_LATE: 5,
+    Ending.DECLINED_FIRST: 9,
     Ending.PROVIDER_SILENT_AFTER: 4,
     Ending.PROVIDER_SILENT_BEFORE: 3,
     Ending.CANCELS: 8,
@@ -55,13 +61,23 @@ _OFTEN: Final = {
 """Of a hundred visits."""
 
 
+_SIMULATED: Final = {
+    Ending.PAYS: (APPROVE,),
+    Ending.DECLINED_FIRST: (DECLINE, APPROVE),
+    Ending.PROVIDER_SILENT_AFTER: (SILENT_AFTER,),
+    Ending.PROVIDER_SILENT_BEFORE: (SILENT_BEFORE,),
+}
+"""How the simulator is told to answer, attempt by attempt."""
+
+
 @dataclass(frozen=True)
 class Theatre:
-    """What a customer sees: the performance, the seats by index, and a screen with their states."""
+    """What a customer sees: the performance, the seats by index, a screen with their states, and PayPal."""
 
     performance: str
     seats: Sequence[str]
     states: Callable[[], bytes]
+    paypal: PayPal
 
 
 class Customer:
@@ -176,15 +192,8 @@ class Customer:
 
     async def _end(self, booking: Booking, ending: Ending) -> None:
         match ending:
-            case Ending.PAYS:
-                await self._pay(booking, APPROVE)
-            case Ending.DECLINED_FIRST:
-                await self._pay(booking, DECLINE)
-                await self._pay(booking, APPROVE)
-            case Ending.PROVIDER_SILENT_AFTER:
-                await self._pay(booking, SILENT_AFTER)
-            case Ending.PROVIDER_SILENT_BEFORE:
-                await self._pay(booking, SILENT_BEFORE)
+            case Ending.PAYS_BY_PAYPAL | Ending.MONEY_COMES_LATE:
+                await self._pay_by_paypal(booking, silent=ending is Ending.MONEY_COMES_LATE)
             case Ending.CANCELS:
                 await asyncio.sleep(self._chance.uniform(0, 1))
                 await self._cancel(booking)
@@ -196,6 +205,9 @@ class Customer:
                 await self._pay(booking, APPROVE)
             case Ending.VANISHES:
                 self._tally.count("vanished")
+            case _:
+                for outcome in _SIMULATED[ending]:
+                    await self._pay(booking, outcome)
 
     async def _sleep_over(self, booking: Booking) -> None:
         """Wait until the hold is over, for sure."""
@@ -214,12 +226,44 @@ class Customer:
                 raise
             self._tally.count(error.reason.lower())
             return False
+        return await self._see_what_was_bought(booking, payment)
+
+    async def _pay_by_paypal(self, booking: Booking, *, silent: bool = False) -> bool:
+        """Approve at PayPal, have the money taken, and see what it buys; ``silent``: PayPal does not say for long."""
+        try:
+            payment = await self._client.pay(booking.name, provider=Payment.PAYPAL, return_uri=_BACK)
+            payment = await self._approval_asked(payment)
+            if payment.state == Payment.REQUIRES_ACTION:
+                if silent:
+                    await self._theatre.paypal.fall_silent(payment)
+                await self._theatre.paypal.approve(payment)
+                payment = await self._client.capture(payment.name)
+            payment = await self._client.wait_for_payment(payment.name, timeout=90)
+        except FailedPrecondition as error:
+            if error.reason not in {"HOLD_EXPIRED", "PAYMENT_FAILED", "PAYMENT_STATE"}:
+                raise
+            self._tally.count(error.reason.lower())
+            return False
+        return await self._see_what_was_bought(booking, payment)
+
+    async def _approval_asked(self, payment: Payment) -> Payment:
+        """The payment when PayPal knows it, which a worker tells it."""
+        while payment.state == Payment.CREATED:
+            await asyncio.sleep(0.2)
+            payment = await self._client.payment(payment.name)
+        return payment
+
+    async def _see_what_was_bought(self, booking: Booking, payment: Payment) -> bool:
         if payment.state != Payment.SUCCEEDED:
             self._tally.count("payment_failed")
             return False
         now = await self._client.booking(booking.name)
+        if now.replaced_by:
+            # The money came late, and the same seats were still free.
+            self._tally.count("late_money_took_seats_back")
+            now = await self._client.booking(now.replaced_by)
         if now.state != Booking.CONFIRMED:
-            self._tally.count("paid_too_late_and_refunded")
+            self._tally.count("late_money_refunded")
             return False
         self._tally.count("bought")
         self._tally.buys(self.name, [seat.seat for seat in now.seats])

@@ -14,35 +14,56 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from rowlock_client import aio
 from server import demo_venue
-from server.commands.children import add_copy, child_environment
+from server.commands.children import add_copy, child_environment, command_line
 from server.config import Settings, StartError, load_settings
 from server.db.engine import Database
 from server.db.migrate import upgrade
+from server.demo_venue import DemoVenue
+from server.domain.accounts import ensure_admin
+from server.domain.passwords import PasswordHasher
 from server.embedded import EmbeddedServers
+from server.fake_provider.provider import Identity
 from server.supervisor import MergedLog, Supervisor
 
 SERVERS: Final = 2
 HOLD: Final = timedelta(seconds=8)
 CUSTOMER_LIMIT: Final = 6
+MANAGER: Final = "manager@example.org"
+MANAGERS_PASSWORD: Final = "the manager of a house that stands for a minute"  # noqa: S105
+_PAYPAL: Final = ("paypal_mode", "paypal_base_url", "paypal_client_id", "paypal_client_secret")
+_FAULT_RATE: Final = 0.06
+_DECLINE_RATE: Final = 0.06
 _STOP_SECONDS: Final = 5.0
 _READY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
 class House:
-    """A theatre on sale, served.
+    """A theatre and a cinema on sale, served.
 
     Attributes:
         servers: where each server process answers.
-        performance: what is on sale.
+        performance: what everybody wants to see, in the theatre.
+        premiere: a film that many want to see, too: the one with a waiting room.
+        matinee: a film that will be cancelled.
         database: to look behind the scenes.
+        settings: of the servers.
+        paypal: where the fake provider is.
+        mails: the folder with every mail that was sent.
     """
 
     servers: tuple[str, ...]
     performance: str
+    premiere: str
+    matinee: str
     database: Database
+    settings: Settings
+    paypal: str
+    mails: Path
 
 
 @contextlib.contextmanager
@@ -58,6 +79,8 @@ def data_folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def open_house(folder: Path) -> Iterator[House]:
     """A theatre and everything that sells it, within the block."""
+    mail, paypal = _free_addresses(2)
+    identity = Identity()
     settings = load_settings(
         {
             "database_url": "",
@@ -65,6 +88,11 @@ def open_house(folder: Path) -> Iterator[House]:
             "data_dir": folder / "data",
             "hold_duration": HOLD,
             "customer_limit": CUSTOMER_LIMIT,
+            "smtp_url": f"smtp://{mail}",
+            "paypal_mode": "sandbox",
+            "paypal_base_url": f"http://{paypal}",
+            "paypal_client_id": identity.client_id,
+            "paypal_client_secret": identity.client_secret,
         },
         env_file=None,
     )
@@ -76,13 +104,47 @@ def open_house(folder: Path) -> Iterator[House]:
             try:
                 upgrade(embedded.settings.database_url)
                 venue = database.run_transaction(lambda session: demo_venue.load(session, settings))
+                database.run_transaction(_add_manager)
                 addresses = _free_addresses(SERVERS)
+                mails = folder / "mails"
+                _start_others(supervisor, embedded.settings, mail=mail, mails=mails, paypal=paypal)
                 _start(supervisor, embedded.settings, addresses)
+                theatre, (premiere, matinee) = _on_sale(venue)
                 with _looked_after(supervisor):
-                    yield House(addresses, venue.performances[0][0], database)
+                    yield House(
+                        servers=addresses,
+                        performance=theatre,
+                        premiere=premiere,
+                        matinee=matinee,
+                        database=database,
+                        settings=embedded.settings,
+                        paypal=settings.paypal_base_url,
+                        mails=mails,
+                    )
             finally:
                 supervisor.stop()
                 database.close()
+
+
+def _on_sale(venue: DemoVenue) -> tuple[str, list[str]]:
+    """The theatre's first performance, and two of the cinema's."""
+    theatre, title = venue.performances[0]
+    films = [name for name, other in venue.performances if other != title]
+    return theatre, films[:2]
+
+
+def _add_manager(session: Session) -> None:
+    """Somebody who may cancel a performance."""
+    hasher = PasswordHasher(memory_kib=64, passes=1)
+    ensure_admin(session, email=MANAGER, display_name="Manager", password_hash=hasher.hash(MANAGERS_PASSWORD))
+
+
+def _start_others(supervisor: Supervisor, settings: Settings, *, mail: str, mails: Path, paypal: str) -> None:
+    """Those whom real installations have elsewhere: a mail server, and a payment provider with bad days."""
+    environment = child_environment(settings)
+    supervisor.add("mail", command_line("mail", "catch", mail, str(mails)), environment)
+    chances = ("--fault-rate", str(_FAULT_RATE), "--decline-rate", str(_DECLINE_RATE))
+    supervisor.add("paypal", command_line("fake-provider", "--address", paypal, *chances), environment)
 
 
 def _start(supervisor: Supervisor, settings: Settings, addresses: tuple[str, ...]) -> None:
@@ -95,6 +157,10 @@ def _start(supervisor: Supervisor, settings: Settings, addresses: tuple[str, ...
         "password_memory": "64KiB",
         "password_passes": 1,
         "payment_resolve_interval": "1s",
+        # So that a hold runs out while its provider is silent.
+        "payment_max_time": "2s",
+        "payment_call_timeout": "1s",
+        **{name: getattr(settings, name) for name in _PAYPAL},
         "payment_sweep_interval": "1s",
     }
     for index, address in enumerate(addresses):

@@ -25,6 +25,8 @@ from server.states import Provider
 _MARGIN: Final = timedelta(days=1)
 """By how much earlier a provider may have entered what we entered at a time."""
 _CALL_LIMIT: Final = timedelta(seconds=30)
+_PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.5, 2, 5))
+"""Before each further question, where a provider does not answer: its bad minute is no difference of books."""
 _AT_ONCE: Final = 8
 _SHOWN: Final = 1000
 
@@ -186,8 +188,13 @@ async def _by_asking(
 
 
 async def _asked(connected: PaymentProvider, account: Account) -> tuple[str, str]:
-    """What we say of a payment, and what the provider says."""
+    """What we say of a payment, and what the provider says; asked again where it does not answer."""
     answer = await in_time(connected.find(account.order), _CALL_LIMIT)
+    for pause in _PAUSES:
+        if not isinstance(answer, Unknown):
+            break
+        await asyncio.sleep(pause.total_seconds())
+        answer = await in_time(connected.find(account.order), _CALL_LIMIT)
     return _says(account.taken, account.given_back, account.currency), _theirs(answer)
 
 
