@@ -98,7 +98,7 @@ class WaitingHouse:
     async def becomes(self, entry: pb.QueueEntry, who: Person, state: int) -> pb.QueueEntry:
         """Wait until a place in line is in a state."""
         async with asyncio.timeout(30):
-            while (found := await self.get(entry, who)).state != state:
+            while (found := await self.get(entry, who)).state != state:  # noqa: ASYNC110 - a worker does it
                 await asyncio.sleep(0.05)
         return found
 

@@ -28,7 +28,7 @@ def in_an_hour() -> datetime:
     return clock.now() + LONG
 
 
-async def shut(waiting: WaitingHouse, house: Staged, count: int = 10, **fields: object) -> pb.WaitingRoom:
+async def shut(waiting: WaitingHouse, house: Staged, count: int = 10, **fields: Any) -> pb.WaitingRoom:
     """A line that nobody leaves by being admitted: it opens in an hour."""
     return await waiting.open(house, count, open_time=in_an_hour(), **fields)
 
@@ -231,8 +231,8 @@ async def test_an_admission_is_worth_nothing_elsewhere(waiting: WaitingHouse, ho
     assert (await refusal(waiting.book(house, anna, SEATS[0]))).reason == "ADMISSION_REQUIRED"
     # What admits is no access token either.
     stolen = (("authorization", f"Bearer {token}"),)
-    call = waiting.queue.GetQueueEntry(pb.GetQueueEntryRequest(name=joined.name), metadata=stolen)
-    assert (await refusal(call)).reason == "TOKEN_INVALID"
+    read = waiting.queue.GetQueueEntry(pb.GetQueueEntryRequest(name=joined.name), metadata=stolen)
+    assert (await refusal(read)).reason == "TOKEN_INVALID"
     await waiting.book(house, anna, SEATS[0], token)
 
 
@@ -342,7 +342,7 @@ async def test_a_draw_is_fair_and_can_be_verified_by_those_in_it(waiting: Waitin
         )
     )
     async with asyncio.timeout(20):
-        while not (await waiting.room(house)).shopping_count:
+        while not (await waiting.room(house)).shopping_count:  # noqa: ASYNC110 - a worker of another thread does it
             await asyncio.sleep(0.05)
     late = await waiting.customer()
     last = await waiting.join(house, late)
@@ -352,7 +352,7 @@ async def test_a_draw_is_fair_and_can_be_verified_by_those_in_it(waiting: Waitin
     assert opened.draw_commitment == room.draw_commitment == hashlib.sha256(seed).hexdigest()
     drawn = sorted(early, key=lambda one: hmac.digest(seed, UUID(one.name.removeprefix("users/")).bytes, "sha256"))
     async with asyncio.timeout(20):
-        while (await waiting.get(entries[drawn[5].name], drawn[5])).position != 4:
+        while (await waiting.get(entries[drawn[5].name], drawn[5])).position != 4:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.05)
     seen = [await waiting.get(entries[one.name], one) for one in drawn]
     assert [entry.state for entry in seen] == [ADMITTED] * 2 + [WAITING] * 4
@@ -397,8 +397,10 @@ async def test_a_ticket_gives_the_place_back_to_its_customer_only(waiting: Waiti
             session.connection().exec_driver_sql(statement.format(house.performance_id))
             for statement in (
                 "DELETE FROM queue_entries WHERE performance_id = {}",
-                "UPDATE waiting_rooms SET joined_count = 0, waiting_count = 0, line_id = gen_random_uuid() "
-                "WHERE performance_id = {}",
+                (
+                    "UPDATE waiting_rooms SET joined_count = 0, waiting_count = 0, line_id = gen_random_uuid() "
+                    "WHERE performance_id = {}"
+                ),
             )
         ]
     )
@@ -419,8 +421,10 @@ async def test_a_ticket_gives_the_place_back_to_its_customer_only(waiting: Waiti
         ("UPDATE performances SET state = 2 WHERE id = {}", "PERFORMANCE_CANCELLED"),
         ("UPDATE performances SET sale_end_time = now() - interval '1 s' WHERE id = {}", "SALE_ENDED"),
         (
-            "UPDATE seats SET state = 4 WHERE performance_id = {0};"
-            "UPDATE inventories SET blocked = total, available = 0 WHERE performance_id = {0}",
+            (
+                "UPDATE seats SET state = 4 WHERE performance_id = {0};"
+                "UPDATE inventories SET blocked = total, available = 0 WHERE performance_id = {0}"
+            ),
             "SOLD_OUT",
         ),
     ],
