@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Final
 
 import typer
-from google.type.money_pb2 import Money
 
 from rowlock.v1 import booking_pb2, booking_pb2_grpc, box_office_pb2, box_office_pb2_grpc
+from rowlock_client.cli.amounts import amount_of
 from rowlock_client.cli.bookings import show_booking
 from rowlock_client.cli.naming import PERFORMANCE, performance_name, ticket_type_name
 from rowlock_client.cli.options import EXIT_USAGE, CaFile, Failure, Json, Server, connect, told
@@ -22,7 +20,6 @@ app = typer.Typer()
 
 _BoxOffice: Final = box_office_pb2_grpc.BoxOfficeServiceStub
 _Bookings: Final = booking_pb2_grpc.BookingServiceStub
-_AMOUNT: Final = re.compile(r"(\d{1,8}(?:\.\d{1,3})?)\s*([A-Z]{3})?")
 
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help='Such as "150.00" or "150.00 CHF"; EUR unless said.')]
 Places = Annotated[list[str], typer.Argument(metavar="[PERFORMANCE] SEAT...", help="The performance, then seat ids.")]
@@ -80,7 +77,7 @@ def open_till(
 
     rowlock open-till "Foyer 1" 150.00
     """
-    shift = box_office_pb2.Shift(till=till, opening_cash=_money(cash))
+    shift = box_office_pb2.Shift(till=till, opening_cash=amount_of(cash))
     with connect(server, ca) as client:
         opened: box_office_pb2.Shift = client.call(
             Rpc(_BoxOffice, "OpenShift", box_office_pb2.OpenShiftRequest(shift=shift))
@@ -117,7 +114,9 @@ def close_till(
             Rpc(_BoxOffice, "GetShift", box_office_pb2.GetShiftRequest(name="shifts/current"))
         )
         currency = current.opening_cash.currency_code
-        request = box_office_pb2.CloseShiftRequest(name=current.name, counted_cash=_money(counted, currency), note=note)
+        request = box_office_pb2.CloseShiftRequest(
+            name=current.name, counted_cash=amount_of(counted, currency), note=note
+        )
         closed: box_office_pb2.Shift = client.call(Rpc(_BoxOffice, "CloseShift", request))
     _show_shift(closed, as_json=as_json)
 
@@ -189,14 +188,6 @@ def _places(what: list[str]) -> tuple[str, list[str]]:
     if not words:
         raise Failure("say which seats, by their ids (rowlock seats)", EXIT_USAGE)
     return performance, words
-
-
-def _money(text: str, currency: str = "EUR") -> Money:
-    found = _AMOUNT.fullmatch(text.strip())
-    if found is None:
-        raise Failure(f"{text!r} is not an amount: write 150.00, or 150.00 CHF", EXIT_USAGE)
-    units, rest = divmod(Decimal(found[1]), 1)
-    return Money(currency_code=found[2] or currency, units=int(units), nanos=int(rest * 1_000_000_000))
 
 
 def _show_shift(shift: box_office_pb2.Shift, *, as_json: bool) -> None:
