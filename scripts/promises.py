@@ -80,9 +80,12 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
     "1.8": ("Payments need a signed-in owner; to others they do not exist.", "every call of PaymentService"),
     "1.9": (
         "Workers carry purchases and refunds through; a refunded seat is free again.",
-        "CancelBooking, RefundPayment, the workers",
+        "CancelBooking, RefundTickets, RefundPayment, RetryRefund, CancelPerformance, the workers",
     ),
-    "1.10": ("No refund for customers later than 3 hours before the start.", "CancelBooking"),
+    "1.10": (
+        "No refund for customers later than 3 hours before the start; staff may, and say why.",
+        "CancelBooking, RefundTickets",
+    ),
     "1.11": ("PayPal's sandbox or the real one, by a setting.", "settings"),
     "2.1": ("An e-mail address and a password give a token.", "SignUp, LogIn"),
     "2.2": (
