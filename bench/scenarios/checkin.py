@@ -10,7 +10,7 @@ import random
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ from bench.scenarios.hold_hot import PLACES, rounds
 from bench.stage import CREATE_BOOKING, Stage, Staged, hall_document, open_stage
 from rowlock.v1 import booking_pb2, ticket_pb2
 from server import clock, resources
-from server.domain.signing_keys import shared_keys
+from server.domain.signing_keys import Keys, shared_keys
 from server.states import Role
 from server.tickets.codes import ticket_code
 
@@ -72,7 +72,8 @@ def scan_round(stage: Stage, server: Program, gates: Path, staff: Path) -> gener
     staged = stage.performance(hall_document(PLACES), start_time=clock.now() + timedelta(hours=1))
     sales = generator.write_chains(stage.folder / "sales", _sales(staged))
     generator.calls(server.address, SELL, sales, tokens=staff, callers=8).require_success()
-    scans = stage.database.run_transaction(lambda session: _scans(session, staged))
+    keys, tickets = stage.database.run_transaction(lambda session: (shared_keys(session), _tickets(session, staged)))
+    scans = _scans(keys, staged, tickets)
     warm_up = generator.write_chains(stage.folder / "warm", scans[:_WARM_UP])
     generator.calls(server.address, CHECK_IN, warm_up, tokens=gates).require_success()
     chains = generator.write_chains(stage.folder / "scans", scans[_WARM_UP:])
@@ -98,16 +99,20 @@ def _sales(staged: Staged) -> list[Chain]:
     return sales
 
 
-def _scans(session: Session, staged: Staged) -> list[Chain]:
+def _tickets(session: Session, staged: Staged) -> list[tuple[UUID, UUID]]:
+    """(id, nonce) of each ticket."""
+    rows = session.execute(text("SELECT id, nonce FROM tickets WHERE performance_id = :id"), {"id": staged.id})
+    tickets = [(ticket_id, nonce) for ticket_id, nonce in rows]
+    if len(tickets) != PLACES:
+        raise RuntimeError(f"{PLACES} places were sold, and there are {len(tickets)} tickets")
+    return tickets
+
+
+def _scans(keys: Keys, staged: Staged, tickets: list[tuple[UUID, UUID]]) -> list[Chain]:
     """A scan of each ticket, in the order in which an audience arrives: none; gates take turns."""
-    keys = shared_keys(session)
-    rows = session.execute(text("SELECT id, nonce FROM tickets WHERE performance_id = :id"), {"id": staged.id}).all()
-    if len(rows) != PLACES:
-        raise RuntimeError(f"{PLACES} places were sold, and there are {len(rows)} tickets")
-    random.shuffle(rows)
     performance = resources.performance(staged.id)
     scans: list[Chain] = []
-    for number, (ticket_id, nonce) in enumerate(rows):
+    for number, (ticket_id, nonce) in enumerate(random.sample(tickets, len(tickets))):
         request = ticket_pb2.CheckInTicketRequest(
             performance=performance,
             code=ticket_code(keys, staged.id, ticket_id, nonce),
