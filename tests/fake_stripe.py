@@ -87,6 +87,7 @@ class FakeStripe:
             ("/v1/refunds", "POST", "refund", self._refund),
             ("/v1/refunds", "GET", "find_refund", self._list_refunds),
             ("/v1/refunds/{id}", "GET", "find_refund", self._find_refund),
+            ("/v1/charges", "GET", "list_charges", self._list_charges),
         )
         self.app = Starlette(
             routes=[Route(path, self._served(name, act), methods=[method]) for path, method, name, act in routes]
@@ -103,6 +104,7 @@ class FakeStripe:
             "amount": intent["amount"] if amount is None else amount,
             "amount_captured": 0,
             "amount_refunded": 0,
+            "created": int(time.time()),
             "currency": intent["currency"],
             "payment_intent": reference,
             "metadata": intent["metadata"],
@@ -135,6 +137,7 @@ class FakeStripe:
         refund = {
             "id": _id("re"),
             "amount": amount,
+            "created": int(time.time()),
             "currency": charge["currency"],
             "payment_intent": reference,
             "charge": charge["id"],
@@ -250,18 +253,14 @@ class FakeStripe:
         return example | self.give_back(intent["id"], int(fields["amount"]), _metadata(fields))
 
     def _list_refunds(self, _: str, fields: Json, example: Json) -> Json:
-        found = [
-            refund for refund in self.books.refunds.values() if refund["payment_intent"] == fields["payment_intent"]
-        ]
-        found.reverse()
-        names = [refund["id"] for refund in found]
-        start = names.index(fields["starting_after"]) + 1 if "starting_after" in fields else 0
-        # Pages of two, so that whoever looks has to turn them.
-        shape = example["data"][0]
-        return example | {
-            "data": [shape | refund for refund in found[start : start + 2]],
-            "has_more": len(found) > start + 2,
-        }
+        wanted = fields.get("payment_intent")
+        found = [refund for refund in self.books.refunds.values() if wanted in (None, refund["payment_intent"])]
+        if "expand[0]" in fields:
+            found = [refund | {"charge": _whole_charge(self.books.charges[refund["charge"]])} for refund in found]
+        return _page(found, fields, example)
+
+    def _list_charges(self, _: str, fields: Json, example: Json) -> Json:
+        return _page([_whole_charge(charge) for charge in self.books.charges.values()], fields, example)
 
     def _find_refund(self, reference: str, _: Json, example: Json) -> Json:
         return example | self.books.refunds[reference]
@@ -299,6 +298,15 @@ async def _silence(request: Request) -> None:
     """Say nothing until whoever asked gives up."""
     while not await request.is_disconnected():  # noqa: ASYNC110 - Starlette has no event for it
         await asyncio.sleep(0.05)
+
+
+def _page(found: list[Json], fields: Json, example: Json) -> Json:
+    """The newest first, and two at a time, so that whoever looks has to turn pages."""
+    found = [thing for thing in reversed(found) if thing.get("created", 0) >= int(fields.get("created[gte]", 0))]
+    names = [thing["id"] for thing in found]
+    start = names.index(fields["starting_after"]) + 1 if "starting_after" in fields else 0
+    shape = example["data"][0]
+    return example | {"data": [shape | thing for thing in found[start : start + 2]], "has_more": len(found) > start + 2}
 
 
 def _id(prefix: str) -> str:

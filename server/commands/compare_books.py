@@ -33,7 +33,7 @@ def compare_books(
 ) -> None:
     """Compare the books with those of the payment providers, payment by payment and refund by refund.
 
-    The simulator's books are read line by line; PayPal and Stripe are asked about each payment that they have heard of.
+    The simulator's and Stripe's books are read line by line; PayPal is asked about each payment that it has heard of.
     Changes nothing and is safe beside a running server: what is under way at the moment is left out. Each difference is
     one line. Exit status 1 if there is one.
     """

@@ -12,8 +12,8 @@ repeated inside the library: whoever calls decides when to ask again.
 """
 
 import logging
-from collections.abc import Awaitable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -32,8 +32,10 @@ from server.payments.port import (
     Refunded,
     Unknown,
 )
+from server.payments.statements import Movement
 from server.payments.stripe_amounts import from_stripe, to_stripe
 from server.payments.stripe_metadata import PAYMENT_ID_KEY, PAYMENT_KEY, REFUND_ID_KEY, id_in
+from server.payments.stripe_statement import movements
 
 _APPROVABLE: Final = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _DECIDED: Final = frozenset({"succeeded", "failed", "canceled"})
@@ -63,6 +65,7 @@ class StripePayments:
         client = StripeClient(
             secret_key, base_addresses={"api": api_base}, http_client=self._http, max_network_retries=0
         )
+        self._client = client
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
@@ -194,6 +197,10 @@ class StripePayments:
                 {"idempotency_key": key},
             )
         )
+
+    def movements(self, since: datetime | None) -> AsyncIterator[Movement]:
+        """What Stripe's books say; see ``stripe_statement``."""
+        return movements(self._client, since)
 
     async def _refund_by_name(self, reference: str) -> Refunded | Declined | Unknown:
         refund = await _asked(self._refunds.retrieve_async(reference))

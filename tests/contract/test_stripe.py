@@ -5,7 +5,7 @@ at all is shown here. What the answers mean is in tests/integration/payments/tes
 """
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -70,6 +70,12 @@ async def test_stripe_takes_our_refund(stripe: StripePayments) -> None:
 
 async def test_stripe_takes_our_question_about_a_refund(stripe: StripePayments) -> None:
     assert await stripe.find_refund(ORDER, UUID(int=0x8001)) == Absent()
+
+
+async def test_stripe_takes_our_question_for_a_statement(stripe: StripePayments) -> None:
+    # The fixtures are not ours, as those of another shop on the same account would not be.
+    assert [line async for line in stripe.movements(datetime(2026, 1, 1, tzinfo=UTC))] == []
+    assert [line async for line in stripe.movements(None)] == []
 
 
 async def test_a_wrong_key_fails_nobodys_payment(address: str) -> None:

@@ -6,7 +6,8 @@ from server.db.engine import Database
 from server.db.models.payments import Payment
 from server.domain import refunds
 from server.domain.refunds import Amount
-from server.states import BookingState, PaymentState, RefundState
+from server.payments.book_comparison import compare
+from server.states import BookingState, PaymentState, Provider, RefundState
 from tests.fake_stripe import Fault
 from tests.staging import Staged, stage
 from tests.stripe_desk import IMPATIENT, StripeDesk
@@ -203,6 +204,24 @@ async def test_what_stripe_refuses_to_give_back_waits_for_staff(desk: StripeDesk
 
     (refund,) = desk.refunds(payment)
     assert (refund.state, refund.error_reason) == (RefundState.FAILED, "charge_already_refunded")
+
+
+async def test_stripes_books_and_ours_are_equal_and_differ_where_they_should(desk: StripeDesk, house: Staged) -> None:
+    payments = [await bought(desk, house, place) for place in (3, 4, 5)]
+    ask_back(desk, payments[0], 1000)
+    ask_back(desk, payments[1])
+    await desk.approved(house, 6)  # reserved, and not taken
+    await desk.settle()
+    stranger = desk.stripe.books.charges[desk.intent(payments[2])["latest_charge"]] | {"id": "ch_x", "metadata": {}}
+    desk.stripe.books.charges["ch_x"] = stranger
+    began = desk.payment(payments[0]).create_time
+
+    same = await compare(desk.database, {Provider.STRIPE: desk.provider}, since=began)
+    assert (same.compared, same.differences) == (5, [])
+
+    by_hand = desk.stripe.give_back(str(payments[2].provider_reference), 300)
+    other = await compare(desk.database, {Provider.STRIPE: desk.provider}, since=began)
+    assert [(found.name, found.ours) for found in other.differences] == [(by_hand["id"], "nothing")]
 
 
 async def test_a_refund_is_found_on_a_later_page(desk: StripeDesk, house: Staged) -> None:
