@@ -731,7 +731,7 @@ class Settings(BaseSettings):
     # -- Webhooks ------------------------------------------------------------------------------------------
     webhook_attempts: int = _setting(
         "Webhooks",
-        12,
+        30,
         "How often a provider's message is worked on, at growing intervals, before it waits for staff.",
         ge=1,
         le=1000,

@@ -98,7 +98,8 @@ class WorkerRuntime:
             payments=payments,
             refunds=refunds,
             comparisons=Drain(comparer.take, comparer.carry_on, most=_COMPARED_AT_ONCE),
-            webhooks=Drain(webhooks.take, webhooks.handle),
+            # Few at once: what providers tell in thousands must not use up what they let us ask.
+            webhooks=Drain(webhooks.take, webhooks.handle, most=8),
             # The next ones are made while these are handed over.
             mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections),
             sender=sender,
