@@ -8,6 +8,7 @@ and the next who asks for a place waits until the line is there again.
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -118,7 +119,7 @@ def fill(stage: Stage, house: Staged, readers: Sequence[UUID]) -> list[UUID]:
     found: list[UUID] = []
     for at in range(0, ENTRIES, 2000):
         joins = [Join(house.id, customer) for customer in customers[at : at + 2000]]
-        joined = stage.database.run_transaction(lambda session, joins=joins: join_all(session, joins))
+        joined = stage.database.run_transaction(partial(join_all, joins=joins))
         found += [one.entry.id for one in joined if isinstance(one, Joined) and one.entry.customer_id in wanted]
     return found
 

@@ -132,13 +132,13 @@ def test_who_stands_further_back_never_waits_less(
     terms = Terms(10, 600 * SECOND, 600 * SECOND, most)
     cycle = Cycle(1, BEGIN + 600 * SECOND, left)
     now = BEGIN + age * SECOND
-    times = [
+    first, next_one = (
         admission_time(place, per_cycle, terms, cycle, now=now, opening=BEGIN) for place in (position, position + 1)
-    ]
+    )
     if per_cycle <= 0:
-        assert times == [None, None]
-    elif None not in times:
-        assert now <= times[0] <= times[1]
+        assert first is next_one is None
+    elif first is not None and next_one is not None:
+        assert now <= first <= next_one
 
 
 def test_the_estimate_follows_what_was_really_admitted() -> None:
