@@ -99,6 +99,24 @@ def test_one_command_starts_everything(shared_up: Up) -> None:
     assert "Traceback" not in shared_up.text(), shared_up.text()
 
 
+@pytest.mark.promise("4.3")
+def test_mails_are_shown_in_the_log_and_kept_as_files(shared_up: Up, tmp_path: Path) -> None:
+    environment = {
+        "ROWLOCK_SERVER": shared_up.environment["ROWLOCK_GRPC_ADDRESS"],
+        "ROWLOCK_TOKEN_FILE": str(tmp_path / "tokens.json"),
+    }
+    signed_up = CliRunner(env=environment).invoke(
+        build("sign-up"), ["sign-up", "--email", "ada@example.org", "--name", "Ada"], input="correct horse battery\n"
+    )
+    assert signed_up.exit_code == 0, signed_up.output
+    shared_up.wait_for(r"mail.caught.*subject='Please confirm your e-mail address' to=ada@example.org")
+
+    kept = list((Path(shared_up.environment["ROWLOCK_DATA_DIR"]) / "mail").glob("*-please-confirm-*.eml"))
+
+    assert len(kept) == 1
+    assert b"Subject: Please confirm your e-mail address" in kept[0].read_bytes()
+
+
 @pytest.mark.fault
 def test_a_killed_server_process_is_started_again(shared_up: Up) -> None:
     server = next(child for child in shared_up.children() if "serve" in child.cmdline())
