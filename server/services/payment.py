@@ -1,7 +1,7 @@
 """PaymentService: customers pay for their bookings, staff give money back.
 
-No call here speaks to a provider: it writes down what is to be said, and wakes a worker. Webhooks of providers are not
-served yet; the simulator sends none.
+No call here speaks to a provider: it writes down what is to be said, and wakes a worker. What providers tell by
+webhooks is taken in by ``payment_webhooks``.
 """
 
 import time

@@ -35,7 +35,8 @@ const (
 	Payment_STATE_UNSPECIFIED Payment_State = 0
 	// It is stored; the provider does not know it yet.
 	Payment_CREATED Payment_State = 1
-	// The customer has to approve it at `approval_uri`; then call CapturePayment.
+	// The customer has to approve it, at `approval_uri` or in the browser with `client_secret`; then call
+	// CapturePayment.
 	Payment_REQUIRES_ACTION Payment_State = 2
 	// The provider takes the money.
 	Payment_PROCESSING Payment_State = 3
@@ -629,8 +630,8 @@ type CreatePaymentRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The payment: `provider` is what counts; `name` and what is output only are ignored.
 	Payment *Payment `protobuf:"bytes,2,opt,name=payment,proto3" json:"payment,omitempty"`
-	// Where the provider sends the customer after the approval, as an https address. Needed by PAYPAL and STRIPE unless
-	// the installation sets one.
+	// Where the provider sends the customer after the approval, as an https address. Needed by PAYPAL unless the
+	// installation sets one; STRIPE is told by the page on which the customer approves.
 	ReturnUri string `protobuf:"bytes,3,opt,name=return_uri,json=returnUri,proto3" json:"return_uri,omitempty"`
 	// Where the provider sends the customer who changes their mind. Empty: the same.
 	CancelUri string `protobuf:"bytes,4,opt,name=cancel_uri,json=cancelUri,proto3" json:"cancel_uri,omitempty"`

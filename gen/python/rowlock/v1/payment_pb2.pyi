@@ -38,7 +38,9 @@ class Payment(_message.Message):
         CREATED: Payment._State.ValueType  # 1
         """It is stored; the provider does not know it yet."""
         REQUIRES_ACTION: Payment._State.ValueType  # 2
-        """The customer has to approve it at `approval_uri`; then call CapturePayment."""
+        """The customer has to approve it, at `approval_uri` or in the browser with `client_secret`; then call
+        CapturePayment.
+        """
         PROCESSING: Payment._State.ValueType  # 3
         """The provider takes the money."""
         SUCCEEDED: Payment._State.ValueType  # 4
@@ -58,7 +60,9 @@ class Payment(_message.Message):
     CREATED: Payment.State.ValueType  # 1
     """It is stored; the provider does not know it yet."""
     REQUIRES_ACTION: Payment.State.ValueType  # 2
-    """The customer has to approve it at `approval_uri`; then call CapturePayment."""
+    """The customer has to approve it, at `approval_uri` or in the browser with `client_secret`; then call
+    CapturePayment.
+    """
     PROCESSING: Payment.State.ValueType  # 3
     """The provider takes the money."""
     SUCCEEDED: Payment.State.ValueType  # 4
@@ -326,8 +330,8 @@ class CreatePaymentRequest(_message.Message):
     parent: _builtins.str
     """The booking."""
     return_uri: _builtins.str
-    """Where the provider sends the customer after the approval, as an https address. Needed by PAYPAL and STRIPE unless
-    the installation sets one.
+    """Where the provider sends the customer after the approval, as an https address. Needed by PAYPAL unless the
+    installation sets one; STRIPE is told by the page on which the customer approves.
     """
     cancel_uri: _builtins.str
     """Where the provider sends the customer who changes their mind. Empty: the same."""
