@@ -16,6 +16,7 @@ from server.db.models.simulator import SimulatorOrder
 from server.domain.bookings import get_booking
 from server.domain.payments import Begin, Capture, GiveUp, alone
 from server.payments.collecting import Collector, Patience
+from server.payments.comparing import Comparer
 from server.payments.port import PaymentProvider
 from server.payments.refunding import Refunder
 from server.payments.simulator import CAPTURE, Simulator, script
@@ -102,6 +103,14 @@ class Desk:
             while self.is_due_some_time():
                 if not await self.carry_on():
                     await asyncio.sleep(0.01)
+
+    async def compare(self) -> int:
+        """Compare what ended with the provider's books, however short a time ago; returns how much it was."""
+        self.one("UPDATE payments SET compare_after_time = '-infinity' WHERE compare_after_time IS NOT NULL")
+        comparer = Comparer(self.database, self.collector, timedelta(days=1))
+        taken = await comparer.take(100)
+        await asyncio.gather(*(comparer.carry_on(one) for one in taken))
+        return len(taken)
 
     def is_due_some_time(self) -> bool:
         """Whether anything waits for its time."""

@@ -19,11 +19,21 @@ from contextlib import suppress
 from typing import Any, Final
 
 from server.config import load_settings
-from server.domain import cancellation, notification_queue, payment_attempts, refunds, waiting_room_admission, webhooks
+from server.domain import (
+    cancellation,
+    notification_queue,
+    payment_attempts,
+    payment_comparison,
+    payment_openings,
+    refunds,
+    waiting_room_admission,
+    webhooks,
+)
 from server.logs import configure_logging
 from server.mail.post import Post
 from server.mail.sending import Sender
 from server.payments.collecting import Collector
+from server.payments.comparing import Comparer
 from server.payments.paypal import PayPal
 from server.payments.refunding import Refunder
 from server.payments.simulator import Simulator
@@ -92,10 +102,20 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "decline is written down, not committed": lambda: after(payment_attempts, "declined"),
     "silence is written down, not committed": lambda: after(payment_attempts, "unknown"),
     "vain money is written down, not committed": lambda: after(payment_attempts, "came_in_vain"),
+    # what was not known, came late or was given up
+    "provider has said what became of it": lambda: after(Simulator, "find"),
+    "what is open is decided, not committed": lambda: after(payment_openings, "opened"),
+    "provider has cancelled": lambda: after(Simulator, "cancel"),
+    "cancellation is written down, not committed": lambda: after(payment_attempts, "cancelled"),
+    "booking waits again, not committed": lambda: after(payment_attempts, "hold_again", bool),
+    "places were taken back": lambda: after(Collector, "_take_back"),
+    "comparison was taken up": lambda: after(Comparer, "take", bool),
+    "comparison is written down, not committed": lambda: after(payment_comparison, "compared"),
     # giving it back
     "refund is taken up, not committed": lambda: after(refunds, "take_due", bool),
     "refund was taken up": lambda: after(Refunder, "take", bool),
     "provider has answered the refund": lambda: after(Simulator, "refund"),
+    "provider has said what became of the refund": lambda: after(Simulator, "find_refund"),
     "refund is written down, not committed": lambda: after(refunds, "done"),
     # acting on what a provider tells
     "message is taken up, not committed": lambda: after(webhooks, "take_due", bool),

@@ -135,6 +135,7 @@ async def test_killed_while_it_gives_back_what_came_too_late(
         await desk.carry_on()
         desk.let_time_pass(booking)
         await desk.expire(booking)
+        await desk.hold(house, 3)
 
         await workers.die("vain money is written down, not committed")
         assert desk.payment(payment).state is PaymentState.UNKNOWN
