@@ -44,6 +44,7 @@ class Drain(Generic[Row]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._again = False
+        self._closed = False
 
     async def run(self) -> None:
         """Take up everything that is due; return when all of it is at least being worked on."""
@@ -65,7 +66,8 @@ class Drain(Generic[Row]):
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
-        """Give what is in work a few seconds. What does not end in time is taken up by another worker."""
+        """Take nothing up any more, and give what is in work a few seconds. The rest is for another worker."""
+        self._closed = True
         if self._later is not None:
             self._later.cancel()
         if self._tasks:
@@ -93,6 +95,8 @@ class Drain(Generic[Row]):
             if room == 0:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
                 continue
+            if self._closed:
+                return
             rows = await self._take(room)
             for row in rows:
                 task = asyncio.create_task(self._work_on(row))

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from server import clock
 from server.db.engine import Database
+from server.db.models.notifications import Notification
 from server.domain import notification_queue as queue
 from server.domain.notification_facts import CODE_PURPOSES, Facts, load
 from server.domain.notification_queue import Attempt, attempt_of, is_hopeless, wait_before
-from server.errors import RowlockError
+from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
 from server.mail.attaching import Attacher
 from server.mail.composing import AddressError, Letterhead, Mail, compose
 from server.mail.pace import Outage, Pace
@@ -109,16 +110,10 @@ class Sender:
             return ()
         self._post.close_idle()
         lease, repeat = self._patience.lease, self._patience.repeat_uncertain
-
-        def work(session: Session) -> Sequence[Due]:
-            rows = queue.take_due(session, room, lease, repeat_uncertain=repeat)
-            attempts = [attempt_of(row) for row in rows]
-            return [
-                Due(attempt, facts)
-                for attempt, facts in zip(attempts, load(session, rows, self._halls, codes=True), strict=True)
-            ]
-
-        return await self._database.transaction(work)
+        rows = await self._database.transaction(
+            lambda session: queue.take_due(session, room, lease, repeat_uncertain=repeat)
+        )
+        return await self._with_facts(rows) if rows else ()
 
     async def carry_on(self, due: Due) -> None:
         """Bring one message as far as it can be brought now."""
@@ -143,6 +138,21 @@ class Sender:
         """Take leave of the mail server."""
         if self._post is not None:
             await self._post.close()
+
+    async def _with_facts(self, rows: Sequence[Notification]) -> Sequence[Due]:
+        """Read what they say; one that cannot be read must not hold the others up."""
+        attempts = [attempt_of(row) for row in rows]
+        try:
+            facts = await self._database.transaction(lambda session: load(session, rows, self._halls, codes=True))
+        except (Unavailable, Aborted, DeadlineExceeded):
+            raise  # the database's fault, not theirs
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one row, it is written into it
+            if len(rows) > 1:
+                return [due for row in rows for due in await self._with_facts([row])]
+            _log.exception("mail.not_made", notification=str(attempts[0].id))
+            await self._put_off(attempts[0], f"NOT_MADE: {type(error).__name__}: {error}")
+            return ()
+        return [Due(attempt, one) for attempt, one in zip(attempts, facts, strict=True)]
 
     def _warn(self) -> None:
         if not self._warned:

@@ -320,6 +320,23 @@ async def test_a_message_for_the_inbox_makes_no_mail(post: Mailroom) -> None:
     assert post.row(told).state is NotificationState.INBOX_ONLY
 
 
+async def test_a_message_that_cannot_be_made_holds_nobody_up(post: Mailroom) -> None:
+    user = person(post.database)
+    broken = post.tell(user, kind=NotificationKind.PAYMENT_FAILED, subject="a name of nothing")
+    told = post.tell(user)
+
+    await post.send()
+
+    assert post.row(told).state is SENT
+    row = post.row(broken)
+    assert row.state is QUEUED
+    assert str(row.error_reason).startswith("NOT_MADE: ")
+    post.execute("UPDATE notifications SET queue_time = queue_time - interval '3 days'")
+    post.make_due()
+    await post.send()
+    assert post.row(broken).state is FAILED, "in the end staff see it"
+
+
 async def test_nobody_without_an_address_holds_others_up(post: Mailroom) -> None:
     gone = post.tell(person(post.database, "not an address"))
     told = post.tell(person(post.database))

@@ -16,7 +16,7 @@ ID = UUID(int=7)
 
 
 def composed(**changes: Any) -> EmailMessage:
-    given = {
+    given: dict[str, Any] = {
         "message_id": ID,
         "recipient": "ada@example.org",
         "name": "Ada",

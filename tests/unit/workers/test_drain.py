@@ -75,3 +75,16 @@ async def test_what_does_not_end_in_time_is_left_to_another_worker() -> None:
     rows.slow.set()
     await asyncio.wait_for(closing, 2)
     assert rows.done == [0]
+
+
+async def test_a_drain_that_closes_takes_nothing_up_any_more() -> None:
+    rows = Rows(20)
+    rows.slow.set()
+    drain = Drain(rows.take, rows.work, most=1)
+    taking = asyncio.create_task(drain.run())
+    await asyncio.sleep(0)
+    await drain.close()
+    await asyncio.wait_for(taking, 2)
+    left = len(rows.due)
+    await drain.run()
+    assert len(rows.due) == left > 0
