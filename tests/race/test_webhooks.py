@@ -60,7 +60,7 @@ def count(database: Database) -> int:
     return int(database.run_transaction(lambda s: s.scalar(select(func.count()).select_from(ProviderWebhook))) or 0)
 
 
-@pytest.mark.mistake("a webhook delivered twice has its effect twice")
+@pytest.mark.mistake("check-then-insert without a lock")
 def test_five_deliveries_at_once_are_one_message(fresh_database: Database) -> None:
     new = at_once(fresh_database, receive)
 

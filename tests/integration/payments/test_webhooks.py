@@ -75,7 +75,6 @@ async def test_a_message_that_lies_changes_nothing(desk: StripeDesk, house: Stag
     assert desk.booking(booking).state is BookingState.HELD
 
 
-@pytest.mark.mistake("a webhook delivered twice has its effect twice")
 async def test_the_same_message_twice_is_kept_once(desk: StripeDesk, house: Staged) -> None:
     booking, payment = await desk.approved(house, 3)
     body = desk.stripe.intent_event(CAPTURABLE, name_of(payment))
