@@ -15,7 +15,23 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 from server.db.ids import new_id
 from server.errors import RowlockError
 from server.seats.booking import Booking
-from server.seats.commands import Add, Block, Cancel, Claim, Command, Confirm, Expire, Extend, Hold, Remove, Unblock
+from server.seats.commands import (
+    Add,
+    Block,
+    Cancel,
+    Claim,
+    Command,
+    Confirm,
+    Expire,
+    Extend,
+    Hold,
+    Release,
+    Remove,
+    Return,
+    SetAside,
+    TakeBack,
+    Unblock,
+)
 from server.states import BookingState, ConfirmedBy, SeatState
 
 PLACES = 8
@@ -46,6 +62,9 @@ class Model:
     now: datetime
     bookings: dict[UUID, ModelBooking] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
+    aside: dict[int, UUID] = field(default_factory=dict)
+    """Of which allocation a place is, whatever its state."""
+    allocations: set[UUID] = field(default_factory=set)
 
     def end_run_out(self) -> None:
         """A hold is over at its time, whether or not anybody has noticed."""
@@ -56,8 +75,13 @@ class Model:
     def live(self) -> list[ModelBooking]:
         return [b for b in self.bookings.values() if b.state in (BookingState.HELD, BookingState.CONFIRMED)]
 
-    def taken(self) -> set[int]:
-        return self.blocked.union(*(b.places for b in self.live()))
+    def claimed(self) -> set[int]:
+        return {place for booking in self.live() for place in booking.places}
+
+    def taken(self, allocation: UUID | None = None) -> set[int]:
+        """What cannot be claimed by somebody with an allocation, or without one."""
+        others = {place for place, owner in self.aside.items() if owner != allocation}
+        return self.claimed() | self.blocked | others
 
     def claimed_by(self, customer: UUID) -> int:
         return sum(len(b.places) for b in self.live() if b.customer == customer)
@@ -69,6 +93,9 @@ class Model:
             return self._hold(command)
         if isinstance(command, Block | Unblock):
             return self._block(command)
+        if isinstance(command, Release):
+            return self._release(command)
+        assert not isinstance(command, Return | TakeBack), "these have models of their own"
         booking = self.bookings.get(command.booking_id)
         if booking is None or not (command.staff or command.actor_id == booking.customer):
             return "NOT_FOUND"
@@ -83,7 +110,7 @@ class Model:
 
     def _hold(self, command: Hold) -> str | None:
         places = [claim.place for claim in command.claims]
-        if self.taken().intersection(places):
+        if self.taken(command.allocation_id).intersection(places):
             return "SEAT_TAKEN"
         if self.claimed_by(command.customer_id) + len(places) > LIMIT:
             return "CUSTOMER_LIMIT_REACHED"
@@ -91,12 +118,26 @@ class Model:
         return None
 
     def _block(self, command: Block | Unblock) -> str | None:
-        if self.taken().difference(self.blocked).intersection(command.places):
+        places = set(command.places)
+        if self.claimed() & places:
             return "SEAT_TAKEN"
-        if isinstance(command, Block):
-            self.blocked |= set(command.places)
+        if isinstance(command, Unblock):
+            self.blocked -= places
+            self.aside = {place: owner for place, owner in self.aside.items() if place not in places}
+        elif command.aside is None:
+            self.blocked |= places.difference(self.aside)
+        elif places.intersection(self.aside):
+            return "SEAT_TAKEN"
         else:
-            self.blocked -= set(command.places)
+            self.blocked -= places
+            self.aside |= dict.fromkeys(places, command.action_id)
+            self.allocations.add(command.action_id)
+        return None
+
+    def _release(self, command: Release) -> str | None:
+        if command.allocation_id not in self.allocations:
+            return "NOT_FOUND"
+        self.aside = {place: owner for place, owner in self.aside.items() if owner != command.allocation_id}
         return None
 
     def _on_held(self, command: Add | Remove | Extend | Confirm | Cancel, booking: ModelBooking) -> str | None:  # noqa: C901 - same
@@ -127,7 +168,7 @@ class Model:
 
     def seat_states(self) -> dict[int, SeatState]:
         states = dict.fromkeys(range(PLACES), SeatState.AVAILABLE)
-        states.update(dict.fromkeys(self.blocked, SeatState.BLOCKED))
+        states.update(dict.fromkeys(self.blocked.union(self.aside), SeatState.BLOCKED))
         for booking in self.live():
             held = booking.state is BookingState.HELD
             states.update(dict.fromkeys(booking.places, SeatState.HELD if held else SeatState.SOLD))
@@ -138,6 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
     """Sends the same commands to a ledger and to the model. Subclasses say how the ledger is reached."""
 
     bookings = Bundle("bookings")
+    allocations = Bundle("allocations")
     performance_id: int
     model: Model
 
@@ -209,6 +251,30 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(places=blockable)
     def unblock(self, places: tuple[int, ...]) -> None:
         self.check(Unblock(performance_id=self.performance_id, places=places, actor_id=None))
+
+    @rule(target=allocations, places=blockable)
+    def set_aside(self, places: tuple[int, ...]) -> UUID:
+        aside = SetAside("Sponsor", "", self.model.now + timedelta(days=365))
+        command = Block(performance_id=self.performance_id, places=places, actor_id=None, aside=aside)
+        self.check(command)
+        return command.action_id
+
+    @rule(allocation=allocations)
+    def release(self, allocation: UUID) -> None:
+        self.check(Release(performance_id=self.performance_id, allocation_id=allocation, actor_id=None))
+
+    @rule(target=bookings, allocation=allocations, customer=a_customer, places=blockable)
+    def hold_aside(self, allocation: UUID, customer: UUID, places: tuple[int, ...]) -> UUID:
+        command = Hold(
+            performance_id=self.performance_id,
+            customer_id=customer,
+            actor_id=customer,
+            claims=tuple(Claim(place) for place in places),
+            allocation_id=allocation,
+            booking_id=new_id(),
+        )
+        self.check(command)
+        return command.booking_id
 
     @rule(seconds=st.sampled_from([60, 600, 1200]))
     def time_passes(self, seconds: int) -> None:

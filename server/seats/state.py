@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.seats.booking import Booking
-from server.seats.commands import UNLIMITED, Command, Release
+from server.seats.commands import UNLIMITED, Block, Command, Release
 from server.seats.rules import SaleRules
 from server.states import AllocationState, PaymentState, QueueEntryState, SeatState
 
@@ -132,6 +132,9 @@ class State:
             entry = (performance_id, decision.admission)
             self.admissions[entry] = replace(self.admissions[entry], state=QueueEntryState.USED)
         command = decision.command
+        if isinstance(command, Block) and command.aside is not None:
+            made = AllocationRow(AllocationState.LIVE, command.aside.release_time, 1)
+            self.allocations[performance_id, command.action_id] = made
         if isinstance(command, Release):
             named = (performance_id, command.allocation_id)
             self.allocations[named] = replace(self.allocations[named], state=AllocationState.RELEASED)

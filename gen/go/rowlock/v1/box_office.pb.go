@@ -1224,13 +1224,13 @@ var File_rowlock_v1_box_office_proto protoreflect.FileDescriptor
 const file_rowlock_v1_box_office_proto_rawDesc = "" +
 	"\n" +
 	"\x1browlock/v1/box_office.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x93\b\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xc3\b\n" +
 	"\n" +
 	"Allocation\x12y\n" +
 	"\x04name\x18\x01 \x01(\tBe\xe2A\x01\b\xbaH^\xd8\x01\x01rY\x18R2U^performances/[1-9][0-9]{0,18}/allocations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12R\n" +
 	"\x05owner\x18\x02 \x01(\tB<\xe2A\x01\x02\xbaH5r3\x18\xc8\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05owner\x12m\n" +
-	"\x04note\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xe8\a2K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04note\x12.\n" +
-	"\x05seats\x18\x04 \x03(\tB\x18\xe2A\x01\x05\xbaH\x11\x92\x01\x0e\x10\xe8\a\x18\x01\"\ar\x05\x10\x01\x18\x80\x01R\x05seats\x12Y\n" +
+	"\x04note\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xe8\a2K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04note\x12^\n" +
+	"\x05seats\x18\x04 \x03(\tBH\xe2A\x01\x05\xbaHA\x92\x01>\x10\xe8\a\x18\x01\"7r5\x10\x01\x18\x80\x012.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05seats\x12Y\n" +
 	"\frelease_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\vreleaseTime\x12@\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1c.rowlock.v1.Allocation.StateB\f\xe2A\x01\x03\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12%\n" +
 	"\ablocked\x18\a \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\ablocked\x12:\n" +
