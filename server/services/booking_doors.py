@@ -1,7 +1,6 @@
 """BookingService: the doors. Tickets are checked in with a connection and without, and staff see what came of it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -115,7 +114,7 @@ class DoorMethods(BookingServiceParts):
         """List scans, newest first."""
         performance_id = resources.parse_performance(request.parent, "parent")
         ticket_id = _listed_ticket(request, performance_id)
-        page = page_of(request, datetime, UUID)
+        page = page_of(request, UUID)
         found = await self._database.read(
             lambda session: check_in_history.list_check_ins(
                 session,
@@ -123,11 +122,11 @@ class DoorMethods(BookingServiceParts):
                 outcome=CheckInOutcome(request.outcome) if request.outcome else None,
                 ticket_id=ticket_id,
                 only_conflicts=request.only_conflicts,
-                after=page.after,
+                after=None if page.after is None else page.after[0],
                 limit=page.limit,
             )
         )
-        shown, next_page_token = page.cut(found.check_ins, lambda row: (row.create_time, row.id))
+        shown, next_page_token = page.cut(found.check_ins, lambda row: (row.id,))
         return pb.ListCheckInsResponse(
             check_ins=map(check_in_message, shown), next_page_token=next_page_token, total_size=found.total
         )

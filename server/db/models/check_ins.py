@@ -49,6 +49,7 @@ class CheckIn(Base):
         CheckConstraint("outcome NOT IN (1, 2, 3, 10) OR ticket_id IS NOT NULL", name="of_ticket"),
         CheckConstraint("outcome <> 1 OR admitted", name="admits"),
         Index("ix_check_ins_ticket", "performance_id", "ticket_id"),
+        Index("ix_check_ins_conflict", "performance_id", "id", postgresql_where="conflict"),
         Index(
             "uq_check_ins_admission",
             "performance_id",

@@ -41,9 +41,14 @@ def tonight(office: BoxOffice) -> Staged:
 @pytest_asyncio.fixture(loop_scope="module")
 async def gate(office: BoxOffice) -> Metadata:
     """A scanner with an API key of its own."""
+    return await device(office)
+
+
+async def device(office: BoxOffice, *scopes: str) -> Metadata:
+    """A gate, whose key is narrowed to some performances."""
     admin = await office.client.admin()
     request = auth_pb2.CreateApiKeyRequest(
-        parent=admin.name, api_key=auth_pb2.ApiKey(display_name="Door", role=auth_pb2.ROLE_GATE)
+        parent=admin.name, api_key=auth_pb2.ApiKey(display_name="Door", role=auth_pb2.ROLE_GATE, scopes=scopes)
     )
     key = await office.client.auth.CreateApiKey(request, metadata=admin.token)
     token = await office.client.auth.ExchangeApiKey(auth_pb2.ExchangeApiKeyRequest(api_key=key.secret))
@@ -248,6 +253,23 @@ async def test_customers_open_no_doors(office: BoxOffice, tonight: Staged, gate:
         assert (await refusal(call(anna))).code == "PERMISSION_DENIED"
     for call in calls[3:]:
         assert (await refusal(call(gate))).code == "PERMISSION_DENIED"
+
+
+async def test_a_gate_whose_key_is_for_another_performance_opens_nothing_here(
+    office: BoxOffice, tonight: Staged
+) -> None:
+    elsewhere = office.stage(start_time=clock.now() + timedelta(hours=1))
+    (here,), (there,) = await sold(office, tonight, "Stalls-A-1"), await sold(office, elsewhere, "Stalls-A-1")
+    narrow = await device(office, name(elsewhere))
+
+    calls: list[Awaitable[Any]] = [
+        scan(office, tonight, narrow, code=here.code),
+        entry_list(office, tonight, narrow),
+        upload(office, tonight, narrow, offline(here.code)),
+    ]
+    for call in calls:
+        assert (await refusal(call)).code == "PERMISSION_DENIED"
+    assert (await scan(office, elsewhere, narrow, code=there.code)).state == tickets.Ticket.CHECKED_IN
 
 
 async def test_staff_take_a_check_in_back_and_the_record_stays(

@@ -84,6 +84,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_check_ins_ticket", "check_ins", ["performance_id", "ticket_id"], unique=False)
     op.create_index(
+        "ix_check_ins_conflict", "check_ins", ["performance_id", "id"], unique=False, postgresql_where="conflict"
+    )
+    op.create_index(
         "uq_check_ins_admission",
         "check_ins",
         ["performance_id", "ticket_id", "round"],
