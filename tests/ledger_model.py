@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
 
 from server.db.ids import new_id
 from server.errors import RowlockError
@@ -53,6 +53,7 @@ class ModelBooking:
     start: datetime
     expire: datetime
     state: BookingState = BookingState.HELD
+    replaced: bool = False
 
 
 @dataclass
@@ -95,12 +96,14 @@ class Model:
             return self._block(command)
         if isinstance(command, Release):
             return self._release(command)
-        assert not isinstance(command, Return | TakeBack), "these have models of their own"
+        assert not isinstance(command, Return), "this has a model of its own"
         booking = self.bookings.get(command.booking_id)
         if booking is None or not (command.staff or command.actor_id == booking.customer):
             return "NOT_FOUND"
         if isinstance(command, Expire):
             return None
+        if isinstance(command, TakeBack):
+            return self._take_back(command, booking)
         if isinstance(command, Cancel) and booking.state is BookingState.CONFIRMED:
             booking.state = BookingState.CANCELLED
             return None
@@ -115,6 +118,22 @@ class Model:
         if self.claimed_by(command.customer_id) + len(places) > LIMIT:
             return "CUSTOMER_LIMIT_REACHED"
         self.bookings[command.booking_id] = ModelBooking(command.customer_id, places, self.now, self.now + HOLD)
+        return None
+
+    def _take_back(self, command: TakeBack, booking: ModelBooking) -> str | None:
+        """Late money buys what ran out once more, if everything is free and the customer may have it."""
+        if booking.state is not BookingState.EXPIRED or booking.replaced:
+            return "BOOKING_STATE"
+        if not booking.places:
+            return "BOOKING_EMPTY"
+        if self.taken().intersection(booking.places):
+            return "SEAT_TAKEN"
+        if self.claimed_by(booking.customer) + len(booking.places) > LIMIT:
+            return "CUSTOMER_LIMIT_REACHED"
+        booking.replaced = True
+        self.bookings[command.successor_id] = ModelBooking(
+            booking.customer, list(booking.places), self.now, self.now, BookingState.CONFIRMED
+        )
         return None
 
     def _block(self, command: Block | Unblock) -> str | None:
@@ -191,6 +210,10 @@ class LedgerMachine(RuleBasedStateMachine):
         """Move the ledger's clock."""
         raise NotImplementedError
 
+    def pay_late(self, booking: UUID) -> UUID:
+        """Make a payment of what the booking costs, whose money was taken; its id."""
+        raise NotImplementedError
+
     def check(self, command: Command) -> Booking | None:
         expected = self.model.expect(command)
         try:
@@ -243,6 +266,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(booking=bookings)
     def expire(self, booking: UUID) -> None:
         self.check(Expire(**self.on(booking)))
+
+    @rule(target=bookings, booking=bookings)
+    def take_back(self, booking: UUID) -> Any:
+        if booking not in self.model.bookings:
+            return multiple()
+        command = TakeBack(**self.on(booking), payment_id=self.pay_late(booking))
+        return multiple() if self.check(command) is None else command.successor_id
 
     @rule(places=blockable)
     def block(self, places: tuple[int, ...]) -> None:

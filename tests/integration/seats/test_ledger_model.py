@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from server import clock
 from server.db.engine import Database
@@ -45,6 +47,28 @@ def test_the_ledger_does_what_the_model_says(database: Database, monkeypatch: py
         def let_time_pass(self, seconds: int) -> None:
             now = self.model.now
             database.run_transaction(lambda s: s.execute(text("UPDATE test_clock SET now = :now"), {"now": now}))
+
+        def pay_late(self, booking: UUID) -> UUID:
+            payment_id = uuid4()
+            pay = text(
+                "INSERT INTO payments (performance_id, id, booking_id, customer_id, provider, state, amount, currency,"
+                " next_attempt_time) SELECT performance_id, :payment, id, customer_id, 1, 7,"
+                " (SELECT coalesce(sum(price), 0) FROM unnest(prices) price), currency, now() FROM bookings"
+                " WHERE id = :booking"
+            )
+
+            def insert(session: Session) -> None:
+                # A booking has one payment at a time; those before came to nothing.
+                session.execute(
+                    text(
+                        "UPDATE payments SET state = 5, next_attempt_time = NULL WHERE booking_id = :id AND state = 7"
+                    ),
+                    {"id": booking},
+                )
+                session.execute(pay, {"payment": payment_id, "booking": booking})
+
+            database.run_transaction(insert)
+            return payment_id
 
         def check(self, command: Command) -> Booking | None:
             answer = super().check(command)

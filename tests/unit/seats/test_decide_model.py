@@ -1,6 +1,7 @@
 """The decision core against the model: pure, so thousands of commands in a second."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 from hypothesis import settings
 from hypothesis.stateful import invariant
@@ -10,7 +11,8 @@ from server.seats.commands import UNLIMITED, Command, Expire
 from server.seats.decide import decide
 from server.seats.hall import Hall
 from server.seats.rules import SaleRules, TicketTypeRule
-from server.seats.state import FREE, Replay, State, customer_key
+from server.seats.state import FREE, PaymentRow, Replay, State, customer_key
+from server.states import PaymentState
 from tests.ledger_model import HOLD, LIMIT, LONGEST, PLACES, LedgerMachine, Model
 from tests.staging import hall_document
 
@@ -52,7 +54,16 @@ class DecisionCore(LedgerMachine):
         if isinstance(decision, Replay):
             return decision.booking
         self.state.apply(decision)
-        return decision.after
+        if decision.then is None:
+            return decision.after
+        self.state.apply(decision.then)
+        return decision.then.after
+
+    def pay_late(self, booking: UUID) -> UUID:
+        payment_id = uuid4()
+        total = self.state.bookings[1, booking].total
+        self.state.payments[1, payment_id] = PaymentRow(booking, PaymentState.UNKNOWN, total, "EUR")
+        return payment_id
 
     def let_time_pass(self, seconds: int) -> None:
         self.state.now += timedelta(seconds=seconds)
