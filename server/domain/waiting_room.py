@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.clock import database_now
-from server.db.models.catalogue import Performance
+from server.db.models.catalogue import Event, Performance
 from server.db.models.waiting_room import AdmissionCycle, WaitingRoom
 from server.domain.etags import require_current
-from server.domain.performances import require_readable
+from server.domain.events import readable
 from server.domain.rows import changed, found
 from server.errors import FailedPrecondition
 from server.seats.rules import touch_rules
@@ -72,6 +72,7 @@ class RoomView:
     """A waiting room at one moment.
 
     Attributes:
+        draft: whether its event was never published, and so is not for everybody to see.
         line_id: names the line and its order.
         opening: from when on customers are admitted.
         shopping_count: how many are admitted and not done.
@@ -80,6 +81,7 @@ class RoomView:
     """
 
     performance_id: int
+    draft: bool
     line_id: UUID
     enabled: bool
     terms: Terms
@@ -106,15 +108,17 @@ class RoomView:
         return next_chance(self.cycle, now=now, opening=self.opening) if self.enabled else None
 
 
-def read(session: Session, performance_id: int, *, staff: bool = True) -> RoomView:
+def read(session: Session, performance_id: int) -> RoomView:
     """A performance's waiting room.
 
     Raises:
-        NotFound: there is no such performance, or it is not for the caller to see.
+        NotFound: there is no such performance.
     """
-    performance = require_readable(session, performance_id, staff=staff)
+    query = select(Performance.sale_start_time, readable()).join(Event, Event.id == Performance.event_id)
+    row = session.execute(query.where(Performance.id == performance_id)).one_or_none()
+    sale_start_time, is_readable = found(row, resources.performance(performance_id))
     room = session.get(WaitingRoom, performance_id, populate_existing=True) or _usual(performance_id)
-    return _view(session, room, performance.sale_start_time)
+    return _view(session, room, sale_start_time, draft=not is_readable)
 
 
 def lock(session: Session, performance_id: int, etag: str) -> WaitingRoom:
@@ -245,12 +249,13 @@ def _begin_anew(session: Session, room: WaitingRoom, values: RoomValues, *, reor
         session.execute(_ORDER_BY_ARRIVAL, {**where, "first": FIRST_ARRIVAL})
 
 
-def _view(session: Session, room: WaitingRoom, sale_start_time: datetime) -> RoomView:
+def _view(session: Session, room: WaitingRoom, sale_start_time: datetime, *, draft: bool) -> RoomView:
     opening = room.open_time or sale_start_time
     exists = room.version > 0
     terms = terms_of(room)
     return RoomView(
         performance_id=room.performance_id,
+        draft=draft,
         line_id=room.line_id,
         enabled=room.enabled,
         terms=terms,

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -59,18 +59,21 @@ class Moved:
 
 
 def move_next(session: Session, most: int) -> Moved | None:
-    """Carry out the step of one line that is due, the longest overdue first; None: none is.
+    """Carry out the step of one line that is due, or whose sale is over, the longest overdue first; None: none is.
 
     Args:
         session: a transaction.
         most: how many are sent away at once where the sale is over.
     """
+    due = or_(WaitingRoom.next_admission_time <= func.clock_timestamp(), _over(func.clock_timestamp()))
     room = session.scalars(
         select(WaitingRoom)
-        .where(WaitingRoom.next_admission_time <= func.clock_timestamp())
+        .join(Performance, Performance.id == WaitingRoom.performance_id)
+        .join(Event, Event.id == Performance.event_id)
+        .where(WaitingRoom.next_admission_time.is_not(None), due)
         .order_by(WaitingRoom.next_admission_time)
         .limit(1)
-        .with_for_update(skip_locked=True, key_share=True)
+        .with_for_update(skip_locked=True, key_share=True, of=WaitingRoom)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if room is None:
@@ -177,14 +180,18 @@ def _write_room(session: Session, room: WaitingRoom, step: Step, admitted: int, 
     )
 
 
-def _is_over(session: Session, performance_id: int, now: datetime) -> bool:
-    """Whether nobody can buy any more, so that nobody need wait."""
-    over = or_(
+def _over(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    """The condition on a performance and its event that nobody can buy any more."""
+    return or_(
         Performance.state == PerformanceState.CANCELLED,
         Event.state == EventState.CANCELLED,
         Performance.sale_end_time <= now,
     )
-    query = select(over).join(Event, Event.id == Performance.event_id).where(Performance.id == performance_id)
+
+
+def _is_over(session: Session, performance_id: int, now: datetime) -> bool:
+    """Whether nobody can buy any more, so that nobody need wait."""
+    query = select(_over(now)).join(Event, Event.id == Performance.event_id).where(Performance.id == performance_id)
     return bool(session.scalar(query))
 
 

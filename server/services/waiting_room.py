@@ -24,7 +24,7 @@ from server.domain.waiting_room import USUAL, RoomValues, RoomView
 from server.domain.waiting_room_answers import Join, RequestMark
 from server.domain.waiting_room_entries import Entry
 from server.domain.waiting_room_leaving import leave
-from server.errors import FailedPrecondition, InvalidArgument, PermissionDenied, ResourceExhausted
+from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller, optional_caller
 from server.interceptors.rate_limit import LocalBuckets
@@ -148,7 +148,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         if who.scopes:
             await self._require_scope(who, performance_id)
         room = await self._rooms.view(performance_id)
-        position = await self._index.position(room.line_id, entry_id, who.user_id)
+        position = await self._rank(room, entry_id, who.user_id)
         if position is not None:
             now = clock.now()
             if room.draws_at(now):
@@ -209,7 +209,10 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         performance_id = resources.parse_waiting_room(request.name)
         known = optional_caller()
         staff = known is not None and known.role in STAFF
-        room = await self._database.read(lambda session: waiting_room.read(session, performance_id, staff=staff))
+        # Anybody may ask, and thousands do: those who ask at the same moment share one reading.
+        room = await self._rooms.view(performance_id, fresh=True)
+        if room.draft and not staff:
+            raise NotFound.of(resources.performance(performance_id))
         return room_message(room, clock.now())
 
     async def UpdateWaitingRoom(self, request: pb.UpdateWaitingRoomRequest, context: Context) -> pb.WaitingRoom:
@@ -241,11 +244,23 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         """Where an entry stands that PostgreSQL says waits; 0: it does not, or the draw is to come."""
         if entry.state is not QueueEntryState.WAITING or room.draws_at(clock.now()):
             return 0
-        found = await self._index.position(room.line_id, entry.id, entry.customer_id)
+        found = await self._rank(room, entry.id, entry.customer_id)
         if found is None and not self._index.is_away:
-            await self._index.sync(entry.performance_id, room.line_id)
-            found = await self._index.position(room.line_id, entry.id, entry.customer_id)
+            # It may have joined after the room was read.
+            await self._index.sync(room.performance_id, room.line_id)
+            found = await self._rank(room, entry.id, entry.customer_id)
         return await self._lines.position(entry) if found is None else found
+
+    async def _rank(self, room: RoomView, entry_id: UUID, customer_id: UUID) -> int | None:
+        """Where an entry stands by Redis, which must know what this process knows; None: nowhere, or nobody can say."""
+        found = await self._index.position(room.line_id, entry_id, customer_id)
+        if self._index.revision(room.line_id) >= room.revision:
+            return found
+        # It was lost, or nobody has told it yet: one of all who ask brings it up to date.
+        await self._index.sync(room.performance_id, room.line_id)
+        found = await self._index.position(room.line_id, entry_id, customer_id)
+        # What takes no writes is no witness: somebody who was admitted would wait there for ever.
+        return found if self._index.revision(room.line_id) >= room.revision else None
 
     def _shown(self, standing: Standing, *, own: bool) -> pb.WatchQueueEntryResponse:
         return pb.WatchQueueEntryResponse(queue_entry=entry_message(standing, clock.now(), self._tickets, own=own))

@@ -120,8 +120,7 @@ class LineIndex:
         self._syncs: dict[UUID, SharedWork] = {}
         self._questions: dict[UUID, _Questions] = {}
         self._away_until = 0.0
-        self.revisions: dict[UUID, int] = {}
-        """At which revision each line was when it was last looked at here."""
+        self._revisions: dict[UUID, int] = {}
 
     @property
     def is_away(self) -> bool:
@@ -140,6 +139,10 @@ class LineIndex:
             questions = self._questions[line_id] = _Questions(self, line_id)
         return await questions.ask(entry_id.bytes + customer_id.bytes)
 
+    def revision(self, line_id: UUID) -> int:
+        """At which revision a line was when it was last looked at here; -1: it was not there."""
+        return self._revisions.get(line_id, -1)
+
     async def sync(self, performance_id: int, line_id: UUID) -> bool:
         """Bring a line to what is committed now; whether that was done. Those who call meanwhile share the work."""
         work = self._syncs.get(line_id)
@@ -150,7 +153,7 @@ class LineIndex:
 
     def forget(self, line_id: UUID) -> None:
         """Keep nothing of a line that is no more."""
-        for kept in (self._syncs, self._questions, self.revisions):
+        for kept in (self._syncs, self._questions, self._revisions):
             kept.pop(line_id, None)
 
     async def ranks(self, line_id: UUID, members: Sequence[bytes]) -> list[int] | None:
@@ -161,10 +164,10 @@ class LineIndex:
             self._failed(error)
             return None
         if found is None:
-            self.revisions.pop(line_id, None)
+            self._revisions.pop(line_id, None)
             return None
         score, *positions = struct.unpack(f">d{len(members)}I", found)
-        self.revisions[line_id] = _revision(score)
+        self._revisions[line_id] = _revision(score)
         return positions
 
     async def _sync(self, performance_id: int, line_id: UUID) -> None:
@@ -197,7 +200,7 @@ class LineIndex:
             if not await self._apply(keys=[self._key(line_id)], args=arguments):
                 return True  # somebody else does the same, and was faster
             revision = until
-        self.revisions[line_id] = revision
+        self._revisions[line_id] = revision
         return True
 
     async def _rebuild(self, performance_id: int, line_id: UUID, seen: int | None) -> None:
@@ -210,7 +213,7 @@ class LineIndex:
             await self._build(keys=[building], args=[line.members[at : at + _FILL]])
         before: int | str = "" if seen is None else _score(seen)
         if await self._put(keys=[building, self._key(line_id)], args=[before, _score(line.revision), _KEEP]):
-            self.revisions[line_id] = line.revision
+            self._revisions[line_id] = line.revision
             _log.info(
                 "queue.rebuilt",
                 performance=performance_id,

@@ -5,20 +5,26 @@ The room's row is locked once for all of them, and committing to disk is paid fo
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from server.db.engine import Database
 from server.domain.waiting_room_answers import Join, Joined, Outcome
 from server.domain.waiting_room_joining import join_all
-from server.errors import Unavailable
+from server.errors import RowlockError, Unavailable
 
 _MOST: Final = 500
 _QUEUE_LIMIT: Final = 20_000
 _CROWD: Final = 8
 _GATHER: Final = 0.005
 """Seconds for which the next batch gathers after one of more than a few: the others are on their way."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Joiner:
@@ -74,19 +80,31 @@ class Joiner:
         return batch
 
     async def _carry_out(self, batch: list["_Waiting"]) -> None:
-        joins = [waiting.join for waiting in batch]
-        outcomes: list[Outcome | BaseException]
+        outcomes: list[Outcome | Exception]
         try:
-            outcomes = list(await self._database.transaction(lambda session: join_all(session, joins)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            outcomes = list(await self._together([waiting.join for waiting in batch]))
+        except RowlockError as error:
             outcomes = [error] * len(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            _log.warning("queue.batch_taken_apart", joins=len(batch), exc_info=error)
+            # Whoever brought it about fails alone.
+            outcomes = [await self._alone(waiting.join) for waiting in batch]
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if waiting.done.done():
                 continue
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, Exception):
                 waiting.done.set_exception(outcome)
             else:
                 waiting.done.set_result(outcome)
+
+    async def _together(self, joins: Sequence[Join]) -> Sequence[Outcome]:
+        return await self._database.transaction(lambda session: join_all(session, joins))
+
+    async def _alone(self, join: Join) -> Outcome | Exception:
+        try:
+            return (await self._together([join]))[0]
+        except Exception as error:  # noqa: BLE001 - told to its caller
+            return error
 
 
 @dataclass(slots=True)

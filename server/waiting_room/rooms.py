@@ -88,7 +88,7 @@ class Rooms:
         self._known[performance_id] = view, begin
         while len(self._known) > _KEPT:
             self._index.forget(self._known.popitem(last=False)[1][0].line_id)
-        if view.revision and self._index.revisions.get(view.line_id) != view.revision:
+        if view.revision and self._index.revision(view.line_id) < view.revision:
             self._beside(self._sync(view))
 
     async def _sync(self, view: RoomView) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from server.db.engine import Database
 from server.domain import waiting_room_admission, waiting_room_joining
-from server.domain.waiting_room_answers import Join
+from server.domain.waiting_room_answers import Join, Joined
 from server.errors import RowlockError
 from server.seats import statements
 from server.seats.batch import Batch
@@ -26,6 +26,7 @@ from server.seats.connection import LedgerConnection
 from server.seats.ledger import Ledger
 from server.seats.state import State
 from server.states import QueueEntryState
+from server.waiting_room import joining
 from server.waiting_room.joining import Joiner
 from tests.invariants import assert_sound, faults
 from tests.lining import HOUR, LineDesk
@@ -274,3 +275,24 @@ async def test_switching_on_lets_no_hold_through_that_decided_before(
         )
     assert refused.value.reason == "ADMISSION_REQUIRED"
     assert_sound(desk.database)
+
+
+async def test_a_join_that_breaks_its_batch_fails_alone(desk: LineDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = desk.shut()
+    poison = uuid4()
+    original = joining.join_all
+
+    def broken(session: Any, joins: Any) -> Any:
+        if any(join.customer_id == poison for join in joins):
+            raise ZeroDivisionError
+        return original(session, joins)
+
+    monkeypatch.setattr(joining, "join_all", broken)
+    joiner = Joiner(desk.database)
+    customers = [uuid4() for _ in range(5)]
+    ends = await asyncio.gather(
+        *(joiner.join(Join(house.performance_id, one)) for one in (*customers, poison)), return_exceptions=True
+    )
+    assert [isinstance(end, Joined) for end in ends] == [True] * 5 + [False]
+    assert isinstance(ends[-1], ZeroDivisionError)
+    assert desk.room(house).waiting_count == 5

@@ -9,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 
 from rowlock.v1 import booking_pb2
+from rowlock.v1 import event_pb2 as events
 from rowlock.v1 import waiting_room_pb2 as pb
 from server import clock
+from server.config import Settings
 from tests.invariants import assert_sound
 from tests.rpc.auth.conftest import refusal
 from tests.rpc.waiting_room.conftest import LONG, WaitingHouse
@@ -441,13 +444,7 @@ async def test_there_is_no_line_for_what_cannot_be_bought(waiting: WaitingHouse,
 
     assert (await refusal(waiting.join(house, await waiting.customer()))).reason == reason
     if reason != "SOLD_OUT":
-        # Nobody waits for ever.
-        waiting.database.run_transaction(
-            lambda session: session.connection().exec_driver_sql(
-                "UPDATE waiting_rooms SET next_admission_time = clock_timestamp() "
-                f"WHERE performance_id = {house.performance_id}"
-            )
-        )
+        # Nobody waits for ever, nor for the next interval.
         await waiting.becomes(entry, bob, pb.QueueEntry.EXPIRED)
 
 
@@ -475,3 +472,39 @@ async def test_what_one_server_acknowledged_the_other_reads_at_once(
             gone = await there.join(house, left)
             await there.leave(gone, left)
             assert (await waiting.get(gone, left)).state == pb.QueueEntry.LEFT
+
+
+@pytest.mark.parametrize("state", ["DRAFT", "PUBLISHED"])
+async def test_the_waiting_room_of_what_is_not_published_is_not_shown(waiting: WaitingHouse, state: str) -> None:
+    house = waiting.stage()
+    waiting.database.run_transaction(
+        lambda session: session.connection().exec_driver_sql(
+            f"UPDATE events SET state = {events.Event.State.Value(state)} WHERE id = {house.event_id}"
+        )
+    )
+    request = pb.GetWaitingRoomRequest(name=f"performances/{house.performance_id}/waitingRoom")
+    assert not (await waiting.queue.GetWaitingRoom(request, metadata=waiting.staff.token)).enabled
+    if state == "DRAFT":
+        assert (await refusal(waiting.queue.GetWaitingRoom(request))).code == "NOT_FOUND"
+    else:
+        assert not (await waiting.queue.GetWaitingRoom(request)).enabled
+
+
+@pytest.mark.fault
+async def test_a_redis_that_takes_no_writes_misleads_nobody(
+    waiting: WaitingHouse, house: Staged, fast: Settings
+) -> None:
+    await shut(waiting, house, 1)
+    people = [await waiting.customer() for _ in range(3)]
+    entries = [await waiting.join(house, one) for one in people]
+    assert [(await waiting.get(entry, one)).position for entry, one in zip(entries, people, strict=True)] == [1, 2, 3]
+    async with Redis.from_url(fast.redis_url) as redis:
+        # It answers questions, and refuses to be told anything.
+        await redis.config_set("min-replicas-to-write", 1)
+        try:
+            await waiting.change(house, "open_time", admit_interval=LONG)
+            await waiting.becomes(entries[0], people[0], ADMITTED)
+            seen = [await waiting.get(entry, one) for entry, one in zip(entries, people, strict=True)]
+            assert [(entry.state, entry.position) for entry in seen] == [(ADMITTED, 0), (WAITING, 1), (WAITING, 2)]
+        finally:
+            await redis.config_set("min-replicas-to-write", 0)
