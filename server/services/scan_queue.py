@@ -25,7 +25,7 @@ _WAITING: Final = 2000
 _ATTEMPTS: Final = 3
 
 _Waiting = tuple[Scan, "asyncio.Future[Recorded]"]
-_Outcome = Recorded | BaseException
+_Outcome = Recorded | Exception
 
 
 class ScanQueue:
@@ -41,6 +41,8 @@ class ScanQueue:
         self._policy = policy
         self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        # Counted apart from the tasks: one that has seen that nothing waits takes no more, although it is still there.
+        self._working = 0
 
     async def record(self, scan: Scan) -> Recorded:
         """Record one scan.
@@ -57,7 +59,8 @@ class ScanQueue:
             raise Unavailable("OVERLOADED", "too many scans wait; try again in a moment", retry_after=1)
         outcome: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.append((scan, outcome))
-        if len(self._running) < _IN_FLIGHT:
+        if self._working < _IN_FLIGHT:
+            self._working += 1
             # In a context of its own: a transaction serves many callers, and must not inherit the deadline of one.
             task = asyncio.get_running_loop().create_task(self._work(), context=Context())
             self._running.add(task)
@@ -83,21 +86,17 @@ class ScanQueue:
         await asyncio.gather(*self._running)
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
-            outcomes = await self._record_batch([scan for scan, _ in batch])
-            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-                if waiting.done():
-                    continue
-                if isinstance(outcome, BaseException):
-                    waiting.set_exception(outcome)
-                else:
-                    waiting.set_result(outcome)
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
+                _tell(batch, await self._record_batch([scan for scan, _ in batch]))
+        finally:
+            self._working -= 1
 
     async def _record_batch(self, scans: Sequence[Scan]) -> Sequence[_Outcome]:
         try:
             return await self._database.transaction(lambda session: record(session, scans, self._policy))
-        except (Unavailable, asyncio.CancelledError) as error:
+        except Unavailable as error:
             return [error] * len(scans)
         except (DBAPIError, Aborted):
             return [await self._record_alone(scan) for scan in scans]
@@ -114,3 +113,14 @@ class ScanQueue:
                 return error
             return outcome
         return Aborted("CONTENDED", "the same request is being carried out; send it again")
+
+
+def _tell(batch: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+    """Give the callers that still wait their outcomes."""
+    for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+        if waiting.done():
+            continue
+        if isinstance(outcome, Exception):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
