@@ -96,7 +96,6 @@ class Model:
             return self._block(command)
         if isinstance(command, Release):
             return self._release(command)
-        assert not isinstance(command, Return), "this has a model of its own"
         booking = self.bookings.get(command.booking_id)
         if booking is None or not (command.staff or command.actor_id == booking.customer):
             return "NOT_FOUND"
@@ -104,6 +103,8 @@ class Model:
             return None
         if isinstance(command, TakeBack):
             return self._take_back(command, booking)
+        if isinstance(command, Return):
+            return self._return(command, booking)
         if isinstance(command, Cancel) and booking.state is BookingState.CONFIRMED:
             booking.state = BookingState.CANCELLED
             return None
@@ -134,6 +135,18 @@ class Model:
         self.bookings[command.successor_id] = ModelBooking(
             booking.customer, list(booking.places), self.now, self.now, BookingState.CONFIRMED
         )
+        return None
+
+    def _return(self, command: Return, booking: ModelBooking) -> str | None:
+        """Tickets of what was sold go back one by one; with the last of them the booking ends."""
+        if booking.state is not BookingState.CONFIRMED:
+            return "HOLD_EXPIRED" if booking.state is BookingState.EXPIRED else "BOOKING_STATE"
+        if not set(command.places) <= set(booking.places):
+            return "TICKET_VOID"
+        if set(command.places) == set(booking.places):
+            booking.state = BookingState.CANCELLED
+        else:
+            booking.places = [place for place in booking.places if place not in command.places]
         return None
 
     def _block(self, command: Block | Unblock) -> str | None:
@@ -262,6 +275,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(booking=bookings)
     def cancel(self, booking: UUID) -> None:
         self.check(Cancel(**self.on(booking)))
+
+    @rule(booking=bookings, data=st.data())
+    def return_tickets(self, booking: UUID, data: st.DataObject) -> None:
+        known = self.model.bookings.get(booking)
+        sold = st.sampled_from(known.places) if known is not None and known.places else a_place
+        places = tuple(data.draw(st.lists(st.one_of(sold, a_place), min_size=1, max_size=3, unique=True)))
+        self.check(Return(**self.on(booking), places=places))
 
     @rule(booking=bookings)
     def expire(self, booking: UUID) -> None:
