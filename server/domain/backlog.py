@@ -1,0 +1,94 @@
+"""What waits to be done, and what waits for people: one row for each kind of work, read in one statement.
+
+Whatever a worker does for later is a row with a due time, and whatever it gives up stays as a row. So this is all
+there is: nothing else can be overdue, and nothing else can be dead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """One kind of work.
+
+    Attributes:
+        kind: what it is.
+        waiting: rows that a worker will do, now or later.
+        overdue: for how long the longest overdue one is; None: none is.
+        for_people: rows that no worker will do any more.
+        remedy: what people do about those; empty where there are none ever.
+    """
+
+    kind: str
+    waiting: int
+    overdue: timedelta | None
+    for_people: int
+    remedy: str
+
+
+_KINDS: Final = (
+    # kind, the table of what waits, its due column, what of it waits, what waits for people, the remedy
+    ("holds that ran out", "bookings", "hold_expire_time", "state = 1 AND payment_id IS NULL", "", ""),
+    (
+        "payments",
+        "payments",
+        "next_attempt_time",
+        "next_attempt_time IS NOT NULL",
+        "discrepancy IS NOT NULL",
+        "rowlock compare-books",
+    ),
+    (
+        "refunds",
+        "refunds",
+        "next_attempt_time",
+        "next_attempt_time IS NOT NULL",
+        "state = 4",
+        "rowlock refunds --state failed, rowlock retry-refund",
+    ),
+    (
+        "mails",
+        "notifications",
+        "next_attempt_time",
+        "next_attempt_time IS NOT NULL",
+        "state = 3",
+        "rowlock mails, rowlock resend",
+    ),
+    (
+        "messages of providers",
+        "provider_webhooks",
+        "next_attempt_time",
+        "next_attempt_time IS NOT NULL",
+        "state = 3",
+        "rowlock webhooks list, rowlock webhooks retry",
+    ),
+    ("cancelled performances", "performances", "wind_up_time", "wind_up_time IS NOT NULL", "", ""),
+    ("allocations", "allocations", "release_time", "state = 1", "", ""),
+    ("waiting rooms", "waiting_rooms", "next_admission_time", "next_admission_time IS NOT NULL", "", ""),
+)
+
+
+def backlog(session: Session) -> Sequence[Backlog]:
+    """Every kind of work, in one statement."""
+    parts = [
+        f"SELECT {number}, count(*) FILTER (WHERE {waits}),"  # noqa: S608 - words of this module only
+        f" clock_timestamp() - min({due}) FILTER (WHERE {waits}),"
+        f" count(*) FILTER (WHERE {dead or 'false'}) FROM {table} WHERE {waits}" + (f" OR {dead}" if dead else "")
+        for number, (_, table, due, waits, dead, _) in enumerate(_KINDS)
+    ]
+    rows = session.execute(text(" UNION ALL ".join(parts) + " ORDER BY 1"))
+    return [
+        Backlog(
+            kind=_KINDS[number][0],
+            waiting=waiting,
+            overdue=late if late is not None and late > timedelta(0) else None,
+            for_people=dead,
+            remedy=_KINDS[number][5],
+        )
+        for number, waiting, late, dead in rows
+    ]
