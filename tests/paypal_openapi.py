@@ -3,8 +3,7 @@
 The files are PayPal's and are not kept here. They are looked for
 
 1. in the folder that the environment variable `PAYPAL_OPENAPI` names,
-2. in `shared/specs/paypal` beside the project's folder,
-3. in `.tools`, where they are brought once from npm: PayPal publishes them there, and what comes has to have the digest
+2. in `.tools`, where they are brought once from npm: PayPal publishes them there, and what comes has to have the digest
    that stands below.
 
 If there is no way to have them, the tests that need them are skipped and say so, or fail where `CI` is set.
@@ -44,9 +43,6 @@ def folder() -> Path:
     """Where the files are; ends the test if they are nowhere."""
     if named := os.environ.get("PAYPAL_OPENAPI"):
         return Path(named)
-    beside = ROOT.parent / "shared/specs/paypal"
-    if all((beside / f"{name}.json").is_file() for name in FILES):
-        return beside
     brought = ROOT / ".tools" / f"paypal-openapi-{_VERSION}"
     brought.parent.mkdir(exist_ok=True)
     with brought.with_suffix(".lock").open("w") as lock:
