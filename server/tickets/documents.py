@@ -7,6 +7,7 @@ a scanner, too.
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import segno
@@ -32,12 +33,14 @@ _INK: Final = HexColor("#111111")
 _PALE: Final = HexColor("#5f6670")
 _LINE: Final = HexColor("#c9ced6")
 _CODE_LINE: Final = 36
+_ONE_AT_A_TIME: Final = Lock()
+"""The library keeps its place in a font while it embeds glyphs: two documents at once would mix them up."""
 
 
 def tickets_pdf(admissions: Sequence[Admission], *, font_file: Path | None = None) -> bytes:
     """A PDF document with a page for each ticket. The same tickets make the same bytes.
 
-    It takes some ten milliseconds a ticket: call it off the event loop.
+    It takes some ten milliseconds a ticket: call it off the event loop. Several threads may; they take turns.
 
     Args:
         admissions: at least one.
@@ -46,7 +49,11 @@ def tickets_pdf(admissions: Sequence[Admission], *, font_file: Path | None = Non
     Raises:
         FontError: the font cannot be used.
     """
-    chosen = fonts(font_file)
+    with _ONE_AT_A_TIME:
+        return _tickets_pdf(admissions, fonts(font_file))
+
+
+def _tickets_pdf(admissions: Sequence[Admission], chosen: Fonts) -> bytes:
     document = BytesIO()
     canvas = Canvas(document, pagesize=(_WIDTH, _HEIGHT), invariant=1, pageCompression=1)
     first = admissions[0]

@@ -1,6 +1,8 @@
 """Printed tickets and calendar entries: what a person and a scanner find on them."""
 
 import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +81,18 @@ def test_there_is_a_page_for_each_ticket_and_the_fonts_are_in_the_document(admis
 def test_the_same_tickets_make_the_same_bytes(admission: Admission) -> None:
     assert tickets_pdf([admission]) == tickets_pdf([admission])
     assert calendar_entry([admission]) == calendar_entry([admission])
+
+
+def test_threads_do_not_mix_up_each_others_letters(admission: Admission) -> None:
+    every = [replace(admission, event="".join(chr(0x100 + 7 * n + i) for i in range(25))) for n in range(12)]
+    alone = [tickets_pdf([one]) for one in every]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            assert list(threads.map(lambda one: tickets_pdf([one]), every)) == alone
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_letter_that_the_font_lacks_is_seen_to_be_missing(admission: Admission) -> None:
