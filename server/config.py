@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError, model_validator
+import idna
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    DirectoryPath,
+    Field,
+    FilePath,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "ROWLOCK_"
@@ -207,9 +217,11 @@ def _smtp_url(value: str) -> str:
 def _mail_address(value: str) -> str:
     _, address = parseaddr(value)
     local, _, domain = address.rpartition("@")
-    if value and not (local and domain and value.isprintable() and not set(address) & set(' <>"')):
-        raise ValueError("must be such as tickets@example.org or Box Office <tickets@example.org>")
-    return value
+    with contextlib.suppress(idna.IDNAError):
+        known = domain.isascii() or idna.encode(domain, uts46=True)
+        if not value or (local and domain and known and value.isprintable() and not set(address) & set(' <>"')):
+            return value
+    raise ValueError("must be such as tickets@example.org or Box Office <tickets@example.org>")
 
 
 def _public_url(value: str) -> str:
@@ -751,7 +763,7 @@ class Settings(BaseSettings):
         "catches mails in `.rowlock/mail`; everywhere else they wait in the database until it is set.",
         repr=False,
     )
-    smtp_ca_file: Path | None = _setting(
+    smtp_ca_file: FilePath | None = _setting(
         "Mail", None, "PEM authorities that the mail server's certificate is checked by. Unset: those of the system."
     )
     smtp_timeout: PositiveDuration = _setting(
@@ -767,7 +779,7 @@ class Settings(BaseSettings):
         "Mail", "", "Whom answers to mails go to. Empty: whom they come from."
     )
     mail_rate: Annotated[str, AfterValidator(_optional_rate)] = _setting(
-        "Mail", "", "Most mails in a time, by all workers together, such as 10/second. Empty or `off`: no limit."
+        "Mail", "", "Most mails in a time, per worker process, such as 10/second. Empty or `off`: no limit."
     )
     mail_retry_interval: PositiveDuration = _setting(
         "Mail",
@@ -786,7 +798,7 @@ class Settings(BaseSettings):
         "Whether a mail that may or may not have been taken (the connection ended in the moment of the handover) is "
         "sent again by itself, under the same Message-ID. Off: it is FAILED, and staff decide.",
     )
-    mail_templates_dir: Path | None = _setting(
+    mail_templates_dir: DirectoryPath | None = _setting(
         "Mail", None, "Folder with templates of your own; those that are not in it are Rowlock's. See docs/mail.md."
     )
     mail_sweep_interval: PositiveDuration = _setting(
