@@ -94,7 +94,9 @@ def make_sender(settings: Settings, database: Database) -> Sender:
         post,
         renderer=make_renderer(settings),
         letterhead=letterhead,
-        attacher=Attacher(database, lambda: signing_keys(settings, database), halls),
+        attacher=Attacher(
+            database, lambda: signing_keys(settings, database), halls, font_file=settings.ticket_font_file
+        ),
         halls=halls,
         patience=MailPatience(
             answer=settings.smtp_timeout,

@@ -55,6 +55,7 @@ from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
 from server.services.waiting_room import QueueParts, QueuePolicy, WaitingRoomService
 from server.services.watch_seats import SeatFeedService
+from server.tickets.fonts import FontError
 from server.waiting_room.index import LineIndex
 from server.waiting_room.joining import Joiner
 from server.waiting_room.lines import Lines
@@ -136,7 +137,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         waker = Waker(redis_broker(settings))
         queue = _queue(settings, database, redis, tokens)
         stack.push_async_callback(queue.close)
-        printing = TicketPrinting(settings.ticket_font_file)
+        printing = _printing(settings)
         stack.callback(printing.close)
         scans = ScanQueue(database, DoorPolicy(settings.doors_open, settings.doors_close))
         stack.push_async_callback(scans.close)
@@ -257,6 +258,18 @@ def _queue(settings: Settings, database: Database, redis: Redis, tokens: Tokens)
         watch=QueueWatch(database, interval=settings.stream_poll_interval.total_seconds()),
         tickets=QueueTickets(lambda: tokens.keys),
     )
+
+
+def _printing(settings: Settings) -> TicketPrinting:
+    """What prints tickets, in a font that can be used.
+
+    Raises:
+        StartError: it cannot.
+    """
+    try:
+        return TicketPrinting(settings.ticket_font_file)
+    except FontError as error:
+        raise StartError(f"ROWLOCK_TICKET_FONT_FILE: {error}.") from None
 
 
 def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub:

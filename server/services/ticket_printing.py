@@ -10,6 +10,7 @@ from server.errors import Unavailable
 from server.tickets.admission import Admission
 from server.tickets.calendar_entries import calendar_entry
 from server.tickets.documents import tickets_pdf
+from server.tickets.fonts import fonts
 
 _WAITING: Final = 100
 """Documents that may wait; one takes some ten milliseconds, so the last waits for about a second."""
@@ -20,9 +21,13 @@ class TicketPrinting:
 
     Args:
         font_file: a TrueType font for scripts that the usual one lacks.
+
+    Raises:
+        FontError: it cannot be used.
     """
 
     def __init__(self, font_file: Path | None = None) -> None:
+        fonts(font_file)
         self._font_file = font_file
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="printing")
         self._running = 0
