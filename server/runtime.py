@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from server.access_log import AccessLog
 from server.background import Background
-from server.config import Settings
+from server.config import Settings, StartError
 from server.db.engine import Database
 from server.domain.check_in_rules import DoorPolicy
 from server.domain.passwords import PasswordHasher
