@@ -10,6 +10,6 @@ from server.runtime import runtime
 
 async def test_a_server_does_not_start_with_a_font_that_cannot_print(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "none.ttf").write_bytes(b"not a font")
-    with pytest.raises(StartError, match="ROWLOCK_TICKET_FONT_FILE.*not a TrueType font"):
+    with pytest.raises(StartError, match=r"ROWLOCK_TICKET_FONT_FILE.*not a TrueType font"):
         async with runtime(settings.model_copy(update={"ticket_font_file": tmp_path / "none.ttf"})):
             pass
