@@ -91,7 +91,7 @@ class Batch:
     boards: Boards
     patient: bool = True
     run_out: dict[BookingKey, tuple[int, ...]] = field(default_factory=dict)
-    """Holds to end first because their time is over, and their places."""
+    """Holds to end first because their time is over, and those of their places that are anybody's then."""
     places: set[Place] = field(default_factory=set)
     picks: dict[int, tuple[Claim, ...] | None] = field(default_factory=dict)
     served_last: set[int] = field(default_factory=set)
@@ -225,7 +225,10 @@ class Batch:
         for key in holders:
             booking = state.bookings.get(key)
             if booking is not None and booking.has_run_out(state.now):
-                self.run_out[key] = booking.places
+                seats = (((key[0], place), place) for place in booking.places)
+                self.run_out[key] = tuple(
+                    place for seat, place in seats if seat not in state.seats or state.seats[seat].allocation_id is None
+                )
         for key in self._named_bookings():
             booking = state.bookings.get(key)
             if booking is None:

@@ -59,8 +59,11 @@ SELECT clock_timestamp(),
         JOIN inventories i ON i.performance_id = w.performance_id)
 """
 
+# What of their places is set aside is not for anybody else afterwards.
 RUN_OUT: Final = """
-SELECT b.performance_id, b.id, b.places
+SELECT b.performance_id, b.id,
+       ARRAY(SELECT s.place FROM seats s WHERE s.performance_id = b.performance_id AND s.place = ANY (b.places)
+                                           AND s.allocation_id IS NULL)
 FROM unnest(%s::bigint[]) AS w(performance_id)
 JOIN bookings b ON b.performance_id = w.performance_id
 WHERE b.state = 1 AND b.hold_expire_time <= %s AND b.payment_id IS NULL AND b.id <> ALL (%s::uuid[])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from server import clock
 from server.db.engine import Database
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, RowlockError
 from server.seats.booking import Booking
@@ -25,6 +27,7 @@ from server.seats.commands import (
     Hold,
     Remove,
     RequestKey,
+    SetAside,
     Unblock,
 )
 from server.seats.ledger import Ledger
@@ -283,6 +286,29 @@ async def test_best_available_takes_neighbours_until_nothing_is_left(database: D
     assert await refused(ledger, best(1)) == "SOLD_OUT"
     run_out(database, bookings[4])
     assert (await ledger.execute(best(2))).places == bookings[4].places
+    await ledger.close()
+    assert_sound(database)
+
+
+async def test_a_run_out_hold_of_places_set_aside_leaves_nothing_for_others(database: Database) -> None:
+    house = database.run_transaction(lambda s: stage(s, hall_document(rows=1, seats=4)))
+    ledger = Ledger(database, lambda _: None)
+    aside = Block(
+        performance_id=house.performance_id,
+        places=(0, 1),
+        actor_id=None,
+        aside=SetAside("The band", "", clock.now() + timedelta(days=1)),
+    )
+    await ledger.execute(aside)
+    of_the_band = await ledger.execute(replace(hold(house, 0, 1), allocation_id=aside.action_id))
+    await ledger.execute(hold(house, 2, 3, customer=BERT))
+    run_out(database, of_the_band)
+
+    anybody = replace(hold(house, customer=uuid4()), wants=(BestAvailable(1),))
+    assert await refused(ledger, anybody) == "SOLD_OUT"
+    assert await refused(ledger, hold(house, 0, customer=uuid4())) == "SEAT_TAKEN"
+    again = await ledger.execute(replace(hold(house, 0, 1), allocation_id=aside.action_id))
+    assert again.places == (0, 1)
     await ledger.close()
     assert_sound(database)
 
