@@ -19,15 +19,15 @@ def _config() -> Config:
     return config
 
 
-def upgrade(url: str) -> None:
-    """Apply every migration that ``url`` lacks. Safe to call from several processes at once."""
+def upgrade(url: str, to: str = "head") -> None:
+    """Apply every migration that ``url`` lacks, up to ``to``. Safe to call from several processes at once."""
     engine = create_engine(driver_url(url))
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         connection.commit()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
         connection.commit()

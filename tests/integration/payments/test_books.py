@@ -227,6 +227,10 @@ INSERT = (
         ("UPDATE refunds SET amount = amount - 1", "M2 each refund has its entry"),
         ("UPDATE refunds SET state = 4, error_reason = 'x'", "M2 each refund that was done"),
         ("DELETE FROM refunds", "M2 each refund has its entry"),
+        ("UPDATE refunds SET amount = amount + 1", "M3 no more is refunded than was captured"),
+        ("UPDATE refunds SET state = 2", "M6 a refund that is not done is due"),
+        ("UPDATE refunds SET state = 4", "M6 a refund that is not done is due"),
+        ("UPDATE tickets SET check_in_time = now() WHERE state = 3", "M1 a ticket that has let somebody in"),
         ("UPDATE bookings SET prices = '{9900}' WHERE confirmed_by = 2", "M2 what the box office sold"),
         ("DELETE FROM bookings WHERE confirmed_by = 2", "M2 each sale at the box office"),
         (

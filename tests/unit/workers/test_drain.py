@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from tests.eventually import eventually
 from workers.drain import Drain
 
 
@@ -88,3 +89,35 @@ async def test_a_drain_that_closes_takes_nothing_up_any_more() -> None:
     left = len(rows.due)
     await drain.run()
     assert len(rows.due) == left > 0
+
+
+class Paced(Rows):
+    """Rows of which two may be taken at a time."""
+
+    async def take(self, limit: int) -> Sequence[int]:
+        return await super().take(min(limit, 2))
+
+    def pause(self) -> float | None:
+        return 0.001 if self.due else None
+
+
+async def test_what_may_not_be_taken_yet_is_taken_later_without_anybody_waiting() -> None:
+    rows = Paced(7)
+    rows.slow.set()
+    drain = Drain(rows.take, rows.work, pause=rows.pause)
+
+    await drain.run()
+    assert len(rows.due) == 5
+    await eventually(lambda: not rows.due)
+    await drain.finish()
+    assert sorted(rows.done) == [0, 2, 3, 4, 5, 6]
+
+
+async def test_what_is_taken_later_is_not_taken_after_the_end() -> None:
+    rows = Paced(7)
+    rows.slow.set()
+    drain = Drain(rows.take, rows.work, pause=rows.pause)
+    await drain.run()
+    await drain.close()
+    await asyncio.sleep(0.01)
+    assert len(rows.due) == 5
