@@ -11,13 +11,14 @@ from psycopg2 import Binary
 from server.db.ids import new_id
 from server.seats import statements as sql
 from server.seats.booking import Booking
+from server.seats.box_office import add_allocations, add_till_entries
 from server.seats.commands import Block, Confirm, Release, TakeBack, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.frames import encode_changes
 from server.seats.messages import columns, messages
-from server.seats.money import add_box_office_entries, add_returns, returned
+from server.seats.money import add_box_office_entries, add_returns
 from server.seats.state import Decision, Place, RulesOutdatedError, SeatRow, State
-from server.states import ConfirmedBy, SeatState, TillEntryKind
+from server.states import SeatState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,14 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     script = _Script()
     seats = _net_seats(state, decisions)
     _add_seats(script, state, seats)
-    _add_allocations(script, state, decisions)
+    add_allocations(script, state, decisions)
     _add_bookings(script, state, decisions)
     _add_quotas(script, decisions)
     _add_sales(script, state, decisions)
     _add_successions(script, decisions)
     add_returns(script, decisions)
     add_box_office_entries(script, decisions)
-    _add_till_entries(script, state, decisions)
+    add_till_entries(script, state, decisions)
     _add_admissions(script, state, decisions)
     _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
@@ -87,26 +88,6 @@ def _add_seats(script: _Script, state: State, seats: Sequence[tuple[Place, SeatR
         moved = [(place, row) for place, row in seats if row.allocation_id != state.locked[place].allocation_id]
         allocations = sql.uuids(row.allocation_id for _, row in moved)
         script.add(sql.SET_SEATS_AND_ALLOCATIONS, *sql.seat_columns(moved), allocations)
-
-
-def _add_allocations(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
-    """Allocations that begin or end."""
-    made = [(d.command, d.command.aside) for d in decisions if isinstance(d.command, Block) and d.command.aside]
-    ended = [d.command for d in decisions if isinstance(d.command, Release)]
-    if made:
-        script.add(
-            sql.INSERT_ALLOCATIONS,
-            state.now,
-            sql.numbers(command.performance_id for command, _ in made),
-            sql.uuids(command.action_id for command, _ in made),
-            [aside.owner for _, aside in made],
-            [aside.note for _, aside in made],
-            sql.times(aside.release_time for _, aside in made),
-            sql.uuids(command.actor_id for command, _ in made),
-        )
-    if ended:
-        keys = [(command.performance_id, command.allocation_id) for command in ended]
-        script.add(sql.END_ALLOCATIONS, state.now, *sql.booking_columns(keys))
 
 
 def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -232,44 +213,6 @@ def _add_admissions(script: _Script, state: State, decisions: Sequence[Decision]
             sql.uuids(entry_id for _, entry_id, _ in used),
             sql.uuids(booking_id for _, _, booking_id in used),
         )
-
-
-def _add_till_entries(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
-    """Cash sales, comps and cash given back, for the open shifts of those who did it."""
-    entries = [
-        (entry, d.after, d.command.actor_id)
-        for d in decisions
-        if d.command.actor_id is not None and d.after is not None and (entry := _till_entry(d)) is not None
-    ]
-    if entries:
-        script.add(
-            sql.INSERT_TILL_ENTRIES,
-            state.now,
-            sql.numbers(booking.performance_id for _, booking, _ in entries),
-            sql.uuids(new_id() for _ in entries),
-            sql.uuids(actor_id for _, _, actor_id in entries),
-            sql.uuids(booking.id for _, booking, _ in entries),
-            sql.numbers(kind for (kind, _, _), _, _ in entries),
-            sql.numbers(tickets for (_, tickets, _), _, _ in entries),
-            sql.numbers(amount for (_, _, amount), _, _ in entries),
-            [booking.currency for _, booking, _ in entries],
-            sql.uuids(actor_id for _, _, actor_id in entries),
-        )
-
-
-def _till_entry(decision: Decision) -> tuple[TillEntryKind, int, int] | None:
-    """What a till has to count of a decision, if anything: the tickets and their amount."""
-    command, booking = decision.command, decision.after
-    if isinstance(command, Confirm) and booking is not None:
-        kind = _SALES.get(command.confirmed_by)
-        return None if kind is None else (kind, len(booking.places), booking.total)
-    given_up = returned(decision)
-    if given_up is None or not given_up.over_the_counter or given_up.booking.confirmed_by is not ConfirmedBy.CASH:
-        return None
-    return TillEntryKind.CASH_REFUND, len(given_up.places), given_up.amount
-
-
-_SALES = {ConfirmedBy.CASH: TillEntryKind.CASH_SALE, ConfirmedBy.COMP: TillEntryKind.COMP}
 
 
 def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
