@@ -1,4 +1,4 @@
-"""What the decisions of a batch mean for the box office: allocations that begin or end, and what tills have to count."""
+"""What the decisions of a batch mean for the box office: allocations that begin or end, what tills have to count."""
 
 from collections.abc import Sequence
 from typing import Final
