@@ -111,7 +111,7 @@ async def test_a_confirmed_booking_with_its_tickets(story: Story) -> None:
 async def test_places_of_an_area_are_counted(story: Story) -> None:
     standing = [place.index for place in story.house.hall.places if place.area][:3]
     await story.bought(*standing)
-    assert "3 × Floor: Adult, 25.00 EUR" in (await story.mail()).text
+    assert "3 × Floor: Adult, 75.00 EUR" in (await story.mail()).text
 
 
 async def test_tickets_that_were_returned_before_the_mail_left_are_not_mailed(story: Story) -> None:
