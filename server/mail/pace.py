@@ -23,7 +23,7 @@ class Pace:
 
     def __init__(self, rate: Rate | None) -> None:
         self._step = 0.0 if rate is None else rate.period / rate.calls
-        self._ahead = 0.0 if rate is None else min(1.0, rate.period)
+        self._ahead = max(self._step, 1.0)
         self._next = 0.0
 
     async def turn(self) -> None:

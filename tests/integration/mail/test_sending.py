@@ -437,24 +437,6 @@ def test_how_a_mail_server_is_named() -> None:
     assert Address.parse("smtp+starttls://mail").port == 587
 
 
-async def test_mails_leave_no_faster_than_allowed(fresh_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    sleep = asyncio.sleep
-
-    async def fall_asleep(seconds: float, *_: object) -> None:
-        slept.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr("server.mail.pace.asyncio.sleep", fall_asleep)
-    async with listening(MailServer()) as server, mailroom(fresh_database, server, mail_rate="10/second") as room:
-        user = person(fresh_database)
-        for _ in range(30):
-            room.tell(user)
-        await room.send()
-    assert len(server.mails) == 30
-    assert max(slept) == pytest.approx(2.0, abs=1.0)
-
-
 async def test_the_lease_is_longer_than_a_conversation() -> None:
     assert MailPatience(answer=timedelta(seconds=60)).lease >= timedelta(minutes=5)
 
