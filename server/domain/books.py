@@ -156,6 +156,5 @@ def _enter(
             amounts=[amount, -amount],
             currency=source.currency,
             actor_id=actor_id,
-            time=database_now(session),
         )
     )

@@ -5,12 +5,12 @@ So a message exists exactly if what it says is true, whatever dies when. It is s
 the messages of its own transitions in the same way, set-based (``server.seats.messages``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
-from sqlalchemy import func
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -88,10 +88,17 @@ def notify(
     return written.first() is not None
 
 
-def was_told(session: Session, performance_id: int, key: str, since: datetime) -> bool:
-    """Whether a message of this occasion was written at ``since`` or later: what it says need not be said again."""
-    row = session.get(Notification, (performance_id, message_id(performance_id, key)))
-    return row is not None and row.create_time >= since
+def when_told(session: Session, occasions: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], datetime]:
+    """When messages of occasions, each by performance and key, were written; those of which none was are left out."""
+    ids = {
+        (performance_id, message_id(performance_id, key)): (performance_id, key) for performance_id, key in occasions
+    }
+    rows = session.execute(
+        select(Notification.performance_id, Notification.id, Notification.create_time).where(
+            tuple_(Notification.performance_id, Notification.id).in_(ids)
+        )
+    )
+    return {ids[performance_id, message]: time for performance_id, message, time in rows}
 
 
 def is_bulk(kind: NotificationKind) -> bool:

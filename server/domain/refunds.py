@@ -8,7 +8,7 @@ FAILED with its reason: it is still owed, counts as asked for, and waits for sta
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from server.db.models.payments import Payment, Refund
 from server.domain import books
 from server.domain.bookings import lock_booking
 from server.domain.due import take_up
-from server.domain.notifications import notify, was_told
+from server.domain.notifications import notify, when_told
 from server.domain.payment_orders import order_of
 from server.domain.payment_rows import lock_payment
 from server.domain.rows import count
@@ -168,18 +168,29 @@ def take_due(
     return [_attempt(refund, payments[refund.payment_id]) for refund in taken]
 
 
-def done(session: Session, attempt: RefundAttempt, reference: str) -> None:
-    """The money went back."""
-    refund = _locked(session, attempt)
-    if refund.state is RefundState.SUCCEEDED:
-        return
-    refund.state = RefundState.SUCCEEDED
-    refund.provider_reference = reference
-    refund.error_reason = None
-    refund.next_attempt_time = None
-    refund.update_time = refund.complete_time = database_now(session)
-    books.enter_refund_done(session, refund)
-    _tell(session, refund, attempt.customer_id)
+def done(session: Session, answers: Sequence[tuple[RefundAttempt, str]]) -> None:
+    """Money went back: of each attempt the provider's name for the refund. Any number, locked in one order."""
+    said = {(attempt.performance_id, attempt.refund_id): (attempt, reference) for attempt, reference in answers}
+    refunds = session.scalars(
+        select(Refund)
+        .where(tuple_(Refund.performance_id, Refund.id).in_(said))
+        .order_by(Refund.performance_id, Refund.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    news = [refund for refund in refunds if refund.state is not RefundState.SUCCEEDED]
+    now = database_now(session)
+    with session.no_autoflush:
+        told = when_told(session, [_cancellation(refund) for refund in news])
+        for refund in news:
+            attempt, reference = said[refund.performance_id, refund.id]
+            refund.state = RefundState.SUCCEEDED
+            refund.provider_reference = reference
+            refund.error_reason = None
+            refund.next_attempt_time = None
+            refund.update_time = refund.complete_time = now
+            books.enter_refund_done(session, refund)
+            _tell(session, refund, attempt.customer_id, told_time=told.get(_cancellation(refund)))
 
 
 def failed(session: Session, attempt: RefundAttempt, reason: str) -> None:
@@ -293,7 +304,7 @@ def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id:
     return refund
 
 
-def _tell(session: Session, refund: Refund, customer_id: UUID) -> None:
+def _tell(session: Session, refund: Refund, customer_id: UUID, *, told_time: datetime | None) -> None:
     notify(
         session,
         NotificationKind.REFUND,
@@ -304,8 +315,13 @@ def _tell(session: Session, refund: Refund, customer_id: UUID) -> None:
         key=f"refund/{refund.id}",
         data={},
         # Whoever was told of a cancellation was told of this money in the same mail: one mail each.
-        inbox_only=was_told(session, refund.performance_id, f"cancelled/{refund.booking_id}", since=refund.create_time),
+        inbox_only=told_time is not None and told_time >= refund.create_time,
     )
+
+
+def _cancellation(refund: Refund) -> tuple[int, str]:
+    """The occasion of the message that the refund's booking was cancelled."""
+    return refund.performance_id, f"cancelled/{refund.returned_booking_id or refund.booking_id}"
 
 
 def _rest(session: Session, payment: Payment) -> int:

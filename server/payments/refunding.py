@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import structlog
+from sqlalchemy.orm import Session
 
+from server.db.combining import Combined
 from server.db.engine import Database
 from server.domain import refund_pace, refunds
 from server.domain.payment_attempts import wait_before
@@ -38,6 +40,7 @@ class Refunder:
         self._patience = patience
         self._rate = rate
         self._pause: float | None = None
+        self._done: Combined[tuple[RefundAttempt, str], None] = Combined(database, _write_down)
 
     async def take(self, limit: int) -> Sequence[RefundAttempt]:
         """Take up to ``limit`` due refunds up, no more than the rate allows."""
@@ -54,7 +57,7 @@ class Refunder:
         """Ask for one refund, with its key, and write down what came of it."""
         match await self._answer(attempt):
             case Refunded(reference):
-                await self._database.transaction(lambda session: refunds.done(session, attempt, reference))
+                await self._done((attempt, reference))
             case Declined(reason):
                 _log.error("refund.failed", refund=str(attempt.refund_id), reason=reason)
                 await self._database.transaction(lambda session: refunds.failed(session, attempt, reason))
@@ -75,3 +78,8 @@ class Refunder:
                 return found
         call = provider.refund(attempt.order, attempt.key, attempt.amount)
         return await in_time(call, self._patience.call)
+
+
+def _write_down(session: Session, answers: Sequence[tuple[RefundAttempt, str]]) -> list[None]:
+    refunds.done(session, answers)
+    return [None] * len(answers)
