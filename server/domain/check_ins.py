@@ -24,14 +24,16 @@ from server.domain.check_in_rules import DoorPolicy, DoorTimes, Scan, ScannedTic
 from server.errors import FieldFault, InvalidArgument, NotFound, RowlockError
 from server.states import CheckInOutcome, EventState, PerformanceState, TicketState
 
-_LOCK: Final = text("""
+_LOCK_TEXT: Final = """
 SELECT t.performance_id, t.id, t.booking_id, t.place, t.ticket_type_id, t.nonce, t.state, t.create_time,
        t.check_in_time, t.check_in_place
 FROM unnest(CAST(:performances AS bigint[]), CAST(:tickets AS uuid[])) AS w(performance_id, id)
 JOIN tickets t ON t.performance_id = w.performance_id AND t.id = w.id
 ORDER BY t.performance_id, t.id
 FOR NO KEY UPDATE OF t
-""")
+"""
+_LOCK: Final = text(_LOCK_TEXT)
+_LOCK_IMPATIENTLY: Final = text(f"SET LOCAL lock_timeout = '250ms'; {_LOCK_TEXT}")
 
 _READ: Final = text("""
 SELECT clock_timestamp(),
@@ -106,8 +108,16 @@ class Recorded:
     doors: DoorTimes
 
 
-def record(session: Session, scans: Sequence[Scan], policy: DoorPolicy) -> list[Recorded | RowlockError]:
+def record(
+    session: Session, scans: Sequence[Scan], policy: DoorPolicy, *, patient: bool = True
+) -> list[Recorded | RowlockError]:
     """Record scans, in order: of two scans of one ticket the first one counts.
+
+    Args:
+        session: a transaction.
+        scans: of any performances.
+        policy: when doors are open.
+        patient: whether to wait for a ticket that somebody else has locked, or hardly at all.
 
     Returns:
         For each scan its record, or why there is none: NotFound (no such performance, or, online, no such ticket) or
@@ -123,6 +133,7 @@ def record(session: Session, scans: Sequence[Scan], policy: DoorPolicy) -> list[
             for scan in scans
             if scan.ticket_id is not None and scan.ticket_performance_id == scan.performance_id
         ),
+        patient=patient,
     )
     now, doors, earlier, tickets = _read(session, scans, policy, tickets)
     outcomes: list[Recorded | RowlockError] = []
@@ -152,12 +163,17 @@ _Tickets = dict[tuple[int, UUID], ScannedTicket]
 _Earlier = dict[tuple[int, str, str], Scanned]
 
 
-def lock_tickets(session: Session, keys: Iterable[tuple[int, UUID]]) -> dict[tuple[int, UUID], ScannedTicket]:
+def lock_tickets(
+    session: Session, keys: Iterable[tuple[int, UUID]], *, patient: bool = True
+) -> dict[tuple[int, UUID], ScannedTicket]:
     """Lock tickets, named by (performance, ticket), in that order; absent ones are left out."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    rows = session.execute(_LOCK, {"performances": [p for p, _ in wanted], "tickets": [str(t) for _, t in wanted]})
+    rows = session.execute(
+        _LOCK if patient else _LOCK_IMPATIENTLY,
+        {"performances": [p for p, _ in wanted], "tickets": [str(t) for _, t in wanted]},
+    )
     tickets = map(_ticket, rows)
     return {(ticket.performance_id, ticket.id): ticket for ticket in tickets}
 

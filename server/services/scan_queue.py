@@ -1,8 +1,8 @@
 """Scans on their way to the database: those that wait while one transaction runs travel together in the next.
 
 A door wants its answer in a few milliseconds and a stadium has two hundred doors; a transaction for each scan would
-cost more than all the rest of it. If a transaction that carried several fails, each is tried alone, so that nobody
-fails for another's reason.
+cost more than all the rest of it. A transaction that carries several waits hardly at all for a ticket that somebody
+else has locked; if it fails, each scan is tried alone, so that nobody waits or fails for another's reason.
 """
 
 import asyncio
@@ -59,12 +59,7 @@ class ScanQueue:
             raise Unavailable("OVERLOADED", "too many scans wait; try again in a moment", retry_after=1)
         outcome: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.append((scan, outcome))
-        if self._working < _IN_FLIGHT:
-            self._working += 1
-            # In a context of its own: a transaction serves many callers, and must not inherit the deadline of one.
-            task = asyncio.get_running_loop().create_task(self._work(), context=Context())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        self._begin()
         return await outcome
 
     def record_together(self, session: Session, scans: Sequence[Scan]) -> list[Recorded]:
@@ -85,6 +80,17 @@ class ScanQueue:
         """Record what waits, and end."""
         await asyncio.gather(*self._running)
 
+    def _begin(self) -> None:
+        """Have what waits carried: at once if nobody does, by a second transaction if there is more than one takes."""
+        busy = self._working >= _IN_FLIGHT or (self._working and len(self._waiting) < _TOGETHER)
+        if busy or not self._waiting:
+            return
+        self._working += 1
+        # In a context of its own: a transaction serves many callers, and must not inherit the deadline of one.
+        task = asyncio.get_running_loop().create_task(self._work(), context=Context())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
     async def _work(self) -> None:
         try:
             while self._waiting:
@@ -94,14 +100,25 @@ class ScanQueue:
             self._working -= 1
 
     async def _record_batch(self, scans: Sequence[Scan]) -> Sequence[_Outcome]:
+        if len(scans) == 1:
+            return [await self._record_alone(scans[0])]
         try:
-            return await self._database.transaction(lambda session: record(session, scans, self._policy))
+            return await self._database.transaction(lambda session: record(session, scans, self._policy, patient=False))
         except Unavailable as error:
             return [error] * len(scans)
         except (DBAPIError, Aborted):
-            return [await self._record_alone(scan) for scan in scans]
+            return await self._record_each(scans)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             return [error] * len(scans)
+
+    async def _record_each(self, scans: Sequence[Scan]) -> Sequence[_Outcome]:
+        """Each alone and all at the same time; meanwhile the scans that wait are carried by others."""
+        self._working -= 1
+        self._begin()
+        try:
+            return await asyncio.gather(*map(self._record_alone, scans))
+        finally:
+            self._working += 1
 
     async def _record_alone(self, scan: Scan) -> _Outcome:
         for _ in range(_ATTEMPTS):

@@ -138,6 +138,25 @@ async def two_at_once(database: Database, ticket: Ticket) -> Counter[str]:
     return Counter(type(answer).__name__ if isinstance(answer, BaseException) else answer for answer in answers)
 
 
+async def test_a_ticket_that_somebody_holds_keeps_nobody_else_out(
+    desk: Desk, house: Staged, doors: tuple[ScanQueue, ScanQueue], database: Database
+) -> None:
+    held, *others = [ticket for n in range(5) for ticket in await sold(desk, house, *range(4 * n, 4 * n + 4))]
+    with Session(database.engine) as holder:
+        holder.execute(text("SELECT 1 FROM tickets WHERE id = :id FOR UPDATE"), {"id": held.id})
+        # The first one is on its way alone; the held ticket travels with those that come meanwhile.
+        every = [others[0], held, *others[1:]]
+        waiting = [asyncio.ensure_future(doors[0].record(scan_of(ticket))) for ticket in every]
+        stuck = waiting.pop(1)
+        async with asyncio.timeout(30):
+            answers = await asyncio.gather(*waiting)
+        assert results(answers) == {"ADMITTED": 19}
+        assert not stuck.done()
+        holder.rollback()
+    assert results([await stuck]) == {"ADMITTED": 1}
+    assert_sound(database)
+
+
 async def test_one_request_at_two_servers_is_one_scan(
     desk: Desk, house: Staged, doors: tuple[ScanQueue, ScanQueue], database: Database
 ) -> None:
