@@ -6,7 +6,7 @@ the objects that it was given. Who locks and writes them: ``payments`` for many 
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +22,9 @@ CUSTOMERS_MOVE: Final = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_A
 
 BOOKING_ENDED: Final = "BOOKING_ENDED"
 """The reason of a payment that was given up because its booking had ended."""
+
+_FOR_THE_CREATION: Final = timedelta(seconds=1)
+"""For how long a capture is left to the worker that was telling the provider of the payment when it was asked for."""
 
 _TAKEN: Final = frozenset({PaymentState.PROCESSING, PaymentState.SUCCEEDED})
 
@@ -122,10 +125,13 @@ def give_up(payment: Payment, now: datetime) -> bool:
 
 def begin_capture(booking: Booking, payment: Payment, now: datetime) -> None:
     """The money of a payment is to be taken, and its booking waits for it."""
+    # A worker that is making the payment known to its provider goes on with the capture by itself.
+    is_being_created = payment.state is PaymentState.CREATED and payment.attempt_count > 0
     if payment.state is PaymentState.REQUIRES_ACTION:
         payment.attempt_count = 0  # those before only asked whether the customer had made their move
     payment.state = PaymentState.PROCESSING
-    payment.capture_time = payment.next_attempt_time = payment.update_time = now
+    payment.capture_time = payment.update_time = now
+    payment.next_attempt_time = now + _FOR_THE_CREATION if is_being_created else now
     attach(booking, payment.id, now)
 
 

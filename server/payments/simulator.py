@@ -10,10 +10,10 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -56,20 +56,21 @@ class Simulator:
 
     def __init__(self, database: Database, *, success_rate: float, delay: timedelta) -> None:
         self._database = database
-        # What is asked at once is entered in its books at once.
-        self._calls: Combined[Callable[[Session], Any], Any] = Combined(
-            database, lambda session, calls: [call(session) for call in calls]
-        )
+        # What is asked at once is entered in its books at once, with a few statements.
+        self._creations: Combined[PaymentOrder, Created] = Combined(database, _open)
+        self._captures: Combined[PaymentOrder, Captured | Declined | Unknown] = Combined(database, self._capture)
         self._success_rate = success_rate
         self._delay = delay.total_seconds()
 
     async def create(self, order: PaymentOrder) -> Created | Declined | Unknown:
         """Open an order; no approval is needed."""
-        return await self._call(lambda session: Created(_open(session, order)))
+        await self._think()
+        return await self._creations(order)
 
     async def capture(self, order: PaymentOrder) -> Captured | Declined | Unknown:
         """End an order as the script says, or by chance."""
-        return await self._call(lambda session: self._capture(session, order))
+        await self._think()
+        return await self._captures(order)
 
     async def find(self, order: PaymentOrder) -> Open | Captured | Declined | Cancelled | Unknown:
         """Look the order up."""
@@ -102,13 +103,20 @@ class Simulator:
         return await self._database.read(lambda session: page(session, direction, since, last))
 
     async def _call(self, work: Callable[[Session], T]) -> T:
+        await self._think()
+        return await self._database.transaction(work)
+
+    async def _think(self) -> None:
         if self._delay:
             await asyncio.sleep(self._delay)
-        answer: T = await self._calls(work)
-        return answer
 
-    def _capture(self, session: Session, order: PaymentOrder) -> Captured | Declined | Unknown:
-        row, part = _locked(session, order, CAPTURE)
+    def _capture(self, session: Session, orders: Sequence[PaymentOrder]) -> list[Captured | Declined | Unknown]:
+        rows = _locked_all(session, orders)
+        answers = [self._end(*rows.get(order.payment_id, (None, None))) for order in orders]
+        _write_ended(session, list(rows.values()))
+        return answers
+
+    def _end(self, row: SimulatorOrder | None, part: SimulatorScript | None) -> Captured | Declined | Unknown:
         if row is None:
             return Declined("ORDER_NOT_FOUND")
         if row.state is not SimulatedOrder.OPEN:
@@ -123,7 +131,6 @@ class Simulator:
             row.state, row.decline_reason = SimulatedOrder.DECLINED, _DECLINED
             return Declined(_DECLINED)
         row.state = SimulatedOrder.CAPTURED
-        row.capture_time = func.clock_timestamp()
         return _SILENT if outcome is SimulatedOutcome.TIMEOUT_AFTER else _captured(row)
 
 
@@ -136,21 +143,83 @@ def script(session: Session, payment_id: UUID, call: str, outcome: SimulatedOutc
     )
 
 
-def _open(session: Session, order: PaymentOrder) -> str:
-    reference: str = session.execute(
+def _open(session: Session, orders: Sequence[PaymentOrder]) -> list[Created]:
+    rows = {
+        order.payment_id: {
+            "payment_id": order.payment_id,
+            "reference": f"SIM-{secrets.token_hex(8)}",
+            "amount": order.amount,
+            "currency": order.currency,
+            "state": SimulatedOrder.OPEN,
+        }
+        for order in orders
+    }
+    made = session.execute(
         insert(SimulatorOrder)
-        .values(
-            payment_id=order.payment_id,
-            reference=f"SIM-{secrets.token_hex(8)}",
-            amount=order.amount,
-            currency=order.currency,
-            state=SimulatedOrder.OPEN,
-        )
+        .values([rows[key] for key in sorted(rows)])
         # An update that changes nothing, so that the reference of the first time is returned.
         .on_conflict_do_update(index_elements=["payment_id"], set_={"reference": SimulatorOrder.reference})
-        .returning(SimulatorOrder.reference)
-    ).scalar_one()
-    return reference
+        .returning(SimulatorOrder.payment_id, SimulatorOrder.reference)
+    )
+    references = {row.payment_id: row.reference for row in made}
+    return [Created(references[order.payment_id]) for order in orders]
+
+
+def _locked_all(
+    session: Session, orders: Sequence[PaymentOrder]
+) -> dict[UUID, tuple[SimulatorOrder, SimulatorScript | None]]:
+    """Orders, locked, and what the script says of their captures; as objects that belong to no session."""
+    columns = SimulatorOrder.__table__.c
+    rows = session.execute(
+        select(*columns, SimulatorScript.outcome)
+        .outerjoin(
+            SimulatorScript,
+            (SimulatorScript.payment_id == SimulatorOrder.payment_id) & (SimulatorScript.call == CAPTURE),
+        )
+        .where(SimulatorOrder.payment_id.in_([order.payment_id for order in orders]))
+        .order_by(SimulatorOrder.payment_id)
+        .with_for_update(of=SimulatorOrder)
+    ).mappings()
+    found: dict[UUID, tuple[SimulatorOrder, SimulatorScript | None]] = {}
+    for row in rows:
+        order = SimulatorOrder(**{column.name: row[column.name] for column in columns})
+        outcome = row["outcome"]
+        part = None if outcome is None else SimulatorScript(payment_id=order.payment_id, call=CAPTURE, outcome=outcome)
+        found[order.payment_id] = order, part
+    return found
+
+
+_END: Final = text(
+    "UPDATE simulator_orders o SET state = w.state, decline_reason = w.reason, "
+    "capture_time = CASE WHEN w.state = 2 THEN coalesce(o.capture_time, clock_timestamp()) END "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS smallint[]), CAST(:reasons AS text[])) AS w(id, state, reason) "
+    "WHERE o.payment_id = w.id"
+)
+_PLAYED: Final = text(
+    "UPDATE simulator_scripts s SET outcome = w.outcome "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:outcomes AS smallint[])) AS w(id, outcome) "
+    "WHERE s.payment_id = w.id AND s.call = 'capture'"
+)
+
+
+def _write_ended(session: Session, found: Sequence[tuple[SimulatorOrder, SimulatorScript | None]]) -> None:
+    """Write orders and scripts back as they are now."""
+    if not found:
+        return
+    orders, parts = [order for order, _ in found], [part for _, part in found if part is not None]
+    session.execute(
+        _END,
+        {
+            "ids": [str(order.payment_id) for order in orders],
+            "states": [int(order.state) for order in orders],
+            "reasons": [order.decline_reason for order in orders],
+        },
+    )
+    if parts:
+        session.execute(
+            _PLAYED,
+            {"ids": [str(part.payment_id) for part in parts], "outcomes": [int(part.outcome) for part in parts]},
+        )
 
 
 def _locked(session: Session, order: PaymentOrder, call: str) -> tuple[SimulatorOrder | None, SimulatorScript | None]:
