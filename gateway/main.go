@@ -23,6 +23,7 @@ func main() {
 		slog.Error("the gateway cannot start", "error", err.Error())
 		os.Exit(2)
 	}
+	web.ConfigureLog(settings.LogLevel, settings.LogJSON)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err = web.Serve(ctx, settings, func(address net.Addr) {

@@ -439,9 +439,18 @@ class Settings(BaseSettings):
         "The gRPC servers that it calls in turn, as host:port, by commas; one name may stand for many. Empty: "
         "ROWLOCK_GRPC_ADDRESS.",
     )
+    gateway_metrics_address: OptionalAddress = _setting(
+        "REST gateway",
+        "127.0.0.1:9480",
+        "Where the gateway serves Prometheus metrics over HTTP, host:port. `off`: nowhere.",
+    )
     gateway_server_ca_file: Path | None = _setting(
         "REST gateway", None, "PEM authorities of the servers' certificates. Unset: they are called in plain text."
     )
+    gateway_server_cert_file: Path | None = _setting(
+        "REST gateway", None, "PEM certificate that it shows to servers which ask for one (mTLS)."
+    )
+    gateway_server_key_file: Path | None = _setting("REST gateway", None, "That certificate's key.")
     gateway_tls_cert_file: Path | None = _setting(
         "REST gateway", None, "PEM certificate with which it serves HTTPS. Unset: HTTP."
     )
@@ -468,6 +477,9 @@ class Settings(BaseSettings):
     )
     gateway_drain_time: Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)] = _setting(
         "REST gateway", _seconds(15), "How long calls and streams under way may take to end when it stops."
+    )
+    gateway_kiosk_dir: Path | None = _setting(
+        "REST gateway", None, "Folder of the screens that it serves at /kiosk/. Unset: those that come with Rowlock."
     )
     gateway_binary: Path | None = _setting(
         "REST gateway", None, "A gateway that was built already. Unset: `rowlock gateway` builds it on first use."

@@ -3,6 +3,7 @@
 The sources are beside this package in a checkout, and inside it in an installed wheel; both have the same layout.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -68,14 +69,21 @@ def build() -> Path:
     target = binary()
     if target.exists():
         return target
+    compiler = go()
     target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        # Whoever else wants it waits, for it takes all there is of this machine.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return target if target.exists() else _build(compiler, target)
+
+
+def _build(compiler: str, target: Path) -> Path:
     # Written beside and then moved: whoever looks sees a whole binary, or none.
     fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    command = [go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), "."]
+    command = [compiler, "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), "."]
     done = subprocess.run(
         command,
         cwd=sources() / "gateway",
-        env={**os.environ, "GOFLAGS": "-mod=readonly"},
         capture_output=True,
         text=True,
         check=False,

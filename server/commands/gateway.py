@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +16,8 @@ from server import gateway_build
 from server.config import Settings, load_settings
 
 app = typer.Typer()
+
+_PREFIX: Final = "gateway_"
 
 
 @app.command()
@@ -43,23 +46,35 @@ def _built() -> Path:
 
 def _arguments(settings: Settings) -> Iterator[str]:
     """What the program is told; all of it, so that it has nothing to read from the environment."""
-    kiosk = gateway_build.kiosk()
-    for flag, value in (
-        ("address", settings.gateway_address or "127.0.0.1:8080"),
-        ("servers", ",".join(settings.gateway_servers) or settings.grpc_address),
-        ("server-ca-file", settings.gateway_server_ca_file or ""),
-        ("tls-cert-file", settings.gateway_tls_cert_file or ""),
-        ("tls-key-file", settings.gateway_tls_key_file or ""),
-        ("cors-origins", ",".join(settings.gateway_cors_origins)),
-        ("trusted-proxies", ",".join(sorted(settings.gateway_trusted_proxies))),
-        ("body-limit", settings.gateway_body_limit),
-        ("call-timeout", _seconds(settings.gateway_call_timeout)),
-        ("write-timeout", _seconds(settings.gateway_write_timeout)),
-        ("drain-time", _seconds(settings.gateway_drain_time)),
-        ("kiosk-dir", kiosk or ""),
-    ):
-        yield f"-{flag}={value}"
+    chosen = settings.model_copy(
+        update={
+            "gateway_address": settings.gateway_address or Settings.model_fields["gateway_address"].default,
+            "gateway_metrics_address": settings.gateway_metrics_address or "off",
+            "gateway_servers": settings.gateway_servers or (settings.grpc_address,),
+            "gateway_kiosk_dir": settings.gateway_kiosk_dir or gateway_build.kiosk(),
+        }
+    )
+    for flag, name in flags().items():
+        yield f"-{flag}={_written(getattr(chosen, name))}"
 
 
-def _seconds(length: timedelta) -> str:
-    return f"{length.total_seconds():g}s"
+def flags() -> dict[str, str]:
+    """The program's flags, each with the setting that it takes."""
+    own = {
+        name.removeprefix(_PREFIX).replace("_", "-"): name
+        for name in Settings.model_fields
+        if name.startswith(_PREFIX) and name != "gateway_binary"
+    }
+    return {**own, "log-level": "log_level", "log-format": "log_format"}
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, frozenset | tuple):
+        return ",".join(sorted(value) if isinstance(value, frozenset) else value)
+    return str(value)

@@ -96,7 +96,11 @@ def _catch_mails(supervisor: Supervisor, settings: Settings, shared: Mapping[str
 
 
 def _start_children(supervisor: Supervisor, settings: Settings) -> None:
-    shared: dict[str, object] = {"log_format": settings.log_format.value, "drain_time": f"{_DRAIN_SECONDS}s"}
+    shared: dict[str, object] = {
+        "log_format": settings.log_format.value,
+        "drain_time": f"{_DRAIN_SECONDS}s",
+        "gateway_drain_time": f"{_DRAIN_SECONDS}s",
+    }
     settings = _catch_mails(supervisor, settings, shared)
     if settings.gateway_address:
         # It is of this machine, and tells the servers who called it.
@@ -184,6 +188,8 @@ def _require_free_ports(settings: Settings) -> None:
     wanted = [("grpc_address", settings.grpc_address, 1)]
     if settings.gateway_address:
         wanted.append(("gateway_address", settings.gateway_address, 1))
+        if settings.gateway_metrics_address:
+            wanted.append(("gateway_metrics_address", settings.gateway_metrics_address, 1))
     wanted += [
         (name, address, settings.processes)
         for name in ("admin_address", "metrics_address")

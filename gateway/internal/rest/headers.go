@@ -1,10 +1,19 @@
 package rest
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"mime"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
-	"google.golang.org/grpc/metadata"
+	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Headers that reach the server, and what they are called there. Everything else stays here: a header that the server
@@ -22,20 +31,17 @@ func incoming(header string) (string, bool) {
 
 // outgoing lets none of the server's metadata become headers, but for what says how a caller is limited.
 func outgoing(name string) (string, bool) {
-	return name, strings.HasPrefix(name, "ratelimit")
+	return name, name == "ratelimit" || name == "ratelimit-policy"
 }
 
 func noTrailer(string) (string, bool) { return "", false }
 
-const idempotencyKey = "rowlock-idempotency-key"
+const (
+	longestToken = 4 << 10 // more than any token that we give; with 8 kB of headers a server refuses at random
+	longestState = 512     // as W3C Trace Context has it
+)
 
-// annotate carries Idempotency-Key to where the request message is known; see requestID.
-func annotate(r *http.Request) metadata.MD {
-	if key := r.Header.Get("Idempotency-Key"); key != "" {
-		return metadata.Pairs(idempotencyKey, key)
-	}
-	return nil
-}
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // answerAs reads Accept, which may be a list with weights, into the one form that the mux looks up by equality.
 func answerAs(accept string) string {
@@ -47,20 +53,108 @@ func answerAs(accept string) string {
 	return JSON
 }
 
-// normalize prepares a request for the mux: one Accept, no way to say another method than the request line has, and
-// the place where a stream broke off, as browsers say it, put where the RPC looks for it.
+// normalize prepares a request for the mux, so that what reaches a server was looked at here: one way to say the
+// method, one Accept, a body that is JSON, headers of sane length, a trace, and the place where a stream broke off, as
+// browsers say it, put where the RPC looks for it.
 func normalize(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Set("Accept", answerAs(r.Header.Get("Accept")))
-		r.Header.Del("X-HTTP-Method-Override")
-		r.Header.Del("Grpc-Timeout")
-		if last := r.Header.Get("Last-Event-ID"); last != "" && r.Method == http.MethodGet {
-			query := r.URL.Query()
-			if query.Get("resumeRevision") == "" && strings.HasSuffix(r.URL.Path, ":watchSeats") {
-				query.Set("resumeRevision", last)
-				r.URL.RawQuery = query.Encode()
+		facts := factsOf(r.Context())
+		followTrace(r, facts)
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil || !utf8.ValidString(r.URL.Path) || !allValid(query) {
+			Refuse(w, r, http.StatusBadRequest, malformed("the path or the query is malformed"))
+			return
+		}
+		for header, longest := range map[string]int{"Authorization": longestToken, "Idempotency-Key": longestState} {
+			for _, value := range r.Header.Values(header) {
+				if len(value) > longest {
+					said := fmt.Sprintf("%s is longer than %d bytes", header, longest)
+					Refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, malformed(said))
+					return
+				}
 			}
+		}
+		if said := wrongBody(r); said != "" {
+			Refuse(w, r, http.StatusUnsupportedMediaType, malformed(said))
+			return
+		}
+		keys := r.Header.Values("Idempotency-Key")
+		if len(keys) > 1 {
+			Refuse(w, r, http.StatusBadRequest, malformed("Idempotency-Key is given more than once"))
+			return
+		}
+		facts.idempotencyKey = r.Header.Get("Idempotency-Key")
+		facts.maskGiven = query.Has("updateMask") || query.Has("update_mask")
+		r.Header.Set("Accept", answerAs(strings.Join(r.Header.Values("Accept"), ",")))
+		for _, header := range []string{"X-Http-Method-Override", "Grpc-Timeout", "Te"} {
+			r.Header.Del(header)
+		}
+		resume(r, query)
+		if r.Method == http.MethodHead {
+			facts.headOnly = true
+			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// followTrace has the trace of a request go on in the server's log; one that has none, or none that is one, begins here.
+func followTrace(r *http.Request, facts *Facts) {
+	given := r.Header.Values("Traceparent")
+	if len(given) == 1 {
+		if found := traceparent.FindStringSubmatch(given[0]); found != nil && strings.Trim(found[1], "0") != "" {
+			facts.TraceID = found[1]
+			if len(r.Header.Get("Tracestate")) > longestState {
+				r.Header.Del("Tracestate")
+			}
+			return
+		}
+	}
+	var ids [24]byte
+	_, _ = rand.Read(ids[:]) // never fails
+	facts.TraceID = hex.EncodeToString(ids[:16])
+	r.Header.Del("Tracestate")
+	r.Header.Set("Traceparent", fmt.Sprintf("00-%s-%s-01", facts.TraceID, hex.EncodeToString(ids[16:])))
+}
+
+// wrongBody says why a body is not taken; nothing if it is. What providers post is theirs to choose, but not packed.
+func wrongBody(r *http.Request) string {
+	if r.ContentLength == 0 {
+		return ""
+	}
+	if packed := r.Header.Get("Content-Encoding"); packed != "" && !strings.EqualFold(packed, "identity") {
+		return "a body must not be compressed: leave Content-Encoding out"
+	}
+	kind := r.Header.Get("Content-Type")
+	if kind == "" || strings.HasPrefix(r.URL.Path, webhooks) {
+		return ""
+	}
+	if media, _, err := mime.ParseMediaType(kind); err != nil || media != JSON {
+		return "a body must be application/json"
+	}
+	return ""
+}
+
+func resume(r *http.Request, query url.Values) {
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, ":watchSeats") {
+		return
+	}
+	if !query.Has("resumeRevision") && !query.Has("resume_revision") {
+		query.Set("resumeRevision", last)
+		r.URL.RawQuery = query.Encode()
+	}
+}
+
+func allValid(query url.Values) bool {
+	for name, values := range query {
+		if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
+			return false
+		}
+	}
+	return true
+}
+
+func malformed(said string) *status.Status {
+	return Refusal(codes.InvalidArgument, rowlock.ErrorReason_INVALID_FIELD, said)
 }

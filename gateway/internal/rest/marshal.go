@@ -20,7 +20,7 @@ const (
 // The public JSON: lowerCamelCase names, 64-bit numbers as strings, zeros shown, and no field that we do not know.
 var publicJSON = runtime.JSONPb{
 	MarshalOptions:   protojson.MarshalOptions{EmitDefaultValues: true},
-	UnmarshalOptions: protojson.UnmarshalOptions{},
+	UnmarshalOptions: readJSON,
 }
 
 // jsonMarshaler gives one JSON object, or google.api.HttpBody as what it is (a PDF, a CSV).
@@ -39,6 +39,8 @@ type lines struct{ runtime.HTTPBodyMarshaler }
 
 func (*lines) StreamContentType(any) string { return JSONLines }
 
+func (*lines) NewDecoder(r io.Reader) runtime.Decoder { return strictDecoder(r) }
+
 func (*lines) Delimiter() []byte { return []byte("\n") }
 
 // eventBodies is events that also knows google.api.HttpBody.
@@ -51,7 +53,7 @@ func (e *eventBodies) Marshal(value any) ([]byte, error) { return e.HTTPBodyMars
 
 func (e *eventBodies) Unmarshal(data []byte, value any) error { return e.events.Unmarshal(data, value) }
 
-func (e *eventBodies) NewDecoder(r io.Reader) runtime.Decoder { return e.events.NewDecoder(r) }
+func (e *eventBodies) NewDecoder(r io.Reader) runtime.Decoder { return strictDecoder(r) }
 
 func (e *eventBodies) NewEncoder(w io.Writer) runtime.Encoder { return e.events.NewEncoder(w) }
 
@@ -64,13 +66,8 @@ func (e *eventBodies) Delimiter() []byte { return e.events.Delimiter() }
 // sends it back as Last-Event-ID.
 type events struct{ runtime.JSONPb }
 
-// ContentType is asked for what is no stream, and for an error before the first event of one.
-func (*events) ContentType(value any) string {
-	if _, failed := value.(map[string]proto.Message); failed {
-		return EventStream
-	}
-	return JSON
-}
+// ContentType is asked for what is no stream: an error before the first event of one, too.
+func (*events) ContentType(any) string { return JSON }
 
 func (*events) StreamContentType(any) string { return EventStream }
 

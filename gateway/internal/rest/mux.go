@@ -16,13 +16,11 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // spread calls over servers that say they serve
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 )
 
-// Every call goes to the next server in turn. UNAVAILABLE is tried once more, at another one: calls that change
-// something carry a request_id where it matters, and UNAVAILABLE before any answer means that nothing was begun.
+// Every call goes to the next server in turn, of those that say they serve.
 const serviceConfig = `{
   "loadBalancingConfig": [{"round_robin": {}}],
   "healthCheckConfig": {"serviceName": ""}
@@ -33,7 +31,9 @@ const largestAnswer = 32 << 20 // a page of 20,000 seats is about 5 MB
 // Connect opens connections to the servers, each given as host:port; several are called in turn.
 //
 // A single name may stand for many: it is looked up as DNS has it. With encrypt nil the connection is plain.
-func Connect(servers []string, encrypt *tls.Config, callTimeout time.Duration) (*grpc.ClientConn, error) {
+func Connect(
+	servers []string, encrypt *tls.Config, callTimeout time.Duration, streams *Streams,
+) (*grpc.ClientConn, error) {
 	protection := insecure.NewCredentials()
 	if encrypt != nil {
 		protection = credentials.NewTLS(encrypt)
@@ -43,7 +43,8 @@ func Connect(servers []string, encrypt *tls.Config, callTimeout time.Duration) (
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithChainUnaryInterceptor(inTime(callTimeout), requestID),
+		grpc.WithChainUnaryInterceptor(inTime(callTimeout), asMeant, again),
+		grpc.WithChainStreamInterceptor(streams.watch),
 	}
 	target := "dns:///" + servers[0]
 	if len(servers) > 1 {
@@ -62,6 +63,10 @@ func Connect(servers []string, encrypt *tls.Config, callTimeout time.Duration) (
 // Handler serves every RPC of the contract through a connection.
 func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, error) {
 	answers := jsonMarshaler()
+	paths, err := readPaths()
+	if err != nil {
+		return nil, err
+	}
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, answers),
 		runtime.WithMarshalerOption(JSON, answers),
@@ -70,9 +75,11 @@ func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, er
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(outgoing),
 		runtime.WithOutgoingTrailerMatcher(noTrailer),
-		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD { return annotate(r) }),
 		runtime.WithErrorHandler(refuse),
-		runtime.WithRoutingErrorHandler(notServed),
+		runtime.WithStreamErrorHandler(brokenOff),
+		runtime.WithRoutingErrorHandler(paths.notServed),
+		runtime.SetQueryParameterParser(&strictQuery{}),
+		runtime.WithDisableChunkedEncoding(), // net/http does that by itself, where the protocol has chunks
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),

@@ -9,7 +9,6 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 const webhooks = "/v1/webhooks/"
@@ -31,12 +30,13 @@ func takeWebhooks(mux *runtime.ServeMux, payments rowlock.PaymentServiceClient) 
 		_, marshaler := runtime.MarshalerForRequest(mux, r)
 		provider, known := rowlock.Payment_Provider_value[strings.ToUpper(name)]
 		if !known {
-			refuse(r.Context(), mux, marshaler, w, r, status.Error(codes.NotFound, "there is no such provider"))
+			said := Refusal(codes.NotFound, rowlock.ErrorReason_NOT_FOUND, "there is no such provider")
+			Refuse(w, r, http.StatusNotFound, said)
 			return
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			refuse(r.Context(), mux, marshaler, w, r, status.Error(codes.InvalidArgument, "the body broke off"))
+			Refuse(w, r, http.StatusBadRequest, malformed("the body broke off"))
 			return
 		}
 		ctx, err := runtime.AnnotateContext(

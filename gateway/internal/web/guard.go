@@ -3,11 +3,16 @@ package web
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/rowlock/rowlock/gateway/internal/rest"
+	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
+	"google.golang.org/grpc/codes"
 )
 
 const bodyTime = 10 * time.Second
@@ -25,10 +30,15 @@ func bounded(limit int64, next http.Handler) http.Handler {
 		var tooLong *http.MaxBytesError
 		switch {
 		case errors.As(err, &tooLong):
-			say(w, http.StatusRequestEntityTooLarge, 8, "the body is longer than this gateway takes")
+			rest.Refuse(w, r, http.StatusRequestEntityTooLarge, rest.Refusal(
+				codes.ResourceExhausted, rowlock.ErrorReason_REQUEST_TOO_LARGE,
+				fmt.Sprintf("the body is longer than %d bytes", limit),
+			))
 			return
 		case err != nil:
-			say(w, http.StatusRequestTimeout, 3, "the body did not arrive")
+			rest.Refuse(w, r, http.StatusRequestTimeout, rest.Refusal(
+				codes.DeadlineExceeded, rowlock.ErrorReason_DEADLINE, "the body did not arrive in time",
+			))
 			return
 		}
 		// A stream may last for as long as it likes.
@@ -71,7 +81,10 @@ func isOf(networks []netip.Prefix, remote string) bool {
 // patient cuts off readers that take nothing: every write has a time within which it must be done.
 func patient(limit time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&timedWriter{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}, r)
+		timed := &timedWriter{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}
+		timed.extend()
+		next.ServeHTTP(timed, r)
+		timed.extend() // what is still in a buffer is written after us
 	})
 }
 
@@ -83,14 +96,16 @@ type timedWriter struct {
 
 func (t *timedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
+func (t *timedWriter) extend() { _ = t.controller.SetWriteDeadline(time.Now().Add(t.limit)) }
+
 func (t *timedWriter) Write(data []byte) (int, error) {
-	_ = t.controller.SetWriteDeadline(time.Now().Add(t.limit))
+	t.extend()
 	return t.ResponseWriter.Write(data)
 }
 
 func (t *timedWriter) Flush() { _ = t.FlushError() }
 
 func (t *timedWriter) FlushError() error {
-	_ = t.controller.SetWriteDeadline(time.Now().Add(t.limit))
+	t.extend()
 	return t.controller.Flush()
 }

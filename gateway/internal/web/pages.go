@@ -1,22 +1,17 @@
 package web
 
 import (
-	_ "embed"
-	"encoding/json"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// say answers with google.rpc.Status as JSON, as every RPC does.
-func say(w http.ResponseWriter, status, code int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "details": []any{}})
-}
+const healthTime = 2 * time.Second
 
 // alive says that the process answers.
 func alive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
@@ -29,7 +24,9 @@ func ready(connection *grpc.ClientConn, stopping func() bool) http.HandlerFunc {
 			http.Error(w, "stopping", http.StatusServiceUnavailable)
 			return
 		}
-		answer, err := health.Check(r.Context(), &grpc_health_v1.HealthCheckRequest{})
+		ctx, cancel := context.WithTimeout(r.Context(), healthTime)
+		defer cancel()
+		answer, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 		if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 			http.Error(w, "no server serves", http.StatusServiceUnavailable)
 			return

@@ -2,24 +2,25 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
+	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/rowlock/rowlock/gateway/internal/rest"
+	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
 	"github.com/rowlock/rowlock/gen/openapi"
 	"github.com/rs/cors"
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 )
 
 const (
@@ -28,33 +29,46 @@ const (
 	largestHead = 16 << 10
 	// How long a balancer may take to see that this process is no longer ready, of a drain that takes longer.
 	turnAway = time.Second
+	// Streams end within this time, so that those who watch come back one after another.
+	longestSpread = 5 * time.Second
 )
 
 // Serve answers until ctx ends, and then lets what is under way end, within the drain time. `started` gets the address.
 func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
-	encrypt, err := serverTLS(s.ServerCA)
+	toServers, err := towardServers(s)
 	if err != nil {
 		return err
 	}
-	connection, err := rest.Connect(s.Servers, encrypt, s.CallTimeout)
+	toCallers, err := towardCallers(s)
+	if err != nil {
+		return err
+	}
+	streams := rest.NewStreams(min(s.DrainTime/2, longestSpread))
+	connection, err := rest.Connect(s.Servers, toServers, s.CallTimeout, streams)
 	if err != nil {
 		return fmt.Errorf("-servers: %w", err)
 	}
 	defer connection.Close()
-	// Streams live by this context: they are ended when the drain time is over, and not before.
-	streams, endStreams := context.WithCancel(context.Background())
-	defer endStreams()
+	// All requests live by this context: those that are left are ended when the drain time is over, and not before.
+	everything, endAll := context.WithCancel(context.Background())
+	defer endAll()
 	var stopping atomic.Bool
-	routes, err := handler(streams, s, connection, stopping.Load)
+	routes, err := handler(everything, s, connection, stopping.Load)
 	if err != nil {
 		return err
 	}
+	metrics, err := serveMetrics(s.MetricsAddress)
+	if err != nil {
+		return fmt.Errorf("-metrics-address: %w", err)
+	}
+	defer metrics.Close()
 	server := &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    largestHead,
-		BaseContext:       func(net.Listener) context.Context { return streams },
+		TLSConfig:         toCallers,
+		BaseContext:       func(net.Listener) context.Context { return everything },
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
 	listener, err := net.Listen("tcp", s.Address)
@@ -63,8 +77,8 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 	}
 	served := make(chan error, 1)
 	go func() {
-		if s.TLSCert != "" {
-			served <- server.ServeTLS(listener, s.TLSCert, s.TLSKey)
+		if toCallers != nil {
+			served <- server.ServeTLS(listener, "", "")
 		} else {
 			served <- server.Serve(listener)
 		}
@@ -78,10 +92,11 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 	stopping.Store(true)
 	slog.Info("draining", "seconds", s.DrainTime.Seconds())
 	time.Sleep(min(turnAway, s.DrainTime/2))
+	streams.End()
 	limit, cancel := context.WithTimeout(context.Background(), s.DrainTime)
 	defer cancel()
 	if err := server.Shutdown(limit); errors.Is(err, context.DeadlineExceeded) {
-		endStreams()
+		endAll()
 		last, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := server.Shutdown(last); err != nil {
@@ -92,9 +107,9 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 }
 
 func handler(
-	streams context.Context, s *Settings, connection *grpc.ClientConn, stopping func() bool,
+	everything context.Context, s *Settings, connection *grpc.ClientConn, stopping func() bool,
 ) (http.Handler, error) {
-	calls, err := rest.Handler(streams, connection)
+	calls, err := rest.Handler(everything, connection)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +118,6 @@ func handler(
 		return nil, err
 	}
 	routes := http.NewServeMux()
-	routes.Handle("/v1/", compress(calls))
-	routes.Handle("/.well-known/", calls)
 	routes.HandleFunc("GET /healthz", alive)
 	routes.HandleFunc("GET /readyz", ready(connection, stopping))
 	routes.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -122,10 +135,44 @@ func handler(
 		routes.Handle("GET /kiosk/", compress(kiosk(s.Kiosk)))
 	}
 	routes.Handle("GET /{$}", http.RedirectHandler(home, http.StatusFound))
-	routes.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		say(w, http.StatusNotFound, 5, "there is nothing at this path; /docs has all")
+	routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		said := "there is nothing at this path; /docs has all"
+		rest.Refuse(w, r, http.StatusNotFound, rest.Refusal(codes.NotFound, rowlock.ErrorReason_NOT_FOUND, said))
 	})
-	return patient(s.WriteTimeout, shared(s.CORSOrigins, forwardedBy(s.TrustedProxies, bounded(s.BodyLimit, routes)))), nil
+	guarded := forwardedBy(s.TrustedProxies, bounded(s.BodyLimit, rpcOr(compress(calls), routes)))
+	return observed(patient(s.WriteTimeout, safe(shared(s.CORSOrigins, guarded)))), nil
+}
+
+// rpcOr keeps the paths of RPCs as they were sent: the mux for pages would tidy them up, and send the caller there.
+func rpcOr(calls, pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/.well-known/") {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+}
+
+// safe answers for a fault of our own like the server for one of its, and has no answer taken for what it is not.
+func safe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		defer func() {
+			failed := recover()
+			if failed == nil {
+				return
+			}
+			if failed == http.ErrAbortHandler {
+				panic(failed)
+			}
+			slog.Error("fault", "panic", fmt.Sprint(failed), "stack", string(debug.Stack()))
+			said := "the gateway failed to serve this call; the fault is logged"
+			internal := rest.Refusal(codes.Internal, rowlock.ErrorReason_INTERNAL, said)
+			rest.Refuse(w, r, http.StatusInternalServerError, internal)
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // shared lets pages of other origins call, if there are any that may.
@@ -136,23 +183,10 @@ func shared(origins []string, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "Traceparent", "Last-Event-ID"},
-		ExposedHeaders: []string{"Retry-After"},
+		AllowedHeaders: []string{
+			"Authorization", "Content-Type", "Idempotency-Key", "Traceparent", "Tracestate", "Last-Event-ID",
+		},
+		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
 		MaxAge:         3600,
 	}).Handler(next)
-}
-
-func serverTLS(authorities string) (*tls.Config, error) {
-	if authorities == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(authorities)
-	if err != nil {
-		return nil, fmt.Errorf("-server-ca-file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("-server-ca-file: %s has no PEM certificate", authorities)
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }

@@ -4,6 +4,7 @@ package web
 import (
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
@@ -11,11 +12,14 @@ import (
 )
 
 // Settings of a gateway. Each is a flag, and an environment variable of the same name: -call-timeout is
-// ROWLOCK_GATEWAY_CALL_TIMEOUT.
+// ROWLOCK_GATEWAY_CALL_TIMEOUT. They are those of Rowlock's other programs, which say more of each.
 type Settings struct {
 	Address        string
+	MetricsAddress string
 	Servers        []string
 	ServerCA       string
+	ServerCert     string
+	ServerKey      string
 	TLSCert        string
 	TLSKey         string
 	CORSOrigins    []string
@@ -25,18 +29,24 @@ type Settings struct {
 	WriteTimeout   time.Duration
 	DrainTime      time.Duration
 	Kiosk          string
+	LogLevel       slog.Level
+	LogJSON        bool
 }
 
-const prefix = "ROWLOCK_GATEWAY_"
+// These two are settings of every program, so their variables have no GATEWAY in them.
+var common = map[string]bool{"log-level": true, "log-format": true}
 
 // Read takes the settings from the arguments, and what they do not say from the environment.
 func Read(arguments []string) (*Settings, error) {
 	s := &Settings{}
-	var servers, origins, proxies string
+	var servers, origins, proxies, level, format string
 	flags := flag.NewFlagSet("rowlock-gateway", flag.ContinueOnError)
 	flags.StringVar(&s.Address, "address", "127.0.0.1:8080", "serve HTTP here")
+	flags.StringVar(&s.MetricsAddress, "metrics-address", "127.0.0.1:9480", "serve Prometheus metrics here; off: nowhere")
 	flags.StringVar(&servers, "servers", "127.0.0.1:50051", "the gRPC servers, by commas; one name may stand for many")
 	flags.StringVar(&s.ServerCA, "server-ca-file", "", "PEM authorities of the servers' certificates; empty: plain text")
+	flags.StringVar(&s.ServerCert, "server-cert-file", "", "PEM certificate to show to the servers (mTLS); empty: none")
+	flags.StringVar(&s.ServerKey, "server-key-file", "", "its key")
 	flags.StringVar(&s.TLSCert, "tls-cert-file", "", "PEM certificate to serve HTTPS with; empty: HTTP")
 	flags.StringVar(&s.TLSKey, "tls-key-file", "", "its key")
 	flags.StringVar(&origins, "cors-origins", "", "web origins that may call, by commas; empty: none, *: all")
@@ -46,17 +56,28 @@ func Read(arguments []string) (*Settings, error) {
 	flags.DurationVar(&s.WriteTimeout, "write-timeout", 30*time.Second, "longest time in which a reader takes nothing")
 	flags.DurationVar(&s.DrainTime, "drain-time", 15*time.Second, "how long calls under way may take to end at a stop")
 	flags.StringVar(&s.Kiosk, "kiosk-dir", "", "folder of the screens to serve at /kiosk/; empty: none")
+	flags.StringVar(&level, "log-level", "info", "the least important line that is written: debug, info, warning, error")
+	flags.StringVar(&format, "log-format", "console", "console, or json for one object per line")
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "The REST gateway of Rowlock. Every flag is also an environment variable, %s….\n\n", prefix)
+		fmt.Fprint(flags.Output(), "The REST gateway of Rowlock. Every flag is a variable, too: ROWLOCK_GATEWAY_ADDRESS, …\n\n")
 		flags.PrintDefaults()
-	}
-	if err := fromEnvironment(flags); err != nil {
-		return nil, err
 	}
 	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
-	s.Servers, s.CORSOrigins = split(servers), split(origins)
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag; -h lists them", flags.Arg(0))
+	}
+	if err := fromEnvironment(flags); err != nil {
+		return nil, err
+	}
+	s.Servers, s.CORSOrigins, s.LogJSON = split(servers), split(origins), format == "json"
+	if s.MetricsAddress == "off" {
+		s.MetricsAddress = ""
+	}
+	if err := s.LogLevel.UnmarshalText([]byte(strings.ReplaceAll(level, "warning", "warn"))); err != nil {
+		return nil, fmt.Errorf("-log-level: %q is none of debug, info, warning, error", level)
+	}
 	for _, text := range split(proxies) {
 		network, err := parseNetwork(text)
 		if err != nil {
@@ -69,10 +90,16 @@ func Read(arguments []string) (*Settings, error) {
 
 func (s *Settings) check() error {
 	switch {
+	case s.Address == "" || s.Address == "off":
+		return fmt.Errorf("-address: say where to serve, as host:port")
 	case len(s.Servers) == 0:
 		return fmt.Errorf("-servers: name at least one gRPC server, as host:port")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return fmt.Errorf("-tls-cert-file and -tls-key-file belong together")
+	case (s.ServerCert == "") != (s.ServerKey == ""):
+		return fmt.Errorf("-server-cert-file and -server-key-file belong together")
+	case s.ServerCert != "" && s.ServerCA == "":
+		return fmt.Errorf("-server-cert-file: a certificate is shown over TLS only, so -server-ca-file is needed, too")
 	case s.BodyLimit < 1024:
 		return fmt.Errorf("-body-limit: must be at least 1024 bytes")
 	case s.CallTimeout <= 0 || s.WriteTimeout <= 0 || s.DrainTime < 0:
@@ -81,11 +108,21 @@ func (s *Settings) check() error {
 	return nil
 }
 
+// fromEnvironment sets what the arguments did not: a variable that they overrule may be written as Python reads it.
 func fromEnvironment(flags *flag.FlagSet) error {
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var failed error
 	flags.VisitAll(func(f *flag.Flag) {
+		if given[f.Name] || failed != nil {
+			return
+		}
+		prefix := "ROWLOCK_GATEWAY_"
+		if common[f.Name] {
+			prefix = "ROWLOCK_"
+		}
 		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value, set := os.LookupEnv(name); set && value != "" && failed == nil {
+		if value := os.Getenv(name); value != "" {
 			if err := f.Value.Set(value); err != nil {
 				failed = fmt.Errorf("%s=%s: %w", name, value, err)
 			}
