@@ -126,8 +126,8 @@ def shown(value: object) -> str:
             text = _duration(value)
         case Enum():
             text = str(value.value)
-        case frozenset():
-            text = ",".join(sorted(str(member.value) for member in value))
+        case frozenset() | tuple():
+            text = ",".join(sorted(str(getattr(member, "value", member)) for member in value))
         case ByteSize():
             text = value.human_readable(separator="").replace(".0", "")
         case _:
