@@ -13,6 +13,7 @@ import structlog
 Row = TypeVar("Row")
 
 _MOST: Final = 64
+_COMPANIONS: Final = 0.005
 _STOP_LIMIT: Final = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -94,6 +95,8 @@ class Drain(Generic[Row]):
             room = self._most - len(self._tasks)
             if room == 0:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                # What is written down together ends together: let it make room together, too.
+                await asyncio.sleep(_COMPANIONS)
                 continue
             if self._closed:
                 return
