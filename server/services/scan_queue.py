@@ -94,50 +94,52 @@ class ScanQueue:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
-                _tell(batch, await self._record_batch([scan for scan, _ in batch]))
+                await self._record_batch([self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))])
         finally:
             self._working -= 1
 
-    async def _record_batch(self, scans: Sequence[Scan]) -> Sequence[_Outcome]:
-        if len(scans) == 1:
-            return [await self._record_alone(scans[0])]
+    async def _record_batch(self, batch: Sequence[_Waiting]) -> None:
+        scans = [scan for scan, _ in batch]
+        outcomes: Sequence[_Outcome]
         try:
-            return await self._database.transaction(lambda session: record(session, scans, self._policy, patient=False))
-        except Unavailable as error:
-            return [error] * len(scans)
+            outcomes = await self._database.transaction(
+                lambda session: record(session, scans, self._policy, patient=False)
+            )
         except (DBAPIError, Aborted):
-            return await self._record_each(scans)
+            await self._record_each(batch)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
-            return [error] * len(scans)
+            outcomes = [error] * len(batch)
+        for (_, caller), outcome in zip(batch, outcomes, strict=True):
+            _tell(caller, outcome)
 
-    async def _record_each(self, scans: Sequence[Scan]) -> Sequence[_Outcome]:
+    async def _record_each(self, batch: Sequence[_Waiting]) -> None:
         """Each alone and all at the same time; meanwhile the scans that wait are carried by others."""
         self._working -= 1
         self._begin()
         try:
-            return await asyncio.gather(*map(self._record_alone, scans))
+            await asyncio.gather(*(self._record_alone(scan, caller) for scan, caller in batch))
         finally:
             self._working += 1
 
-    async def _record_alone(self, scan: Scan) -> _Outcome:
+    async def _record_alone(self, scan: Scan, caller: "asyncio.Future[Recorded]") -> None:
+        outcome: _Outcome = Aborted("CONTENDED", "the same request is being carried out; send it again")
         for _ in range(_ATTEMPTS):
             try:
                 (outcome,) = await self._database.transaction(lambda session: record(session, [scan], self._policy))
             except IntegrityError:
                 continue  # another process had the same request_id a moment earlier: its record is there by now
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
-                return error
-            return outcome
-        return Aborted("CONTENDED", "the same request is being carried out; send it again")
+                outcome = error
+            break
+        _tell(caller, outcome)
 
 
-def _tell(batch: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
-    """Give the callers that still wait their outcomes."""
-    for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-        if waiting.done():
-            continue
-        if isinstance(outcome, Exception):
-            waiting.set_exception(outcome)
-        else:
-            waiting.set_result(outcome)
+def _tell(caller: "asyncio.Future[Recorded]", outcome: _Outcome) -> None:
+    """Give a caller that still waits its outcome."""
+    if caller.done():
+        return
+    if isinstance(outcome, Exception):
+        caller.set_exception(outcome)
+    else:
+        caller.set_result(outcome)
