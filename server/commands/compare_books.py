@@ -11,6 +11,7 @@ import typer
 
 from server.commands.database import reachable_database
 from server.config import Settings, load_settings
+from server.errors import RowlockError
 from server.start_checks import require_schema
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ def compare_books(
     from_then = None if since is None else since.replace(tzinfo=UTC)
     with reachable_database(load_settings()) as settings:
         require_schema(settings)
-        found = asyncio.run(_compare(settings, from_then))
+        try:
+            found = asyncio.run(_compare(settings, from_then))
+        except RowlockError as error:
+            typer.echo(f"{error.message} ({error.reason}): nothing can be said", err=True)
+            sys.exit(1)
     for difference in found.differences[:_SHOWN]:
         typer.echo(difference, err=True)
     said = f"{found.compared} compared, {found.under_way} under way, {found.difference_count} different"
