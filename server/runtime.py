@@ -59,6 +59,7 @@ from server.tickets.fonts import FontError
 from server.waiting_room.index import LineIndex
 from server.waiting_room.joining import Joiner
 from server.waiting_room.lines import Lines
+from server.waiting_room.positions import Positions
 from server.waiting_room.rooms import Rooms
 from server.waiting_room.tickets import QueueTickets
 from server.waiting_room.watching import QueueWatch
@@ -249,11 +250,12 @@ async def _identity(
 
 def _queue(settings: Settings, database: Database, redis: Redis, tokens: Tokens) -> QueueParts:
     """What this process has for waiting rooms."""
-    index = LineIndex(redis, database, settings.redis_key_prefix)
+    index, lines = LineIndex(redis, database, settings.redis_key_prefix), Lines(database)
     return QueueParts(
         rooms=Rooms(database, index),
         index=index,
-        lines=Lines(database),
+        lines=lines,
+        positions=Positions(index, lines),
         joiner=Joiner(database),
         watch=QueueWatch(database, interval=settings.stream_poll_interval.total_seconds()),
         tickets=QueueTickets(lambda: tokens.keys),

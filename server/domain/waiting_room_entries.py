@@ -51,6 +51,7 @@ class Entry:
     state: QueueEntryState
     place: int
     early: bool
+    admit_time: datetime | None = None
     admission_expire_time: datetime | None = None
     booking_id: UUID | None = None
 
@@ -113,6 +114,7 @@ def entry_of(row: QueueEntry, now: datetime) -> Entry:
         state,
         row.place,
         row.early,
+        row.admit_time,
         row.admission_expire_time,
         row.booking_id,
     )

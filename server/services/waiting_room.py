@@ -1,7 +1,7 @@
 """WaitingRoomService: customers stand in line, and learn where.
 
-Who asks for a place that waits is answered from Redis and from what this process knows of the room: nothing of it
-touches PostgreSQL, however many ask. What Redis does not know is read; see ``server.waiting_room``.
+Who asks for a place that waits is answered from memory, and the first time with the help of Redis: nothing of it
+touches PostgreSQL, however many ask. What neither knows is read; see ``server.waiting_room``.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ from server.states import LineOrder, QueueEntryState, Role
 from server.waiting_room.cycle import Terms
 from server.waiting_room.index import LineIndex
 from server.waiting_room.joining import Joiner
-from server.waiting_room.lines import Lines
+from server.waiting_room.lines import SETTLE, Lines
+from server.waiting_room.positions import Positions
 from server.waiting_room.rooms import Rooms
 from server.waiting_room.tickets import EntryTicket, QueueTickets
 from server.waiting_room.watching import QueueWatch, Standing
@@ -73,13 +74,14 @@ class QueueParts:
     rooms: Rooms
     index: LineIndex
     lines: Lines
+    positions: Positions
     joiner: Joiner
     watch: QueueWatch
     tickets: QueueTickets
 
     async def close(self) -> None:
         """Let joins under way end, and stop what is done beside the calls."""
-        await asyncio.gather(self.joiner.close(), self.watch.close(), self.rooms.close())
+        await asyncio.gather(self.joiner.close(), self.watch.close(), self.rooms.close(), self.lines.close())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         self._database = database
         self._rooms = parts.rooms
         self._index = parts.index
-        self._lines = parts.lines
+        self._positions = parts.positions
         self._joiner = parts.joiner
         self._watch = parts.watch
         self._tickets = parts.tickets
@@ -136,6 +138,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
             standing = Standing(entry, await self._position(entry, room), room)
             answer = entry_message(standing, clock.now(), self._tickets, own=own)
         else:
+            self._positions.remember(joined.entry)
             answer = joined_message(joined)
         if own:
             answer.entry_token = entry_ticket(joined.entry, self._tickets)
@@ -147,8 +150,11 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         performance_id, entry_id = resources.parse_queue_entry(request.name)
         if who.scopes:
             await self._require_scope(who, performance_id)
-        room = await self._rooms.view(performance_id)
-        position = await self._rank(room, entry_id, who.user_id)
+        member = entry_id.bytes + who.user_id.bytes
+        room = self._rooms.at_hand(performance_id) or await self._rooms.view(performance_id)
+        position = self._positions.at_hand(performance_id, member)
+        if position is None:
+            position = await self._positions.find(performance_id, member)
         if position is not None:
             now = clock.now()
             if room.draws_at(now):
@@ -178,6 +184,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
                         change.cancel()
                     if change.done():
                         standing = change.result()
+                        await settled(standing.entry)
                         yield self._shown(standing, own=own)
                     elif end.done():
                         yield pb.WatchQueueEntryResponse(reconnect=Reconnect(reason=end.result()))
@@ -198,10 +205,8 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
             return entry_message(Standing(entry, 0, room), clock.now(), self._tickets, own=False)
 
         answer = await once(self._database, request, pb.QueueEntry, work, scope=who.scope)
-        with suppress(TimeoutError):
-            # What was acknowledged is seen by the next read, whichever process answers it.
-            async with asyncio.timeout(_SYNC_PATIENCE):
-                await self._index.sync(performance_id, room.line_id)
+        # What was acknowledged is seen by the next read, whichever process answers it.
+        await asyncio.gather(asyncio.sleep(SETTLE), self._told_to_redis(room))
         return answer
 
     async def GetWaitingRoom(self, request: pb.GetWaitingRoomRequest, context: Context) -> pb.WaitingRoom:
@@ -229,8 +234,13 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
             return room_message(waiting_room.read(session, performance_id), clock.now())
 
         answer = await once(self._database, request, pb.WaitingRoom, work, scope=caller().scope)
-        await self._rooms.view(performance_id, fresh=True)
+        await asyncio.gather(asyncio.sleep(SETTLE), self._rooms.view(performance_id, fresh=True))
         return answer
+
+    async def _told_to_redis(self, room: RoomView) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SYNC_PATIENCE):
+                await self._index.sync(room.performance_id, room.line_id)
 
     async def _standing(self, who: Caller, performance_id: int, entry_id: UUID) -> Standing:
         """A place in line that the caller may see, as PostgreSQL knows it."""
@@ -238,29 +248,14 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
             lambda session: waiting_room_entries.get(session, performance_id, entry_id, owner_of(who))
         )
         room = await self._rooms.view(performance_id)
+        await settled(entry)
         return Standing(entry, await self._position(entry, room), room)
 
     async def _position(self, entry: Entry, room: RoomView) -> int:
         """Where an entry stands that PostgreSQL says waits; 0: it does not, or the draw is to come."""
         if entry.state is not QueueEntryState.WAITING or room.draws_at(clock.now()):
             return 0
-        found = await self._rank(room, entry.id, entry.customer_id)
-        if found is None and not self._index.is_away:
-            # It may have joined after the room was read.
-            await self._index.sync(room.performance_id, room.line_id)
-            found = await self._rank(room, entry.id, entry.customer_id)
-        return await self._lines.position(entry) if found is None else found
-
-    async def _rank(self, room: RoomView, entry_id: UUID, customer_id: UUID) -> int | None:
-        """Where an entry stands by Redis, which must know what this process knows; None: nowhere, or nobody can say."""
-        found = await self._index.position(room.line_id, entry_id, customer_id)
-        if self._index.revision(room.line_id) >= room.revision:
-            return found
-        # It was lost, or nobody has told it yet: one of all who ask brings it up to date.
-        await self._index.sync(room.performance_id, room.line_id)
-        found = await self._index.position(room.line_id, entry_id, customer_id)
-        # What takes no writes is no witness: somebody who was admitted would wait there for ever.
-        return found if self._index.revision(room.line_id) >= room.revision else None
+        return await self._positions.of_entry(entry)
 
     def _shown(self, standing: Standing, *, own: bool) -> pb.WatchQueueEntryResponse:
         return pb.WatchQueueEntryResponse(queue_entry=entry_message(standing, clock.now(), self._tickets, own=own))
@@ -316,6 +311,13 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         if who.scopes:
             names = await self._database.read(lambda session: bookings.names_covering(session, performance_id))
             require_scope(who, names)
+
+
+async def settled(entry: Entry) -> None:
+    """Wait, if somebody was admitted just now, until no process takes him for one who waits; see ``lines``."""
+    if entry.state is QueueEntryState.ADMITTED and entry.admit_time is not None:
+        age = (clock.now() - entry.admit_time).total_seconds()
+        await asyncio.sleep(min(max(SETTLE - age, 0.0), SETTLE))
 
 
 def _values(room: pb.WaitingRoom) -> RoomValues:

@@ -16,7 +16,7 @@ import struct
 import time
 from collections.abc import Sequence
 from contextvars import Context
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
@@ -30,6 +30,8 @@ from server.waiting_room.shared import SharedWork
 
 _ENTRY: Final = 40
 """Bytes of a packed entry: its place as a floating point number, then the member."""
+_SCORE: Final = struct.Struct(">d")
+_FOUND: Final = struct.Struct(">dI")
 _FILL: Final = 1000 * _ENTRY
 _PIECE: Final = 5000 * _ENTRY
 _KEEP: Final = 24 * 3600
@@ -41,15 +43,17 @@ _GATHER: Final = 0.002
 """Seconds for which questions gather where many are asked, as in ``server.seats.ledger``."""
 
 # KEYS[1]: the line. ARGV[1]: members, 32 bytes each.
-# Answers the score of the revision, and the position of each (0: does not wait), packed; nothing if there is no line.
+# Answers the score of the revision, then rank and place of each (0: does not wait), packed; nothing without a line.
 _RANKS: Final = """
 local revision = redis.call('ZSCORE', KEYS[1], 'r')
 if not revision then return false end
 local found = {struct.pack('>d', tonumber(revision))}
 local wanted = ARGV[1]
 for at = 1, #wanted, 32 do
-  local rank = redis.call('ZRANK', KEYS[1], string.sub(wanted, at, at + 31))
-  found[#found + 1] = struct.pack('>I4', rank or 0)
+  local member = string.sub(wanted, at, at + 31)
+  local place = redis.call('ZSCORE', KEYS[1], member)
+  found[#found + 1] = struct.pack('>d', place and tonumber(place) or 0)
+  found[#found + 1] = struct.pack('>I4', place and redis.call('ZRANK', KEYS[1], member) or 0)
 end
 return table.concat(found)
 """
@@ -100,6 +104,13 @@ return 1
 _log = structlog.get_logger(__name__)
 
 
+class Found(NamedTuple):
+    """Where somebody stands, from 1, and the place that says so."""
+
+    position: int
+    place: int
+
+
 class LineIndex:
     """The lines of an installation in Redis, as one process sees them.
 
@@ -127,8 +138,8 @@ class LineIndex:
         """Whether Redis failed a moment ago and is not asked again just yet: each try may cost a time-out."""
         return time.monotonic() < self._away_until
 
-    async def position(self, line_id: UUID, entry_id: UUID, customer_id: UUID) -> int | None:
-        """Where an entry of a customer stands, from 1; None: it does not wait, or Redis cannot say.
+    async def find(self, line_id: UUID, member: bytes) -> Found | None:
+        """Where an (entry, customer) stands; None: it does not wait, or Redis cannot say.
 
         Questions that are asked at the same time are sent together.
         """
@@ -137,7 +148,7 @@ class LineIndex:
         questions = self._questions.get(line_id)
         if questions is None:
             questions = self._questions[line_id] = _Questions(self, line_id)
-        return await questions.ask(entry_id.bytes + customer_id.bytes)
+        return await questions.ask(member)
 
     def revision(self, line_id: UUID) -> int:
         """At which revision a line was when it was last looked at here; -1: it was not there."""
@@ -156,19 +167,19 @@ class LineIndex:
         for kept in (self._syncs, self._questions, self._revisions):
             kept.pop(line_id, None)
 
-    async def ranks(self, line_id: UUID, members: Sequence[bytes]) -> list[int] | None:
-        """Positions of (entry, customer) pairs, 0 for whoever does not wait; None: Redis does not know the line."""
+    async def find_all(self, line_id: UUID, members: Sequence[bytes]) -> list[Found | None]:
+        """Where (entry, customer) pairs stand, as far as Redis knows."""
         try:
             found = await self._ranks(keys=[self._key(line_id)], args=[b"".join(members)])
         except (RedisError, OSError) as error:
             self._failed(error)
-            return None
+            return [None] * len(members)
         if found is None:
             self._revisions.pop(line_id, None)
-            return None
-        score, *positions = struct.unpack(f">d{len(members)}I", found)
+            return [None] * len(members)
+        (score,) = _SCORE.unpack_from(found)
         self._revisions[line_id] = _revision(score)
-        return positions
+        return [Found(rank, int(place)) if rank else None for place, rank in _FOUND.iter_unpack(found[_SCORE.size :])]
 
     async def _sync(self, performance_id: int, line_id: UUID) -> None:
         if self.is_away:
@@ -236,13 +247,13 @@ class _Questions:
     def __init__(self, index: LineIndex, line_id: UUID) -> None:
         self._index = index
         self._line_id = line_id
-        self._waiting: list[tuple[bytes, asyncio.Future[int | None]]] = []
+        self._waiting: list[tuple[bytes, asyncio.Future[Found | None]]] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def ask(self, member: bytes) -> int | None:
-        """The position of a member; None: it does not wait, or nobody knows."""
+    async def ask(self, member: bytes) -> Found | None:
+        """Where a member stands; None: it does not wait, or nobody knows."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[int | None] = loop.create_future()
+        answer: asyncio.Future[Found | None] = loop.create_future()
         self._waiting.append((member, answer))
         if self._asking is None:
             self._asking = loop.create_task(self._ask_all(), context=Context())
@@ -252,10 +263,10 @@ class _Questions:
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-                positions = await self._index.ranks(self._line_id, [member for member, _ in asked])
-                for number, (_, answer) in enumerate(asked):
+                answers = await self._index.find_all(self._line_id, [member for member, _ in asked])
+                for (_, answer), found in zip(asked, answers, strict=True):
                     if not answer.done():
-                        answer.set_result((positions[number] or None) if positions else None)
+                        answer.set_result(found)
                 if len(asked) > _CROWD:
                     await asyncio.sleep(_GATHER)
         finally:

@@ -54,6 +54,11 @@ class Line:
         """How many stand before this place, plus one."""
         return bisect_left(self.places, place) + 1
 
+    def position_of(self, place: int) -> int | None:
+        """Where whoever has this place stands, from 1; None: nobody who waits has it."""
+        index = bisect_left(self.places, place)
+        return index + 1 if index < len(self.places) and self.places[index] == place else None
+
     def apply(self, revision: int, moves: Iterable[Move]) -> None:
         """Bring the line to ``revision``. An entry may be named that came and went since; each is named once."""
         for move in moves:

@@ -44,6 +44,11 @@ class Rooms:
         self._reading: dict[int, SharedWork] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def at_hand(self, performance_id: int) -> RoomView | None:
+        """A waiting room as it was a second ago at most; None: it has to be read first."""
+        known = self._known.get(performance_id)
+        return known[0] if known is not None and time.monotonic() - known[1] <= _FRESH else None
+
     async def view(self, performance_id: int, *, fresh: bool = False) -> RoomView:
         """A performance's waiting room.
 

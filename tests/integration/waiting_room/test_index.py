@@ -14,7 +14,8 @@ from server.embedded import ValkeyServer
 from server.states import QueueEntryState
 from server.waiting_room import index as index_module
 from server.waiting_room.index import LineIndex
-from server.waiting_room.lines import Lines
+from server.waiting_room.lines import SETTLE, Lines
+from server.waiting_room.positions import Positions, member_of
 from server.waiting_room.rooms import Rooms
 from tests.invariants import assert_sound
 from tests.lining import DRAW, LineDesk
@@ -39,7 +40,8 @@ def index(redis: Redis, database: Database) -> LineIndex:
 
 async def positions(index: LineIndex, desk: LineDesk, house: Staged, entries: list[Entry]) -> list[int | None]:
     line_id = desk.room(house).line_id
-    return list(await asyncio.gather(*(index.position(line_id, one.id, one.customer_id) for one in entries)))
+    found = await asyncio.gather(*(index.find(line_id, member_of(one)) for one in entries))
+    return [None if one is None else one.position for one in found]
 
 
 async def synced(index: LineIndex, desk: LineDesk, house: Staged) -> None:
@@ -54,7 +56,7 @@ async def test_positions_are_ranks_and_only_their_customers(index: LineIndex, de
     await synced(index, desk, house)
 
     assert await positions(index, desk, house, entries) == list(range(1, 301))
-    assert await index.position(desk.room(house).line_id, entries[3].id, uuid4()) is None
+    assert await index.find(desk.room(house).line_id, entries[3].id.bytes + uuid4().bytes) is None
 
 
 async def test_what_changes_is_applied_and_not_built_anew(
@@ -177,8 +179,12 @@ async def test_without_redis_positions_come_from_memory(
         assert await positions(index, desk, house, entries[:3]) == [None] * 3
         assert index.is_away
         assert not await index.sync(house.performance_id, desk.room(house).line_id)
-        found = await asyncio.gather(*(lines.position(one) for one in entries))
+        in_memory = Positions(index, lines)
+        assert await in_memory.find(house.performance_id, member_of(entries[0])) is None
+        found = await asyncio.gather(*(in_memory.of_entry(one) for one in entries))
         assert list(found) == list(range(1, 501))
+        # From then on it need not be read.
+        assert await in_memory.find(house.performance_id, member_of(entries[0])) == 1
 
         # It comes back empty: the next look builds the line anew.
         private_valkey.start()
@@ -188,14 +194,45 @@ async def test_without_redis_positions_come_from_memory(
         assert await positions(index, desk, house, entries) == list(range(1, 501))
 
 
-async def test_lines_in_memory_follow_what_changes(desk: LineDesk, database: Database) -> None:
+async def test_lines_in_memory_follow_what_changes(index: LineIndex, desk: LineDesk, database: Database) -> None:
     house = desk.shut(admit_count=5)
     entries = desk.join_many(house, 50)
     lines = Lines(database)
-    assert await lines.position(entries[49]) == 50
+    positions = Positions(index, lines)
+    last = member_of(entries[49])
+    assert positions.at_hand(house.performance_id, last) is None
+    assert await positions.find(house.performance_id, last) == 50
+    assert positions.at_hand(house.performance_id, last) == 50
     desk.leave(entries[10])
     desk.open_now(house)
     desk.step()
-    await asyncio.sleep(1.05)  # what is younger than a second is not read again
-    assert await lines.position(entries[49]) == 44
+
+    await lines.current(house.performance_id, fresh=True)
+
+    assert positions.at_hand(house.performance_id, last) == 44
+    assert positions.at_hand(house.performance_id, member_of(entries[4])) is None
+    assert await positions.find(house.performance_id, member_of(entries[4])) is None
     assert desk.get(entries[4]).state is QueueEntryState.ADMITTED
+    # Who joins now is found, though the line was read before.
+    (late,) = desk.join(house, uuid4())
+    assert await positions.of_entry(late) == 45
+    await lines.close()
+
+
+async def test_a_line_in_memory_that_is_too_old_answers_nobody(
+    desk: LineDesk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = desk.shut()
+    (entry,) = desk.join_many(house, 1)
+    lines = Lines(database)
+    known = await lines.current(house.performance_id)
+    assert known is not None
+    known.remember(member_of(entry), entry.place)
+    assert lines.at_hand(house.performance_id) is known
+    known.read_at -= SETTLE
+    assert lines.at_hand(house.performance_id) is None
+    desk.leave(entry)
+    again = await lines.current(house.performance_id)
+    assert again is not None
+    assert again.position(member_of(entry)) is None
+    await lines.close()
