@@ -31,6 +31,7 @@ class Combined(Generic[Item, Answer]):
         work: does everything for the given items in the session it is given, and answers in their order: an answer, or
             the refusal of an item that is to have no effect. It may run again, as every transaction may.
         most: items in one transaction.
+        read_only: whether it only reads: then it sees one snapshot.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Combined(Generic[Item, Answer]):
         work: Callable[[Session, Sequence[Item]], Sequence[Answer | RowlockError]],
         *,
         most: int = 64,
+        read_only: bool = False,
     ) -> None:
-        self._database = database
+        self._transaction = database.read if read_only else database.transaction
         self._work = work
         self._most = most
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
@@ -98,7 +100,7 @@ class Combined(Generic[Item, Answer]):
                 answer.set_result(outcome)
 
     async def _together(self, items: Sequence[Item]) -> Sequence[Answer | RowlockError]:
-        return await self._database.transaction(lambda session: self._work(session, items))
+        return await self._transaction(lambda session: self._work(session, items))
 
     async def _one_by_one(self, items: Sequence[Item]) -> list[Answer | BaseException]:
         outcomes: list[Answer | BaseException] = []

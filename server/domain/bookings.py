@@ -21,7 +21,7 @@ from server.db.models.inventory import Booking as BookingRow
 from server.db.models.inventory import Ticket
 from server.domain.etags import require_current
 from server.domain.rows import count
-from server.errors import FailedPrecondition, NotFound
+from server.errors import FailedPrecondition, NotFound, RowlockError
 from server.seats.booking import Booking
 from server.states import BookingState, TicketState
 
@@ -57,6 +57,17 @@ def get_booking(session: Session, performance_id: int, booking_id: UUID, owner: 
     if row is None or owner not in (None, row.customer_id):
         raise NotFound.of(resources.booking(performance_id, booking_id))
     return as_shown(booking_of(row), database_now(session))
+
+
+def get_bookings(session: Session, keys: Sequence[tuple[int, UUID]]) -> list[Booking | RowlockError]:
+    """Bookings by (performance, id), as they are to be shown now; NotFound in place of those that are absent."""
+    rows = session.scalars(
+        select(BookingRow).from_statement(_BY_KEYS),
+        {"performances": [p for p, _ in keys], "ids": [str(booking_id) for _, booking_id in keys]},
+    )
+    found = {(row.performance_id, row.id): booking_of(row) for row in rows}
+    now = database_now(session)
+    return [as_shown(found[key], now) if key in found else NotFound.of(resources.booking(*key)) for key in keys]
 
 
 def list_bookings(

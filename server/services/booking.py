@@ -18,6 +18,7 @@ from rowlock.v1 import booking_pb2 as pb
 from rowlock.v1 import booking_pb2_grpc
 from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
 from server import resources
+from server.db.combining import Combined
 from server.db.engine import Database
 from server.domain import bookings, books, payment_reads
 from server.domain.signing_keys import Keys
@@ -102,6 +103,8 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         self._stream_end = stream_end
         self._policy = policy
         self._waker = waker
+        # After a payment many ask at once whether it has bought anything.
+        self._reads: Combined[tuple[int, UUID], Booking] = Combined(database, bookings.get_bookings, read_only=True)
         self._queue_tickets = QueueTickets(tickets.keys)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Context) -> pb.Booking:
@@ -268,6 +271,9 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
                         return
                     else:
                         yield pb.WatchBookingResponse(heartbeat=Heartbeat())
+                last = await self._reads((performance_id, booking_id))
+                if last.replaced_by != booking.replaced_by:  # in the moment in which its payment ceased to be open
+                    yield pb.WatchBookingResponse(booking=booking_message(last, hall))
                 yield pb.WatchBookingResponse(reconnect=Reconnect(reason=Reconnect.FINISHED))
 
     async def _may_change(self, booking: Booking) -> bool:
@@ -283,11 +289,10 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
     async def _get(self, performance_id: int, booking_id: UUID) -> pb.Booking:
         who = caller()
         await self._require_scope(who, performance_id)
-        return await self._message(
-            await self._database.read(
-                lambda session: bookings.get_booking(session, performance_id, booking_id, owner_of(who))
-            )
-        )
+        booking = await self._reads((performance_id, booking_id))
+        if owner_of(who) not in (None, booking.customer_id):
+            raise NotFound.of(resources.booking(performance_id, booking_id))
+        return await self._message(booking)
 
     async def _on_booking(self, request: Any) -> tuple[dict[str, Any], SaleRules]:
         """What every command on a booking carries, and the rules of its performance."""
