@@ -26,10 +26,13 @@ const domain = "rowlock.dev"
 func refuse(
 	ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error,
 ) {
-	said := explain(ctx, err)
-	code := httpStatus(said)
 	var routed *runtime.HTTPStatusError
 	if errors.As(err, &routed) {
+		err = routed.Err
+	}
+	said := explain(ctx, err)
+	code := httpStatus(said)
+	if routed != nil {
 		code = routed.HTTPStatus
 	}
 	if answered, ok := runtime.ServerMetadataFromContext(ctx); ok {
