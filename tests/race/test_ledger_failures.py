@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.errors import RowlockError
+from server.errors import RowlockError, Unavailable
 from server.seats import batch as batch_module
+from server.seats.attempts import Attempts
 from server.seats.booking import Booking
 from server.seats.commands import BestAvailable, Claim, Hold, RequestKey, Want
 from server.seats.connection import LedgerConnection
@@ -210,3 +211,21 @@ async def test_a_publication_that_fails_keeps_nobody_waiting(database: Database,
         assert all(isinstance(answer, Booking) for answer in answers)
     with suppress(ConnectionError):
         await ledger.close()
+
+
+async def test_a_database_that_goes_away_is_not_asked_by_each_command_of_a_batch(
+    ledger: Ledger, house: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def refuse(_: Any, commands: Any, *__: Any, **___: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise psycopg2.DataError if len(commands) > 1 else Unavailable("DATABASE_UNAVAILABLE", "away")
+
+    monkeypatch.setattr(Attempts, "_together", refuse)
+    answers = await asyncio.gather(*(ledger.execute(hold(house, n)) for n in range(8)), return_exceptions=True)
+
+    assert {answer.reason for answer in answers if isinstance(answer, RowlockError)} == {"DATABASE_UNAVAILABLE"}
+    assert len(answers) == 8
+    assert asked <= 3, "the first batch may have had one command"
