@@ -27,7 +27,7 @@ class Inquiry(Base):
 
     __table_args__ = (
         CheckConstraint("(answer IS NULL) = (answer_time IS NULL)", name="answered"),
-        Index(None, "create_time", "id"),
+        Index("ix_inquiries_create_time", "create_time", "id"),
         Index("ix_inquiries_open", "create_time", "id", postgresql_where=text("answer_time IS NULL")),
     )
 
@@ -57,4 +57,4 @@ class SocialLink(Timestamps, Base):
     uri: Mapped[str] = mapped_column(Text)
     position: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
-    __table_args__ = (Index(None, "position", "id"),)
+    __table_args__ = (Index("ix_social_links_position", "position", "id"),)
