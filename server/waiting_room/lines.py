@@ -23,8 +23,9 @@ from server.errors import RowlockError
 from server.waiting_room.line import Line, Move
 from server.waiting_room.shared import SharedWork
 
-SETTLE: Final = 0.5
-"""Seconds."""
+SETTLE: Final = 1.0
+_REFRESH: Final = 0.25
+"""Seconds, both; the one is several times the other, so that a process that is slow to read keeps nobody waiting."""
 _KEPT: Final = 100
 _PLACES_KEPT: Final = 200_000
 
@@ -72,7 +73,7 @@ class Lines:
         age = time.monotonic() - known.read_at
         if age > SETTLE:
             return None
-        if age > SETTLE / 2 and performance_id not in self._reading:
+        if age > _REFRESH and performance_id not in self._reading:
             task = asyncio.get_running_loop().create_task(self._read_beside(performance_id), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
