@@ -188,3 +188,5 @@ def show_booking(booking: Booking, *, as_json: bool = False) -> None:
         typer.echo(f"Held until {until}, for {time_left(booking.hold_expire_time)}. Next: rowlock pay")
     elif booking.state == Booking.CONFIRMED:
         typer.echo("Next: rowlock tickets")
+    elif booking.replaced_by:
+        typer.echo(f"Its payment came in late and bought the same seats: {booking.replaced_by}")

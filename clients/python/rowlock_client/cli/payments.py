@@ -81,13 +81,26 @@ def pay(
         payment = client.wait_for_payment(payment.name, timeout=timeout)
     if as_json:
         print_json(payment)
+    _require_bought(payment)
+    if not as_json:
+        _show_paid(payment, name)
+
+
+def _require_bought(payment: Payment) -> None:
     if payment.state == Payment.FAILED:
         raise Failure(
             f"the payment failed: {payment.error_reason}. The booking is still held: try again (PAYMENT_FAILED)"
         )
-    if not as_json:
-        paid = "paid" if payment.state == Payment.SUCCEEDED else Payment.State.Name(payment.state).lower()
-        typer.echo(f"{money(payment.amount)} {paid}. Next: rowlock tickets {name.rpartition('/')[2]}")
+    if payment.state == Payment.SUCCEEDED and payment.error_reason:
+        raise Failure(f"the money came too late to buy the booking and goes back to you ({payment.error_reason})")
+
+
+def _show_paid(payment: Payment, booking: str) -> None:
+    paid = "paid" if payment.state == Payment.SUCCEEDED else Payment.State.Name(payment.state).lower()
+    if payment.bought_booking:
+        paid += ", after the hold had run out: the same seats are yours under a new booking"
+    bought = (payment.bought_booking or booking).rpartition("/")[2]
+    typer.echo(f"{money(payment.amount)} {paid}. Next: rowlock tickets {bought}")
 
 
 def _begin(client: Client, booking: str, provider: By) -> Payment:
