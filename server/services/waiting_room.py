@@ -135,6 +135,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         )
         if joined.position is None:
             entry, room = joined.entry, await self._rooms.view(performance_id, fresh=True)
+            await settled(entry)
             standing = Standing(entry, await self._position(entry, room), room)
             answer = entry_message(standing, clock.now(), self._tickets, own=own)
         else:

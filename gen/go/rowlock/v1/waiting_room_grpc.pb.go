@@ -52,7 +52,8 @@ type WaitingRoomServiceClient interface {
 	// seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
 	WatchQueueEntry(ctx context.Context, in *WatchQueueEntryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchQueueEntryResponse], error)
 	// Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-	// entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+	// NOT_FOUND.
 	LeaveQueue(ctx context.Context, in *LeaveQueueRequest, opts ...grpc.CallOption) (*QueueEntry, error)
 	// Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND.
 	GetWaitingRoom(ctx context.Context, in *GetWaitingRoomRequest, opts ...grpc.CallOption) (*WaitingRoom, error)
@@ -164,7 +165,8 @@ type WaitingRoomServiceServer interface {
 	// seconds a heartbeat. Ends after the last state with `reconnect`, reason FINISHED. Errors: NOT_FOUND.
 	WatchQueueEntry(*WatchQueueEntryRequest, grpc.ServerStreamingServer[WatchQueueEntryResponse]) error
 	// Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-	// entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+	// NOT_FOUND.
 	LeaveQueue(context.Context, *LeaveQueueRequest) (*QueueEntry, error)
 	// Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND.
 	GetWaitingRoom(context.Context, *GetWaitingRoomRequest) (*WaitingRoom, error)

@@ -109,7 +109,8 @@ class WaitingRoomServiceServicer:
 
     def LeaveQueue(self, request, context):
         """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-        entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+        entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+        NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,7 +54,8 @@ class WaitingRoomServiceStub:
     """
     LeaveQueue: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.LeaveQueueRequest, _waiting_room_pb2.QueueEntry]
     """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-    entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+    entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+    NOT_FOUND.
     """
     GetWaitingRoom: _grpc.UnaryUnaryMultiCallable[_waiting_room_pb2.GetWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]
     """Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND."""
@@ -92,7 +93,8 @@ class WaitingRoomServiceAsyncStub(WaitingRoomServiceStub):
     """
     LeaveQueue: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.LeaveQueueRequest, _waiting_room_pb2.QueueEntry]  # type: ignore[assignment]
     """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-    entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+    entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+    NOT_FOUND.
     """
     GetWaitingRoom: _aio.UnaryUnaryMultiCallable[_waiting_room_pb2.GetWaitingRoomRequest, _waiting_room_pb2.WaitingRoom]  # type: ignore[assignment]
     """Reads a performance's waiting room, with the numbers of those in it. Open to all. Errors: NOT_FOUND."""
@@ -151,7 +153,8 @@ class WaitingRoomServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_waiting_room_pb2.QueueEntry, _abc.Awaitable[_waiting_room_pb2.QueueEntry]]:
         """Gives a place in line up, or an admission that was not used. What is over already stays as it is, and so does an
-        entry that was left before. Idempotent by `request_id`. Errors: NOT_FOUND.
+        entry that was left before. It takes a second, after which every server knows. Idempotent by `request_id`. Errors:
+        NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
