@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
+from typing import Annotated
 
 import typer
 
@@ -59,8 +61,22 @@ def build(command: str | None = None) -> typer.Typer:
     return app
 
 
-def _root() -> None:
-    """Carries the options of the program, of which there are none."""
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(_version())
+        raise typer.Exit
+
+
+def _version() -> str:
+    return f"rowlock {importlib.metadata.version('rowlock')}"
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Carries the options of the program."""
 
 
 def _merge(app: typer.Typer, module: str, panel: str) -> None:
@@ -79,6 +95,10 @@ def _merge(app: typer.Typer, module: str, panel: str) -> None:
 def main() -> None:
     """Run the program; what keeps it from starting is told in words, not in a traceback."""
     first = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
+    if sys.argv[1:] == ["--version"]:
+        # Without the seconds that all commands take to load.
+        print(_version())
+        return
     try:
         build(first)()
     except StartError as error:

@@ -22,6 +22,7 @@ from rowlock_client.retrying import RetryPolicy
 from rowlock_client.rpc import Rpc
 from rowlock_client.seat_view import Counts, SeatChange, SeatMapView, SeatUpdate
 from rowlock_client.tokens import MemoryStore, Tokens, TokenStore
+from rowlock_client.version import __version__
 
 __all__ = [
     "DEFAULT_TARGET",
@@ -37,4 +38,5 @@ __all__ = [
     "Tls",
     "TokenStore",
     "Tokens",
+    "__version__",
 ]
