@@ -2,7 +2,7 @@
 
 *Reads*: GetQueueEntry by 1,000 customers who stand all over the line; a yardstick of empty calls in turn with them.
 *Joins*: 5,000 customers join a line that nobody is in yet, a new one in each round. *Rebuild*: Redis loses everything,
-and the next who asks for a place waits until the line is there again.
+and the next whom the server does not know yet waits until the line is there again.
 """
 
 import time
@@ -71,8 +71,11 @@ def run(options: Options) -> Outcome:
         def join() -> Calls:
             return join_all_at(stage, server.address, tokens, server.pid)
 
-        token = tokens.read_text().splitlines()[0]
-        rebuilds = [rebuild(stage, server.address, house, entries[0], token) for _ in range(options.rounds)]
+        carried = tokens.read_text().splitlines()
+        rebuilds = [
+            rebuild(stage, server.address, house, number, (entries[number], carried[number]))
+            for number in range(options.rounds)
+        ]
         for warm in (read, bare, join):
             warm()
         found = interleave(options.rounds, {"reads": read, "empty": bare, "joins": join}, options.progress, Calls.shown)
@@ -135,20 +138,20 @@ def join_all_at(stage: Stage, address: str, tokens: Path, pid: int) -> Calls:
     return found
 
 
-def rebuild(stage: Stage, address: str, house: Staged, entry: UUID, token: str) -> float:
-    """Seconds from the loss of all that Redis had to the answer to the next question after a place."""
+def rebuild(stage: Stage, address: str, house: Staged, number: int, reader: tuple[UUID, str]) -> float:
+    """Seconds from the loss of all that Redis had to the answer to a reader whom the server does not know yet."""
+    entry, token = reader
     with grpc.insecure_channel(address) as channel:
         ask: Any = waiting_room_pb2_grpc.WaitingRoomServiceStub(channel).GetQueueEntry
         request = pb.GetQueueEntryRequest(name=resources.queue_entry(house.id, entry))
         metadata = (("authorization", f"Bearer {token}"),)
-        before = ask(request, metadata=metadata)
         with redis.Redis.from_url(stage.valkey.url()) as client:
             client.flushall()
         begin = time.perf_counter()
-        after = ask(request, metadata=metadata)
+        answer = ask(request, metadata=metadata)
         took = time.perf_counter() - begin
-    if not before.position == after.position == ENTRIES // READERS:
-        raise RuntimeError(f"position {before.position} before, {after.position} after")
+    if answer.position != (number + 1) * (ENTRIES // READERS):
+        raise RuntimeError(f"reader {number} is at position {answer.position}")
     return took
 
 
