@@ -11,16 +11,18 @@ from contextvars import Context
 from typing import Final, Generic, TypeVar
 
 import structlog
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.errors import RowlockError, Unavailable
+from server.errors import Aborted, RowlockError, Unavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 _log = structlog.get_logger(__name__)
 _WAITING_LIMIT: Final = 10_000
+_IMPATIENT: Final = text("SET LOCAL lock_timeout = '100ms'")
 
 
 class Combined(Generic[Item, Answer]):
@@ -85,6 +87,9 @@ class Combined(Generic[Item, Answer]):
         items = [item for item, _ in batch]
         try:
             outcomes: Sequence[Answer | BaseException] = await self._together(items)
+        except Aborted as error:
+            # Somebody else holds a row that one of the items needs: the others are not to suffer for it.
+            outcomes = [error] if len(items) == 1 else await self._one_by_one(items)
         except RowlockError as error:
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - one poison item must fail alone
@@ -99,14 +104,19 @@ class Combined(Generic[Item, Answer]):
             else:
                 answer.set_result(outcome)
 
+    def _impatiently(self, session: Session, item: Item) -> Sequence[Answer | RowlockError]:
+        session.execute(_IMPATIENT)
+        return self._work(session, [item])
+
     async def _together(self, items: Sequence[Item]) -> Sequence[Answer | RowlockError]:
         return await self._transaction(lambda session: self._work(session, items))
 
     async def _one_by_one(self, items: Sequence[Item]) -> list[Answer | BaseException]:
+        """Each in a transaction of its own that hardly waits for locks: all others wait for this to end."""
         outcomes: list[Answer | BaseException] = []
         for item in items:
             try:
-                outcomes += await self._together([item])
+                outcomes += await self._transaction(lambda session, item=item: self._impatiently(session, item))  # type: ignore[misc]
             except Unavailable as error:
                 # The database went away: it would say so to all the others, too, one after another.
                 return outcomes + [error] * (len(items) - len(outcomes))

@@ -23,6 +23,8 @@ class Work:
         session.execute(text("SELECT pg_sleep(0.05)"))
         if "poison" in items:
             session.execute(text("SELECT 1 / 0"))
+        if "locked" in items:
+            session.execute(text("SELECT pg_advisory_xact_lock(4711)"))
         if "database away" in items:
             raise Unavailable("DATABASE_UNAVAILABLE", "away")
         return [FailedPrecondition("BOOKING_STATE", item) if item == "refused" else item.upper() for item in items]
@@ -64,6 +66,14 @@ async def test_one_that_goes_away_between_is_not_asked_for_each(database: Databa
     work = Work()
     answers = await ask(Combined(database, work), "a", "poison", "database away", "b")
     assert answers == ["A", "DataError", "Unavailable", "Unavailable"]
+
+
+async def test_what_somebody_else_has_locked_holds_up_only_who_needs_it(database: Database) -> None:
+    with database.engine.connect() as other:
+        other.execute(text("SELECT pg_advisory_xact_lock(4711)"))
+        answers = await ask(Combined(database, Work()), "a", "locked", "b")
+        other.rollback()
+    assert answers == ["A", "Aborted", "B"]
 
 
 async def test_a_caller_that_has_gone_is_left_out(database: Database) -> None:
