@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from server import resources
-from server.db.clock import database_now
+from server.db.clock import database_now, statement_time
 from server.db.models.box_office import Allocation
 from server.db.models.catalogue import Performance
 from server.db.models.inventory import CommandLog, Seat
@@ -158,7 +158,7 @@ def due_allocations(session: Session, limit: int) -> Sequence[tuple[int, UUID]]:
     """(performance, allocation) of those whose time has come, the longest overdue first."""
     rows = session.execute(
         select(Allocation.performance_id, Allocation.id)
-        .where(Allocation.state == AllocationState.LIVE, Allocation.release_time <= func.clock_timestamp())
+        .where(Allocation.state == AllocationState.LIVE, Allocation.release_time <= statement_time())
         .order_by(Allocation.release_time)
         .limit(limit)
     )

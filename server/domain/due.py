@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, func, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
+from server.db.clock import statement_time
 from server.db.models.base import Base
 
 Row = TypeVar("Row", bound=Base)
@@ -39,7 +40,7 @@ def take_up(
     columns, key = kind.__table__.c, kind.__table__.primary_key.columns  # type: ignore[attr-defined]
     keys = session.execute(
         select(*key)
-        .where(columns.next_attempt_time <= func.clock_timestamp(), true() if only is None else only)
+        .where(columns.next_attempt_time <= statement_time(), true() if only is None else only)
         .order_by(*(columns[name] for name in first), columns.next_attempt_time)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from server.db.clock import statement_time
 from server.db.models.payments import Payment, Refund
 from server.domain.payment_attempts import Attempt, attempt_of
 from server.payments.port import Cancelled, Captured, Declined, Open
@@ -34,7 +35,7 @@ def take_comparable(session: Session, limit: int, after: timedelta, lease: timed
     """
     due = (
         select(Payment.performance_id, Payment.id)
-        .where(Payment.compare_after_time <= func.clock_timestamp() - after, Payment.next_attempt_time.is_(None))
+        .where(Payment.compare_after_time <= statement_time() - after, Payment.next_attempt_time.is_(None))
         .order_by(Payment.compare_after_time)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from server.db.clock import database_now
+from server.db.clock import database_now, statement_time
 from server.db.models.books import RefundPace
 from server.db.models.payments import Refund
 from server.domain import refunds
@@ -76,5 +76,5 @@ def _locked(session: Session, provider: Provider) -> RefundPace:
 
 
 def _is_due(session: Session, provider: Provider) -> bool:
-    due = select(Refund.id).where(Refund.provider == provider, Refund.next_attempt_time <= func.clock_timestamp())
+    due = select(Refund.id).where(Refund.provider == provider, Refund.next_attempt_time <= statement_time())
     return session.scalar(due.limit(1)) is not None

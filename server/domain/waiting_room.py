@@ -35,7 +35,7 @@ _SAMPLES: Final = 5
 # Who is admitted and not done: those who may still book, and those whose booking is held.
 _SHOPPING: Final = text("""
     SELECT (SELECT count(*) FROM queue_entries
-            WHERE performance_id = :performance AND state = 2 AND admission_expire_time > clock_timestamp())
+            WHERE performance_id = :performance AND state = 2 AND admission_expire_time > statement_timestamp())
          + (SELECT count(*) FROM bookings b
             JOIN queue_entries e ON e.performance_id = b.performance_id AND e.booking_id = b.id
             WHERE b.performance_id = :performance AND b.state = 1

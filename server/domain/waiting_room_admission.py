@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server import resources
-from server.db.clock import database_now
+from server.db.clock import database_now, statement_time
 from server.db.models.catalogue import Event, Performance
 from server.db.models.notifications import Notification
 from server.db.models.waiting_room import AdmissionCycle, WaitingRoom
@@ -43,7 +43,7 @@ _END_WAITING: Final = text("""
 _RUN_OUT: Final = text("""
     UPDATE queue_entries e SET state = 5, end_time = clock_timestamp()
     FROM (SELECT performance_id, id FROM queue_entries
-          WHERE state = 2 AND admission_expire_time <= clock_timestamp()
+          WHERE state = 2 AND admission_expire_time <= statement_timestamp()
           ORDER BY performance_id, id LIMIT :count FOR NO KEY UPDATE SKIP LOCKED) over
     WHERE e.performance_id = over.performance_id AND e.id = over.id
 """)
@@ -65,7 +65,7 @@ def move_next(session: Session, most: int) -> Moved | None:
         session: a transaction.
         most: how many are sent away at once where the sale is over.
     """
-    due = or_(WaitingRoom.next_admission_time <= func.clock_timestamp(), _over(func.clock_timestamp()))
+    due = or_(WaitingRoom.next_admission_time <= statement_time(), _over(statement_time()))
     room = session.scalars(
         select(WaitingRoom)
         .join(Performance, Performance.id == WaitingRoom.performance_id)

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server import resources
+from server.db.clock import statement_time
 from server.db.ids import new_id
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
@@ -196,7 +197,7 @@ def delete_outdated(session: Session, retention: timedelta, limit: int) -> int:
         select(ProviderWebhook.id)
         .where(
             ProviderWebhook.state == WebhookState.DONE,
-            ProviderWebhook.complete_time < func.clock_timestamp() - retention,
+            ProviderWebhook.complete_time < statement_time() - retention,
         )
         .limit(limit)
         .with_for_update(skip_locked=True)

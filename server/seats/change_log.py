@@ -26,7 +26,7 @@ def trim(session: Session, *, retention: timedelta, limit: int = 5_000) -> int:
     deleted = session.execute(
         text(
             "WITH old AS (SELECT performance_id, revision FROM seat_changes"
-            "  WHERE commit_time < clock_timestamp() - :retention ORDER BY commit_time, revision LIMIT :limit),"
+            "  WHERE commit_time < statement_timestamp() - :retention ORDER BY commit_time, revision LIMIT :limit),"
             " gone AS (DELETE FROM seat_changes c USING old"
             "  WHERE c.performance_id = old.performance_id AND c.revision = old.revision RETURNING 1)"
             " SELECT count(*) FROM gone"
