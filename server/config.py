@@ -766,6 +766,34 @@ class Settings(BaseSettings):
         "How long messages that are done with are kept. Longer than a provider delivers again, which is some days.",
     )
 
+    # -- Partners ------------------------------------------------------------------------------------------
+    change_retention: Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(days=4))] = _setting(
+        "Partners",
+        timedelta(days=14),
+        "How long changes of bookings, payments, tickets and performances can be read by partners and delivered again. "
+        "At least 4 days: a delivery is tried for three.",
+    )
+    delivery_retention: PositiveDuration = _setting(
+        "Partners", timedelta(days=14), "How long attempts to deliver to partners' webhook end points can be looked at."
+    )
+    delivery_timeout: Annotated[
+        timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(seconds=30))
+    ] = _setting("Partners", _seconds(10), "Longest time for one message to a webhook end point. At most 30s.")
+    delivery_private_networks: bool = _setting(
+        "Partners",
+        False,
+        "Whether webhook end points may be in private networks, and without TLS: for tests, and where all partners are "
+        "of the house. Whoever may make one can then have Rowlock call whatever it can reach.",
+    )
+    delivery_ca_file: FilePath | None = _setting(
+        "Partners",
+        None,
+        "PEM authorities that the certificates of webhook end points are checked by. Unset: those of the system.",
+    )
+    delivery_sweep_interval: PositiveDuration = _setting(
+        "Partners", _seconds(0.5), "How often new changes are looked for, to be read and delivered."
+    )
+
     # -- Mail ----------------------------------------------------------------------------------------------
     smtp_url: Annotated[str, AfterValidator(_smtp_url)] = _setting(
         "Mail",

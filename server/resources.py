@@ -34,6 +34,7 @@ _SHIFT = re.compile(rf"shifts/({_UUID})")
 _WAITING_ROOM = re.compile(rf"performances/({_NUMBER})/waitingRoom")
 _QUEUE_ENTRY = re.compile(rf"performances/({_NUMBER})/queueEntries/({_UUID})")
 _NOTIFICATION = re.compile(rf"notifications/({_UUID})")
+_WEBHOOK_ENDPOINT = re.compile(rf"users/({_UUID}|me)/webhookEndpoints/({_UUID})")
 
 ME: Final = "users/me"
 CURRENT_SHIFT: Final = "shifts/current"
@@ -276,3 +277,23 @@ def parse_notification(name: str, field: str = "name") -> UUID:
 def notification(notification_id: UUID) -> str:
     """Name of a message."""
     return f"notifications/{notification_id}"
+
+
+def parse_webhook_endpoint(name: str, me: UUID | None = None, field: str = "name") -> tuple[UUID, UUID]:
+    """``users/{uuid}/webhookEndpoints/{uuid}`` to (user, end point); ``users/me`` means ``me``."""
+    user, endpoint = _match(_WEBHOOK_ENDPOINT, name, field, "users/{user}/webhookEndpoints/{webhook_endpoint}")
+    if user != "me":
+        return UUID(user), UUID(endpoint)
+    if me is None:
+        raise InvalidArgument.of(field, "users/me needs a signed-in caller")
+    return me, UUID(endpoint)
+
+
+def webhook_endpoint(user_id: UUID, endpoint_id: UUID) -> str:
+    """Name of a webhook end point."""
+    return f"users/{user_id}/webhookEndpoints/{endpoint_id}"
+
+
+def webhook_delivery(user_id: UUID, endpoint_id: UUID, delivery_id: UUID) -> str:
+    """Name of an attempt to deliver to a webhook end point."""
+    return f"{webhook_endpoint(user_id, endpoint_id)}/deliveries/{delivery_id}"

@@ -22,12 +22,13 @@ from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator
 from server.interceptors.draining import Draining
 from server.interceptors.observe import Observer
-from server.interceptors.rate_limit import LocalBuckets, RateLimits, SharedBuckets
+from server.interceptors.rate_limit import KeyBuckets, LocalBuckets, RateLimits, SharedBuckets
 from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
-from server.metrics import watch_event_loop, watch_ledger
+from server.metrics import measured, watch_event_loop
+from server.partners.addresses import Addresses as PartnerAddresses
 from server.parts import connect_database, connect_redis, make_ledger, make_renderer, signing_keys
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
@@ -46,6 +47,7 @@ from server.services.contact import ContactService
 from server.services.email_limit import EmailLimit
 from server.services.event import EventService
 from server.services.notification import NotificationService
+from server.services.partner import PartnerService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
 from server.services.payment_webhooks import PaymentWebhooks
@@ -122,6 +124,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         halls = Halls()
         ledger = make_ledger(settings, database, publisher, halls)
         stack.push_async_callback(ledger.close)
+        stack.enter_context(measured(database, ledger))
 
         streams = OpenStreams(
             most=settings.max_streams,
@@ -147,7 +150,6 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(waker.run(), "wake-ups of workers")
         background.start(streams.watch(), "streams")
         background.start(watch_event_loop(), "event loop lag")
-        background.start(watch_ledger(ledger), "ledger metrics")
         checker = Checker(health, database.url, redis)
         stack.callback(checker.close)
         background.start(checker.watch_database(), "health of the database")
@@ -201,6 +203,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 halls,
             ),
             NotificationService(database, make_renderer(settings), halls),
+            PartnerService(database, halls, waker, PartnerAddresses(allow_private=settings.delivery_private_networks)),
             PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
             PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
             ReportService(database),
@@ -300,6 +303,7 @@ def _chain(
             per_address=LocalBuckets(Rate.parse(settings.rate_limit_address)),
             webhooks=LocalBuckets(Rate.parse(settings.rate_limit_webhooks)),
             credentials=_shared_buckets(settings, redis, "credentials", settings.rate_limit_credentials),
+            keys=KeyBuckets(redis, f"{settings.redis_key_prefix}:limit:keys:"),
         )
     log = AccessLog(line_writer(), settings.log_format, settings.log_level)
     return make_chain(

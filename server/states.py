@@ -222,6 +222,7 @@ class NotificationKind(IntEnum):
     ACCOUNT_EXISTS = 12
     EMAIL_CHANGED = 13
     PASSWORD_CHANGED = 14
+    WEBHOOK_ENDPOINT_OFF = 15
 
 
 class NotificationState(IntEnum):
@@ -253,6 +254,42 @@ class TillEntryKind(IntEnum):
     CASH_SALE = 1
     COMP = 2
     CASH_REFUND = 3
+
+
+class KeyPermission(IntEnum):
+    """What the tokens of an API key may be used for."""
+
+    READ = 1
+    BOOK = 2
+    PAY = 3
+    REFUND = 4
+    WEBHOOKS = 5
+    ALL_BOOKINGS = 6
+
+
+class KeyQuota(IntEnum):
+    """What an API key may do so often in a day."""
+
+    HELD_PLACES = 1
+    SOLD_PLACES = 2
+
+
+class ChangeKind(IntEnum):
+    """What an entry of the log of changes is about."""
+
+    BOOKING = 1
+    PAYMENT = 2
+    REFUND = 3
+    TICKET = 4
+    PERFORMANCE = 5
+
+
+class DeliveryOutcome(IntEnum):
+    """What came of an attempt to deliver to a webhook end point."""
+
+    DELIVERED = 1
+    FAILED = 2
+    GIVEN_UP = 3
 
 
 class LineOrder(IntEnum):

@@ -10,11 +10,15 @@ from redis.asyncio import Redis
 from server.config import Settings
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
+from server.domain.deliveries import Lane
 from server.domain.payment_attempts import Attempt
 from server.domain.payment_comparison import Comparison
 from server.domain.refunds import RefundAttempt
 from server.domain.webhooks import Message
 from server.mail.sending import Due, Sender
+from server.partners.addresses import Addresses
+from server.partners.delivering import MOST_AT_ONCE, Deliverer
+from server.partners.sending import Sending
 from server.parts import connect_database, connect_redis, make_ledger, make_sender
 from server.payments.collecting import Collector, Patience
 from server.payments.comparing import Comparer
@@ -45,6 +49,8 @@ class WorkerRuntime:
         comparisons: works off payments that are to be compared with their provider's books.
         webhooks: works off what providers have told.
         mails: works off messages that are due.
+        deliveries: works off what webhook end points are to be told.
+        deliverer: tells them, and keeps the log of what changed.
         sender: sends them.
         providers: what speaks to those who move money.
         line_index: the lines of waiting rooms in Redis.
@@ -58,6 +64,8 @@ class WorkerRuntime:
     comparisons: Drain[Comparison]
     webhooks: Drain[Message]
     mails: Drain[Due]
+    deliveries: Drain[Lane]
+    deliverer: Deliverer
     sender: Sender
     providers: Mapping[Provider, PaymentProvider]
     line_index: LineIndex
@@ -82,6 +90,7 @@ class WorkerRuntime:
         comparer = Comparer(database, collector, settings.payment_compare_after)
         refunder = Refunder(database, providers, patience, rate=settings.refund_rate or None)
         sender = make_sender(settings, database)
+        deliverer = _deliverer(settings, database)
         payments = Drain(collector.take, collector.carry_on)
         refunds = Drain(refunder.take, refunder.carry_on, pause=refunder.pause)
         webhooks = WebhookHandler(
@@ -102,6 +111,8 @@ class WorkerRuntime:
             webhooks=Drain(webhooks.take, webhooks.handle, most=8),
             # The next ones are made while these are handed over.
             mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections),
+            deliveries=Drain(deliverer.take, deliverer.carry_on, most=MOST_AT_ONCE, pause=deliverer.pause),
+            deliverer=deliverer,
             sender=sender,
             providers=providers,
             line_index=LineIndex(redis, database, settings.redis_key_prefix),
@@ -114,10 +125,22 @@ class WorkerRuntime:
         # Messages first: they have payments and refunds looked at.
         await self.webhooks.close()
         await asyncio.gather(self.payments.close(), self.refunds.close(), self.comparisons.close())
-        await self.mails.close()
+        await asyncio.gather(self.mails.close(), self.deliveries.close())
         await self.sender.close()
         await close_providers(self.providers)
         await self.ledger.close()
         await self.publisher.close()
         await self.redis.aclose()
         await asyncio.to_thread(self.database.close)
+
+
+def _deliverer(settings: Settings, database: Database) -> Deliverer:
+    """What tells webhook end points."""
+    return Deliverer(
+        database,
+        Sending(
+            Addresses(allow_private=settings.delivery_private_networks),
+            time_limit=settings.delivery_timeout.total_seconds(),
+            ca_file=None if settings.delivery_ca_file is None else str(settings.delivery_ca_file),
+        ),
+    )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workers import admissions, allocations, expiry, housekeeping, mail, payments, refunds, webhooks
+from workers import admissions, allocations, deliveries, expiry, housekeeping, mail, payments, refunds, webhooks
 from workers.work import Work
 
 WORKS: Final[tuple[Work, ...]] = (
@@ -16,6 +16,8 @@ WORKS: Final[tuple[Work, ...]] = (
     webhooks.HANDLE,
     webhooks.DELETE,
     mail.WORK,
+    deliveries.TELL,
+    deliveries.DELETE,
     housekeeping.TRIM,
     housekeeping.DELETE,
     housekeeping.WIND_UP,

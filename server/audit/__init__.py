@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import accounts, books, box_office, doors, money, notifications, seats, waiting_room, webhooks
+from server.audit import accounts, books, box_office, doors, money, notifications, partners, seats, waiting_room, webhooks
 from server.db.engine import Database
 
 ALWAYS: Final[Mapping[str, str]] = {
@@ -24,10 +24,11 @@ ALWAYS: Final[Mapping[str, str]] = {
     **accounts.ALWAYS,
     **notifications.ALWAYS,
     **webhooks.ALWAYS,
+    **partners.ALWAYS,
 }
 """By what would be wrong; a row that comes back is a fault."""
 
-QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET, **waiting_room.QUIET, **webhooks.QUIET}
+QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET, **waiting_room.QUIET, **webhooks.QUIET, **partners.QUIET}
 """The same, but only once everything that is due was worked off."""
 
 _OVERSOLD: Final = """

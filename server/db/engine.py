@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
 
@@ -38,6 +40,17 @@ _NO_RESOURCES: Final = "53"
 _CONNECTION_ENDED: Final = ("08", "57P", "25P03")
 """Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _ATTEMPTS: Final = 5
+_OVERFLOW: Final = 2
+"""Connections beyond those of the threads: for who uses the engine directly."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How busy a pool is: connections in use, how many there may be, and calls that wait for a thread."""
+
+    in_use: int
+    most: int
+    waiting: int
 
 
 class Database:
@@ -54,7 +67,7 @@ class Database:
         self.engine: Engine = create_engine(
             self.url,
             pool_size=threads,
-            max_overflow=2,
+            max_overflow=_OVERFLOW,
             pool_timeout=pool_wait,
             pool_pre_ping=True,
             pool_use_lifo=True,
@@ -67,6 +80,8 @@ class Database:
             },
         )
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="db")
+        self._threads = threads
+        self._calls = 0
 
     async def transaction(self, fn: Callable[[Session], T]) -> T:
         """Run ``fn`` in a transaction on the executor, commit, and return its result.
@@ -83,6 +98,12 @@ class Database:
     async def read(self, fn: Callable[[Session], T]) -> T:
         """Like ``transaction`` for work that only reads: it sees one snapshot and cannot write."""
         return await self._on_executor(lambda: self._attempt(fn, read_only=True))
+
+    def use(self) -> PoolUse:
+        """How busy the pool is at this moment; may be asked from any thread."""
+        pool = self.engine.pool
+        in_use = pool.checkedout() if isinstance(pool, QueuePool) else 0
+        return PoolUse(in_use, self._threads + _OVERFLOW, max(0, self._calls - self._threads))
 
     def run_transaction(self, fn: Callable[[Session], T]) -> T:
         """The synchronous form of ``transaction``, for commands and tests."""
@@ -102,7 +123,11 @@ class Database:
 
     async def _on_executor(self, work: Callable[[], T]) -> T:
         context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(work))
+        self._calls += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(work))
+        finally:
+            self._calls -= 1
 
     def _attempt(self, fn: Callable[[Session], T], *, read_only: bool) -> T:
         committing = False

@@ -29,6 +29,25 @@ _USE_GRAIN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a key may do, beside what its role says.
+
+    Attributes:
+        scopes: resource names that its tokens are narrowed to; none: no such bound.
+        permissions: what its tokens may be used for; none: all that the role may do, but not ALL_BOOKINGS.
+        calls_per_minute: over all servers; 0: no bound of its own.
+        held_places_per_day: places that it may claim; 0: no bound.
+        sold_places_per_day: places for which it may begin to pay; 0: no bound.
+    """
+
+    scopes: Sequence[str] = ()
+    permissions: Sequence[int] = ()
+    calls_per_minute: int = 0
+    held_places_per_day: int = 0
+    sold_places_per_day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NewKey:
     """A key and its secret, which is nowhere stored."""
 
@@ -42,8 +61,9 @@ def create(
     *,
     display_name: str,
     role: Role,
-    scopes: Sequence[str],
+    bounds: Bounds,
     expire_time: datetime | None,
+    rotated_from: UUID | None = None,
 ) -> NewKey:
     """Make a key.
 
@@ -52,8 +72,9 @@ def create(
         owner_id: the user who answers for it.
         display_name: what it is for.
         role: what its tokens may do.
-        scopes: resource names that its tokens are narrowed to; none: no such bound.
+        bounds: what else bounds them.
         expire_time: when it stops working; None: never.
+        rotated_from: the key that it is the successor of.
 
     Raises:
         NotFound: no such user.
@@ -73,7 +94,12 @@ def create(
         user_id=owner.id,
         display_name=display_name,
         role=role,
-        scopes=list(scopes),
+        scopes=list(bounds.scopes),
+        permissions=list(bounds.permissions),
+        calls_per_minute=bounds.calls_per_minute,
+        held_places_per_day=bounds.held_places_per_day,
+        sold_places_per_day=bounds.sold_places_per_day,
+        rotated_from=rotated_from,
         prefix=secret[:_SHOWN],
         key_hash=_hash(secret),
         expire_time=expire_time,
@@ -124,6 +150,38 @@ def revoke(session: Session, owner_id: UUID, key_id: UUID) -> ApiKey:
     if key.revoke_time is None:
         key.revoke_time = database_now(session)
     return key
+
+
+def rotate(session: Session, secret: str, overlap: timedelta) -> tuple[NewKey, datetime]:
+    """Make a successor of the key of a secret; the key itself works until ``overlap`` has passed.
+
+    Returns:
+        The new key, and when the former one ends.
+
+    Raises:
+        Unauthenticated: API_KEY_INVALID, unknown, expired or revoked.
+        PermissionDenied: ACCOUNT_DISABLED, the user who answers for it is shut out.
+    """
+    former = exchange(session, secret)
+    bounds = Bounds(
+        former.scopes,
+        former.permissions,
+        former.calls_per_minute,
+        former.held_places_per_day,
+        former.sold_places_per_day,
+    )
+    made = create(
+        session,
+        former.user_id,
+        display_name=former.display_name,
+        role=former.role,
+        bounds=bounds,
+        expire_time=former.expire_time,
+        rotated_from=former.id,
+    )
+    end = database_now(session) + overlap
+    former.expire_time = end if former.expire_time is None else min(end, former.expire_time)
+    return made, former.expire_time
 
 
 def exchange(session: Session, secret: str) -> ApiKey:

@@ -54,6 +54,7 @@ def notify(
     REFUND                 ``…/payments/…/refunds/…``    nothing
     INQUIRY_ANSWER         ``inquiries/…``               nothing
     ADMISSION              ``performances/…``            ``expire_time``: ISO 8601, when the admission ends
+    WEBHOOK_ENDPOINT_OFF   ``users/…/webhookEndpoints/…``  ``uri``: where it sent to; ``reason``: why it is off
     =====================  ============================  ====================================================
 
     Args:

@@ -15,7 +15,7 @@ import jwt
 from server.clock import now
 from server.domain.signing_keys import Keys
 from server.errors import Unauthenticated
-from server.states import Role
+from server.states import KeyPermission, Role
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 TYPE: Final = "at+jwt"
@@ -53,6 +53,9 @@ class Claims:
     key_id: UUID | None
     scopes: frozenset[str]
     expire_time: datetime
+    permissions: frozenset[int] = frozenset()
+    calls_per_minute: int = 0
+    has_quotas: bool = False
 
 
 class UnknownKey(Unauthenticated):
@@ -83,6 +86,9 @@ class Tokens:
         session_id: UUID | None = None,
         key_id: UUID | None = None,
         scopes: Sequence[str] = (),
+        permissions: Sequence[int] = (),
+        calls_per_minute: int = 0,
+        has_quotas: bool = False,
         not_after: datetime | None = None,
     ) -> AccessToken:
         """Sign a token.
@@ -93,6 +99,9 @@ class Tokens:
             session_id: the session that it belongs to and ends with; None for an API key's.
             key_id: the API key that it was got by; None for a session's.
             scopes: resource names that it is narrowed to; none: no such bound.
+            permissions: what it may be used for; none: all that the role may do, but not ALL_BOOKINGS.
+            calls_per_minute: of all tokens of its key together; 0: no bound of its own.
+            has_quotas: whether what it does is counted by the day.
             not_after: it ends then at the latest.
         """
         issued = now().replace(microsecond=0)
@@ -115,6 +124,12 @@ class Tokens:
             claims["key"] = str(key_id)
         if scopes:
             claims["scope"] = " ".join(scopes)
+        if permissions:
+            claims["perm"] = [KeyPermission(permission).name for permission in permissions]
+        if calls_per_minute:
+            claims["cpm"] = calls_per_minute
+        if has_quotas:
+            claims["quotas"] = True
         text = jwt.encode(
             claims,
             self.keys.signing_key,
@@ -168,6 +183,9 @@ def _claims(claims: dict[str, Any]) -> Claims:
         session_id=None if session is None else UUID(session),
         key_id=None if key is None else UUID(key),
         scopes=frozenset(claims.get("scope", "").split()),
+        permissions=frozenset(KeyPermission[name] for name in claims.get("perm", ())),
+        calls_per_minute=int(claims.get("cpm", 0)),
+        has_quotas=bool(claims.get("quotas", False)),
         expire_time=datetime.fromtimestamp(claims["exp"], UTC),
     )
 

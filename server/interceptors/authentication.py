@@ -41,6 +41,9 @@ class Caller:
         key_id: the API key of a device's or partner's token.
         expire_time: when the token ends.
         scopes: resource names that the token is narrowed to; empty: no such bound.
+        permissions: what the token may be used for (KeyPermission); empty: all that the role may do.
+        calls_per_minute: of all tokens of its key together; 0: no bound of its own.
+        has_quotas: whether what its key does is counted by the day.
     """
 
     user_id: UUID
@@ -49,6 +52,9 @@ class Caller:
     key_id: UUID | None
     expire_time: datetime
     scopes: frozenset[str] = frozenset()
+    permissions: frozenset[int] = frozenset()
+    calls_per_minute: int = 0
+    has_quotas: bool = False
 
     @property
     def grant(self) -> UUID:
@@ -192,6 +198,9 @@ class Authenticator:
             key_id=claims.key_id,
             expire_time=claims.expire_time,
             scopes=claims.scopes,
+            permissions=claims.permissions,
+            calls_per_minute=claims.calls_per_minute,
+            has_quotas=claims.has_quotas,
         )
         self.check(found)
         if self._cache_size:

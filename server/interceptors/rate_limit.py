@@ -14,13 +14,14 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.call import address
 from server.errors import ResourceExhausted
-from server.interceptors.authentication import optional_caller
+from server.interceptors.authentication import Caller, optional_caller
 from server.interceptors.method import Admit, Context, Method
 from server.rates import Rate
 
@@ -30,6 +31,7 @@ CREDENTIAL_METHODS: Final = frozenset(
         "SignUp",
         "LogIn",
         "ExchangeApiKey",
+        "RotateApiKey",
         "VerifyEmail",
         "ResendVerification",
         "RequestPasswordReset",
@@ -121,6 +123,28 @@ class SharedBuckets:
         return self._local.wait(key)
 
 
+class KeyBuckets:
+    """One bucket per API key that has a rate of its own, in Redis, for all processes together.
+
+    Args:
+        redis: a client whose time-outs are short.
+        prefix: first part of the keys.
+    """
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._by_rate: dict[int, SharedBuckets] = {}
+
+    async def wait(self, key_id: UUID, calls_per_minute: int) -> float:
+        """As ``LocalBuckets.wait``."""
+        buckets = self._by_rate.get(calls_per_minute)
+        if buckets is None:
+            rate = Rate(calls_per_minute, 60.0)
+            buckets = self._by_rate[calls_per_minute] = SharedBuckets(self._redis, self._prefix, rate)
+        return await buckets.wait(str(key_id))
+
+
 @dataclass(frozen=True, slots=True)
 class RateLimits:
     """The limits; None switches one off."""
@@ -129,6 +153,7 @@ class RateLimits:
     per_address: LocalBuckets | None = None
     credentials: SharedBuckets | None = None
     webhooks: LocalBuckets | None = None
+    keys: KeyBuckets | None = None
 
     def guard(self, method: Method) -> Admit | None:
         """The guard of one method."""
@@ -136,16 +161,25 @@ class RateLimits:
             return self._admit_guessing
         if method.path == WEBHOOK_METHOD:
             return self._admit_webhook if self.webhooks is not None else None
-        return self._admit if self.per_account or self.per_address else None
+        return self._admit if self.per_account or self.per_address or self.keys else None
 
-    def _admit(self, _context: Context) -> None:
+    def _admit(self, _context: Context) -> Awaitable[None] | None:
         if self.per_address is not None and (wait := self.per_address.wait(address.get())):
             raise _too_many("address", wait)
-        if self.per_account is None:
-            return
         known = optional_caller()
-        if known is not None and (wait := self.per_account.wait(known.key_id or known.user_id)):
+        if known is None:
+            return None
+        if known.calls_per_minute and self.keys is not None:
+            return self._admit_key(known, self.keys)
+        if self.per_account is not None and (wait := self.per_account.wait(known.key_id or known.user_id)):
             raise _too_many("account", wait)
+        return None
+
+    @staticmethod
+    async def _admit_key(known: Caller, keys: KeyBuckets) -> None:
+        """The rate of a key's own stands in for that of accounts, be it lower or higher."""
+        if wait := await keys.wait(known.grant, known.calls_per_minute):
+            raise _too_many("key", wait)
 
     def _admit_webhook(self, _context: Context) -> None:
         if self.webhooks is not None and (wait := self.webhooks.wait(address.get())):
@@ -161,7 +195,7 @@ class RateLimits:
 
 
 def _too_many(limit: str, wait: float) -> ResourceExhausted:
-    whose = "account" if limit == "account" else "network address"
+    whose = {"account": "account", "key": "API key"}.get(limit, "network address")
     return ResourceExhausted(
         "RATE_LIMITED", f"too many calls from this {whose}; come back later", retry_after=wait, limit=limit
     )

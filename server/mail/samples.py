@@ -24,6 +24,7 @@ _ABOUT: Final = {
     NotificationKind.REFUND: f"{_PAYMENT}/refunds/01990000-0000-7000-8000-000000000004",
     NotificationKind.INQUIRY_ANSWER: "inquiries/01990000-0000-7000-8000-000000000005",
     NotificationKind.ADMISSION: _PERFORMANCE,
+    NotificationKind.WEBHOOK_ENDPOINT_OFF: f"{_USER}/webhookEndpoints/01990000-0000-7000-8000-000000000006",
 }
 
 
@@ -34,7 +35,11 @@ def sample(kind: NotificationKind) -> Facts:
         about=_ABOUT.get(kind, _BOOKING),
         name="Ada Lovelace",
         email="ada@example.org",
-        data={"expire_time": (_START - timedelta(days=14)).isoformat(), "reason": "Asked for by phone."},
+        data={
+            "expire_time": (_START - timedelta(days=14)).isoformat(),
+            "reason": "Asked for by phone.",
+            "uri": "https://example.org/rowlock",
+        },
         house=House("The House", "hello@example.org", "+49 30 1234567", "Stage Road 1, 10117 Berlin"),
         show=Show(
             title="A Midsummer Night's Dream",

@@ -31,6 +31,7 @@ PAYMENTS: Final = Errand("payments", "carry_payments_on")
 REFUNDS: Final = Errand("refunds", "carry_refunds_on")
 WEBHOOKS: Final = Errand("webhooks", "handle_webhooks")
 MAIL: Final = Errand("mail", "send_mail")
+DELIVERIES: Final = Errand("deliveries", "tell_partners")
 
 _ENOUGH: Final = 20
 _PAUSE_AFTER_FAILURE: Final = 1.0

@@ -4,9 +4,12 @@ from rowlock.v1 import auth_pb2
 from server import resources
 from server.db.models import accounts
 from server.domain.etags import etag_of
+from server.domain.key_uses import Use
 from server.domain.signing_keys import PublicKey
 from server.services.wire import timestamp
 from server.states import Role
+
+_UNUSED = Use()
 
 
 def role_number(role: Role) -> auth_pb2.Role.ValueType:
@@ -30,8 +33,8 @@ def user_message(user: accounts.User) -> auth_pb2.User:
     )
 
 
-def api_key_message(key: accounts.ApiKey) -> auth_pb2.ApiKey:
-    """An API key, without its secret, which nobody has."""
+def api_key_message(key: accounts.ApiKey, used: Use = _UNUSED) -> auth_pb2.ApiKey:
+    """An API key, without its secret, which nobody has; ``used`` is what it has used up today."""
     return auth_pb2.ApiKey(
         name=resources.api_key(key.user_id, key.id),
         display_name=key.display_name,
@@ -42,6 +45,13 @@ def api_key_message(key: accounts.ApiKey) -> auth_pb2.ApiKey:
         revoke_time=timestamp(key.revoke_time),
         last_use_time=timestamp(key.use_time),
         create_time=timestamp(key.create_time),
+        permissions=[auth_pb2.ApiKey.Permission.ValueType(permission) for permission in key.permissions],
+        calls_per_minute=key.calls_per_minute,
+        held_places_per_day=key.held_places_per_day,
+        sold_places_per_day=key.sold_places_per_day,
+        held_places_today=used.held_places,
+        sold_places_today=used.sold_places,
+        rotated_from="" if key.rotated_from is None else resources.api_key(key.user_id, key.rotated_from),
     )
 
 

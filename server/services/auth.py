@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from rowlock.v1 import auth_pb2 as pb
 from rowlock.v1 import auth_pb2_grpc
 from server import resources
-from server.domain import accounts, api_keys, credentials, sessions
+from server.db.models.accounts import ApiKey
+from server.domain import accounts, api_keys, credentials, key_uses, sessions
 from server.domain.passwords import require_acceptable
 from server.domain.tokens import Tokens
 from server.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
@@ -26,15 +27,17 @@ from server.services.account_messages import (
 )
 from server.services.auth_credentials import AccountParts, CredentialMethods, wrong_credentials
 from server.services.field_mask import paths_of
+from server.services.fingerprints import fingerprint
 from server.services.mutation import once
 from server.services.paging import page_of
-from server.services.wire import timestamp
+from server.services.wire import length_in, timestamp
 from server.states import Role
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _WRITABLE: Final = ("email", "display_name", "locale")
 _ALL_USERS: Final = "users/-"
+_KEY_OVERLAP: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,13 @@ class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
                 owner_id,
                 display_name=wanted.display_name,
                 role=Role(wanted.role),
-                scopes=wanted.scopes,
+                bounds=api_keys.Bounds(
+                    wanted.scopes,
+                    wanted.permissions,
+                    wanted.calls_per_minute,
+                    wanted.held_places_per_day,
+                    wanted.sold_places_per_day,
+                ),
                 expire_time=expire_time,
             )
             return pb.CreateApiKeyResponse(api_key=api_key_message(made.key), secret=made.secret)
@@ -233,12 +242,17 @@ class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
         me = caller().user_id
         owner_id = None if request.parent == _ALL_USERS else resources.parse_user(request.parent, me, "parent")
         page = page_of(request, datetime, UUID, scope=str(owner_id))
-        keys, total = await self._database.read(
-            lambda session: api_keys.list_keys(session, owner_id=owner_id, after=page.after, limit=page.limit)
-        )
+
+        def work(session: Session) -> tuple[Sequence[ApiKey], int, dict[UUID, key_uses.Use]]:
+            keys, total = api_keys.list_keys(session, owner_id=owner_id, after=page.after, limit=page.limit)
+            return keys, total, key_uses.used_today(session, [key.id for key in keys])
+
+        keys, total, used = await self._database.read(work)
         shown, next_page_token = page.cut(keys, key=lambda key: (key.create_time, key.id))
         return pb.ListApiKeysResponse(
-            api_keys=map(api_key_message, shown), next_page_token=next_page_token, total_size=total
+            api_keys=[api_key_message(key, used[key.id]) for key in shown],
+            next_page_token=next_page_token,
+            total_size=total,
         )
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> pb.ApiKey:
@@ -254,10 +268,41 @@ class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
         self._revocations.add([key_id])
         return answer
 
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Context) -> pb.RotateApiKeyResponse:
+        """Make a successor of an API key. Its secret is told once: a repeated request gets the key without it."""
+        overlap = length_in(request, "overlap")
+
+        def work(session: Session) -> pb.RotateApiKeyResponse:
+            made, end = api_keys.rotate(session, request.api_key, _KEY_OVERLAP if overlap is None else overlap)
+            return pb.RotateApiKeyResponse(
+                api_key=api_key_message(made.key), secret=made.secret, former_expire_time=timestamp(end)
+            )
+
+        return await once(
+            self._database,
+            request,
+            pb.RotateApiKeyResponse,
+            work,
+            scope=f"apiKeys/{fingerprint(pb.ExchangeApiKeyRequest(api_key=request.api_key), self._request_key).hex()}",
+            key=self._request_key,
+            keep=lambda answer: pb.RotateApiKeyResponse(
+                api_key=answer.api_key, former_expire_time=answer.former_expire_time
+            ),
+        )
+
     async def ExchangeApiKey(self, request: pb.ExchangeApiKeyRequest, context: Context) -> pb.ExchangeApiKeyResponse:
         """Give an access token for an API key."""
         key = await self._database.transaction(lambda session: api_keys.exchange(session, request.api_key))
-        access = self._tokens.issue(key.user_id, key.role, key_id=key.id, scopes=key.scopes, not_after=key.expire_time)
+        access = self._tokens.issue(
+            key.user_id,
+            key.role,
+            key_id=key.id,
+            scopes=key.scopes,
+            permissions=key.permissions,
+            calls_per_minute=key.calls_per_minute,
+            has_quotas=bool(key.held_places_per_day or key.sold_places_per_day),
+            not_after=key.expire_time,
+        )
         return pb.ExchangeApiKeyResponse(
             access_token=access.text,
             access_expire_time=timestamp(access.expire_time),

@@ -5,7 +5,7 @@ is done here is to turn names into places and back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -23,6 +23,7 @@ from server.db.engine import Database
 from server.domain import bookings, books, payment_reads
 from server.domain.signing_keys import Keys
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from server.interceptors.access import require_permission
 from server.interceptors.authentication import Caller, caller
 from server.payments.wake import REFUNDS, Waker
 from server.seats.booking import Booking
@@ -37,6 +38,7 @@ from server.services.booking_messages import booking_message
 from server.services.booking_tickets import TicketMethods
 from server.services.booking_watch import BookingWatch
 from server.services.field_mask import paths_of
+from server.services.key_quotas import charged, reference_of
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.scan_queue import ScanQueue
@@ -44,7 +46,7 @@ from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
 from server.services.wire import money
-from server.states import BookingState, ConfirmedBy, Role
+from server.states import BookingState, ConfirmedBy, KeyPermission, KeyQuota, Role
 from server.waiting_room.tickets import QueueTickets
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -115,22 +117,34 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         await self._require_scope(who, performance_id)
         (named, wants), hall = await self._by_names(performance_id, lambda rules: requested(request, rules))
         customer_id = await self._customer(who, request.customer)
-        booking = await self._ledger.execute(
-            Hold(
-                performance_id=performance_id,
-                customer_id=customer_id,
-                actor_id=who.user_id,
-                claims=named,
-                wants=wants,
-                allocation_id=allocation_of(request, performance_id, staff=who.role in STAFF),
-                unlimited=who.role in STAFF,
-                note=request.note,
-                hall=hall,
-                admission=self._admission(request.admission_token, performance_id),
-                request=request_key(request, who),
-            )
+        hold = Hold(
+            performance_id=performance_id,
+            customer_id=customer_id,
+            actor_id=who.user_id,
+            claims=named,
+            wants=wants,
+            allocation_id=allocation_of(request, performance_id, staff=who.role in STAFF),
+            unlimited=who.role in STAFF,
+            note=request.note,
+            hall=hall,
+            admission=self._admission(request.admission_token, performance_id),
+            request=request_key(request, who),
         )
-        return await self._message(booking)
+        count = len(named) + sum(want.quantity for want in wants)
+        return await self._message(await self._charged(request, count, lambda: self._ledger.execute(hold)))
+
+    async def _charged(
+        self, request: pb.CreateBookingRequest | pb.AddSeatsRequest, count: int, work: Callable[[], Awaitable[Booking]]
+    ) -> Booking:
+        """Claim places, as far as the caller's API key may claim any more today."""
+        return await charged(
+            self._database,
+            caller(),
+            KeyQuota.HELD_PLACES,
+            amount=count,
+            reference=reference_of(request),
+            work=work,
+        )
 
     def _admission(self, text: str, performance_id: int) -> Admission | None:
         """What an admission token says; whether one is needed, and whether this one is good, the ledger decides."""
@@ -144,7 +158,8 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         await self._require_verified(caller())
         on, rules = await self._on_booking(request)
         named, hall = await self._by_names(rules.performance_id, lambda rules: claims(request.seats, rules))
-        return await self._carry_out(Add(**on, claims=named, hall=hall))
+        add = Add(**on, claims=named, hall=hall)
+        return await self._message(await self._charged(request, len(named), lambda: self._ledger.execute(add)))
 
     async def RemoveSeats(self, request: pb.RemoveSeatsRequest, context: Context) -> pb.Booking:
         """Give places of a held booking back."""
@@ -160,7 +175,18 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
     async def CancelBooking(self, request: pb.CancelBookingRequest, context: Context) -> pb.Booking:
         """Give a booking up."""
         on, _ = await self._on_booking(request)
+        if caller().permissions and KeyPermission.REFUND not in caller().permissions:
+            await self._require_unpaid(on["performance_id"], on["booking_id"])
         return await self._give_back(Cancel(**on, reason=request.reason))
+
+    async def _require_unpaid(self, performance_id: int, booking_id: UUID) -> None:
+        """Keep an API key that may not have money returned from giving up what is paid for."""
+        owner = owner_of(caller())
+        booking = await self._database.read(
+            lambda session: bookings.get_booking(session, performance_id, booking_id, owner)
+        )
+        if booking.state is BookingState.CONFIRMED:
+            require_permission(caller(), KeyPermission.REFUND)
 
     async def RefundTickets(self, request: pb.RefundTicketsRequest, context: Context) -> pb.Booking:
         """Take single tickets back."""

@@ -30,13 +30,14 @@ from server.payments.wake import PAYMENTS, REFUNDS, Waker
 from server.seats.commands import Confirm
 from server.seats.ledger import Ledger
 from server.services.fingerprints import fingerprint
+from server.services.key_quotas import charged
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.payment_messages import payment_message, refund_message
 from server.services.payment_outcomes import PaymentOutcomes
 from server.services.standing import owner_of
 from server.services.wire import minor_units
-from server.states import ConfirmedBy, PaymentState, Provider, RefundState, SimulatedOutcome
+from server.states import ConfirmedBy, KeyQuota, PaymentState, Provider, RefundState, SimulatedOutcome
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -70,21 +71,36 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         """Begin to pay a booking."""
         who = caller()
         performance_id, booking_id = resources.parse_booking(request.parent, "parent")
-        answer = await self._change(
+        begin = Begin(
+            performance_id=performance_id,
+            booking_id=booking_id,
+            owner=owner_of(who),
+            provider=Provider(request.payment.provider),
+            providers=self._providers,
+            back=Return(request.return_uri or None, request.cancel_uri or None),
+            request=_remembered(request, who),
+        )
+        answer = await charged(
+            self._database,
             who,
-            Begin(
-                performance_id=performance_id,
-                booking_id=booking_id,
-                owner=owner_of(who),
-                provider=Provider(request.payment.provider),
-                providers=self._providers,
-                back=Return(request.return_uri or None, request.cancel_uri or None),
-                request=_remembered(request, who),
-            ),
+            KeyQuota.SOLD_PLACES,
+            amount=await self._places(who, performance_id, booking_id),
+            # Of the booking: a second try to pay for it sells no more places than the first.
+            reference=request.parent,
+            work=lambda: self._change(who, begin),
         )
         if answer.state == pb.Payment.PROCESSING:
             return await self._confirm_free(who, answer)
         return answer
+
+    async def _places(self, who: Caller, performance_id: int, booking_id: UUID) -> int:
+        """How many places are to be paid for, where anybody counts them."""
+        if not who.has_quotas:
+            return 0
+        booking = await self._database.read(
+            lambda session: bookings.get_booking(session, performance_id, booking_id, owner_of(who))
+        )
+        return len(booking.places)
 
     async def CapturePayment(self, request: pb.CapturePaymentRequest, context: Context) -> pb.Payment:
         """Have the money taken."""

@@ -91,6 +91,7 @@ func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, er
 		"ContactService":      rowlock.RegisterContactServiceHandler,
 		"EventService":        rowlock.RegisterEventServiceHandler,
 		"NotificationService": rowlock.RegisterNotificationServiceHandler,
+		"PartnerService":      rowlock.RegisterPartnerServiceHandler,
 		"PaymentService":      rowlock.RegisterPaymentServiceHandler,
 		"ReportService":       rowlock.RegisterReportServiceHandler,
 		"WaitingRoomService":  rowlock.RegisterWaitingRoomServiceHandler,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.models.base import Base, EnumNumber, Timestamps
@@ -60,7 +60,10 @@ class RefreshToken(Base):
 
 
 class ApiKey(Base):
-    """A device's or partner's key: a public prefix, and the SHA-256 of the whole."""
+    """A device's or partner's key: a public prefix, and the SHA-256 of the whole.
+
+    ``permissions`` empty: all that its role may do. A quota of 0: there is none.
+    """
 
     __tablename__ = "api_keys"
 
@@ -75,6 +78,11 @@ class ApiKey(Base):
     expire_time: Mapped[datetime | None]
     revoke_time: Mapped[datetime | None]
     use_time: Mapped[datetime | None]
+    permissions: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), default=list, server_default="{}")
+    calls_per_minute: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    held_places_per_day: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    sold_places_per_day: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    rotated_from: Mapped[UUID | None]
 
 
 class AccountCode(Base):

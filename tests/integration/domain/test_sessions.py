@@ -184,7 +184,7 @@ async def test_what_was_revoked_elsewhere_is_noticed_and_later_forgotten(
     begun, alive = begin(fresh_database, user_id), begin(fresh_database, user_id)
     key = fresh_database.run_transaction(
         lambda session: api_keys.create(
-            session, user_id, display_name="Door", role=Role.GATE, scopes=[], expire_time=None
+            session, user_id, display_name="Door", role=Role.GATE, bounds=api_keys.Bounds(), expire_time=None
         )
     ).key
     here = Revocations(fresh_database, interval=timedelta(seconds=0.05), token_ttl=timedelta(minutes=15))
@@ -294,7 +294,7 @@ def test_an_administrator_is_made_once_and_an_account_with_the_address_becomes_o
 def test_a_key_of_a_disabled_owner_is_useless(fresh_database: Database, user_id: UUID) -> None:
     made = fresh_database.run_transaction(
         lambda session: api_keys.create(
-            session, user_id, display_name="Door", role=Role.GATE, scopes=[], expire_time=None
+            session, user_id, display_name="Door", role=Role.GATE, bounds=api_keys.Bounds(), expire_time=None
         )
     )
     changed = fresh_database.run_transaction(lambda session: accounts.disable(session, user_id))

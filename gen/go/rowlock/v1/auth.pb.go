@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -95,6 +96,76 @@ func (x Role) Number() protoreflect.EnumNumber {
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{0}
+}
+
+// What the tokens of a key may be used for, beside what anybody may read.
+type ApiKey_Permission int32
+
+const (
+	// Not used.
+	ApiKey_PERMISSION_UNSPECIFIED ApiKey_Permission = 0
+	// To read bookings, tickets, payments and changes, and to watch seats.
+	ApiKey_READ ApiKey_Permission = 1
+	// To claim places, to change held bookings and to give them up, and to wait in line.
+	ApiKey_BOOK ApiKey_Permission = 2
+	// To pay.
+	ApiKey_PAY ApiKey_Permission = 3
+	// To give up what was paid for, and so to have money returned.
+	ApiKey_REFUND ApiKey_Permission = 4
+	// To have changes sent: everything about webhook end points.
+	ApiKey_WEBHOOKS ApiKey_Permission = 5
+	// To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
+	// must be given: a key without permissions does not have it.
+	ApiKey_ALL_BOOKINGS ApiKey_Permission = 6
+)
+
+// Enum value maps for ApiKey_Permission.
+var (
+	ApiKey_Permission_name = map[int32]string{
+		0: "PERMISSION_UNSPECIFIED",
+		1: "READ",
+		2: "BOOK",
+		3: "PAY",
+		4: "REFUND",
+		5: "WEBHOOKS",
+		6: "ALL_BOOKINGS",
+	}
+	ApiKey_Permission_value = map[string]int32{
+		"PERMISSION_UNSPECIFIED": 0,
+		"READ":                   1,
+		"BOOK":                   2,
+		"PAY":                    3,
+		"REFUND":                 4,
+		"WEBHOOKS":               5,
+		"ALL_BOOKINGS":           6,
+	}
+)
+
+func (x ApiKey_Permission) Enum() *ApiKey_Permission {
+	p := new(ApiKey_Permission)
+	*p = x
+	return p
+}
+
+func (x ApiKey_Permission) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApiKey_Permission) Descriptor() protoreflect.EnumDescriptor {
+	return file_rowlock_v1_auth_proto_enumTypes[1].Descriptor()
+}
+
+func (ApiKey_Permission) Type() protoreflect.EnumType {
+	return &file_rowlock_v1_auth_proto_enumTypes[1]
+}
+
+func (x ApiKey_Permission) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApiKey_Permission.Descriptor instead.
+func (ApiKey_Permission) EnumDescriptor() ([]byte, []int) {
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // An account.
@@ -244,7 +315,21 @@ type ApiKey struct {
 	// When the key was last exchanged, to about a minute. Unset: never.
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// When the key was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What its tokens may be used for, of what its role may do. Empty: everything but ALL_BOOKINGS.
+	Permissions []ApiKey_Permission `protobuf:"varint,10,rep,packed,name=permissions,proto3,enum=rowlock.v1.ApiKey_Permission" json:"permissions,omitempty"`
+	// Calls that its tokens may make in a minute, over all servers. 0: as many as any account's.
+	CallsPerMinute int32 `protobuf:"varint,11,opt,name=calls_per_minute,json=callsPerMinute,proto3" json:"calls_per_minute,omitempty"`
+	// Places that its tokens may claim in a day (of UTC), whether or not they are kept. 0: there is no such bound.
+	HeldPlacesPerDay int32 `protobuf:"varint,12,opt,name=held_places_per_day,json=heldPlacesPerDay,proto3" json:"held_places_per_day,omitempty"`
+	// Places for which its tokens may begin to pay in a day (of UTC). 0: there is no such bound.
+	SoldPlacesPerDay int32 `protobuf:"varint,13,opt,name=sold_places_per_day,json=soldPlacesPerDay,proto3" json:"sold_places_per_day,omitempty"`
+	// Places that were claimed today.
+	HeldPlacesToday int32 `protobuf:"varint,14,opt,name=held_places_today,json=heldPlacesToday,proto3" json:"held_places_today,omitempty"`
+	// Places for which a payment was begun today.
+	SoldPlacesToday int32 `protobuf:"varint,15,opt,name=sold_places_today,json=soldPlacesToday,proto3" json:"sold_places_today,omitempty"`
+	// The key that it is the successor of. Empty: it is none.
+	RotatedFrom   string `protobuf:"bytes,16,opt,name=rotated_from,json=rotatedFrom,proto3" json:"rotated_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +425,55 @@ func (x *ApiKey) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *ApiKey) GetPermissions() []ApiKey_Permission {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *ApiKey) GetCallsPerMinute() int32 {
+	if x != nil {
+		return x.CallsPerMinute
+	}
+	return 0
+}
+
+func (x *ApiKey) GetHeldPlacesPerDay() int32 {
+	if x != nil {
+		return x.HeldPlacesPerDay
+	}
+	return 0
+}
+
+func (x *ApiKey) GetSoldPlacesPerDay() int32 {
+	if x != nil {
+		return x.SoldPlacesPerDay
+	}
+	return 0
+}
+
+func (x *ApiKey) GetHeldPlacesToday() int32 {
+	if x != nil {
+		return x.HeldPlacesToday
+	}
+	return 0
+}
+
+func (x *ApiKey) GetSoldPlacesToday() int32 {
+	if x != nil {
+		return x.SoldPlacesToday
+	}
+	return 0
+}
+
+func (x *ApiKey) GetRotatedFrom() string {
+	if x != nil {
+		return x.RotatedFrom
+	}
+	return ""
 }
 
 // Asks for an account.
@@ -1937,6 +2071,134 @@ func (x *CreateApiKeyResponse) GetSecret() string {
 	return ""
 }
 
+// Makes a successor of an API key.
+type RotateApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret of the key that is to be replaced.
+	ApiKey string `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// For how long it still works. Unset: 7 days; 0: not at all; at most 30 days.
+	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyRequest) Reset() {
+	*x = RotateApiKeyRequest{}
+	mi := &file_rowlock_v1_auth_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyRequest) ProtoMessage() {}
+
+func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_auth_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RotateApiKeyRequest) GetApiKey() string {
+	if x != nil {
+		return x.ApiKey
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetOverlap() *durationpb.Duration {
+	if x != nil {
+		return x.Overlap
+	}
+	return nil
+}
+
+func (x *RotateApiKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// An API key that takes the place of another.
+type RotateApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new key. It ends when the former one was to end.
+	ApiKey *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// The new secret. Nobody can read it again. Empty in a repeated answer.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// When the former key stops working.
+	FormerExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=former_expire_time,json=formerExpireTime,proto3" json:"former_expire_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RotateApiKeyResponse) Reset() {
+	*x = RotateApiKeyResponse{}
+	mi := &file_rowlock_v1_auth_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateApiKeyResponse) ProtoMessage() {}
+
+func (x *RotateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_auth_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RotateApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *RotateApiKeyResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RotateApiKeyResponse) GetFormerExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FormerExpireTime
+	}
+	return nil
+}
+
 // Asks for a page of API keys.
 type ListApiKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1952,7 +2214,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[31]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2226,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[31]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2239,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{31}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListApiKeysRequest) GetParent() string {
@@ -2016,7 +2278,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[32]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2290,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[32]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2303,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{32}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -2078,7 +2340,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[33]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2352,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[33]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2365,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{33}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RevokeApiKeyRequest) GetName() string {
@@ -2131,7 +2393,7 @@ type ExchangeApiKeyRequest struct {
 
 func (x *ExchangeApiKeyRequest) Reset() {
 	*x = ExchangeApiKeyRequest{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[34]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2405,7 @@ func (x *ExchangeApiKeyRequest) String() string {
 func (*ExchangeApiKeyRequest) ProtoMessage() {}
 
 func (x *ExchangeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[34]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2418,7 @@ func (x *ExchangeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{34}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExchangeApiKeyRequest) GetApiKey() string {
@@ -2183,7 +2445,7 @@ type ExchangeApiKeyResponse struct {
 
 func (x *ExchangeApiKeyResponse) Reset() {
 	*x = ExchangeApiKeyResponse{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[35]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2457,7 @@ func (x *ExchangeApiKeyResponse) String() string {
 func (*ExchangeApiKeyResponse) ProtoMessage() {}
 
 func (x *ExchangeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[35]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2470,7 @@ func (x *ExchangeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{35}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExchangeApiKeyResponse) GetAccessToken() string {
@@ -2248,7 +2510,7 @@ type GetJwksRequest struct {
 
 func (x *GetJwksRequest) Reset() {
 	*x = GetJwksRequest{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[36]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2522,7 @@ func (x *GetJwksRequest) String() string {
 func (*GetJwksRequest) ProtoMessage() {}
 
 func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[36]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2535,7 @@ func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksRequest.ProtoReflect.Descriptor instead.
 func (*GetJwksRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{36}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{38}
 }
 
 // The public keys, as RFC 7517 lays down.
@@ -2287,7 +2549,7 @@ type GetJwksResponse struct {
 
 func (x *GetJwksResponse) Reset() {
 	*x = GetJwksResponse{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[37]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2561,7 @@ func (x *GetJwksResponse) String() string {
 func (*GetJwksResponse) ProtoMessage() {}
 
 func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[37]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2574,7 @@ func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksResponse.ProtoReflect.Descriptor instead.
 func (*GetJwksResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{37}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetJwksResponse) GetKeys() []*Jwk {
@@ -2343,7 +2605,7 @@ type Jwk struct {
 
 func (x *Jwk) Reset() {
 	*x = Jwk{}
-	mi := &file_rowlock_v1_auth_proto_msgTypes[38]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2617,7 @@ func (x *Jwk) String() string {
 func (*Jwk) ProtoMessage() {}
 
 func (x *Jwk) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_auth_proto_msgTypes[38]
+	mi := &file_rowlock_v1_auth_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2630,7 @@ func (x *Jwk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jwk.ProtoReflect.Descriptor instead.
 func (*Jwk) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{38}
+	return file_rowlock_v1_auth_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Jwk) GetKty() string {
@@ -2418,7 +2680,7 @@ var File_rowlock_v1_auth_proto protoreflect.FileDescriptor
 const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"\x15rowlock/v1/auth.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x05\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x05\n" +
 	"\x04User\x12Z\n" +
 	"\x04name\x18\x01 \x01(\tBF\xe2A\x01\b\xbaH?\xd8\x01\x01r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\x12'\n" +
 	"\x05email\x18\x02 \x01(\tB\x11\xe2A\x01\x02\xbaH\n" +
@@ -2434,7 +2696,7 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime:0\xeaA-\n" +
-	"\x10rowlock.dev/User\x12\fusers/{user}*\x05users2\x04user\"\xb5\x05\n" +
+	"\x10rowlock.dev/User\x12\fusers/{user}*\x05users2\x04user\"\xe0\t\n" +
 	"\x06ApiKey\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe2A\x01\b\xbaH\x04r\x02\x18ZR\x04name\x12^\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB;\xe2A\x01\x02\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\vdisplayName\x127\n" +
@@ -2447,7 +2709,26 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"revokeTime\x12D\n" +
 	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vlastUseTime\x12A\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
-	"createTime:H\xeaAE\n" +
+	"createTime\x12X\n" +
+	"\vpermissions\x18\n" +
+	" \x03(\x0e2\x1d.rowlock.v1.ApiKey.PermissionB\x17\xe2A\x01\x01\xbaH\x10\x92\x01\r\x10\x06\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\vpermissions\x129\n" +
+	"\x10calls_per_minute\x18\v \x01(\x05B\x0f\xe2A\x01\x01\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x0ecallsPerMinute\x12:\n" +
+	"\x13held_places_per_day\x18\f \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\x10heldPlacesPerDay\x12:\n" +
+	"\x13sold_places_per_day\x18\r \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\x10soldPlacesPerDay\x120\n" +
+	"\x11held_places_today\x18\x0e \x01(\x05B\x04\xe2A\x01\x03R\x0fheldPlacesToday\x120\n" +
+	"\x11sold_places_today\x18\x0f \x01(\x05B\x04\xe2A\x01\x03R\x0fsoldPlacesToday\x12E\n" +
+	"\frotated_from\x18\x10 \x01(\tB\"\xe2A\x01\x03\xfaA\x14\n" +
+	"\x12rowlock.dev/ApiKey\xbaH\x04r\x02\x18ZR\vrotatedFrom\"q\n" +
+	"\n" +
+	"Permission\x12\x1a\n" +
+	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04READ\x10\x01\x12\b\n" +
+	"\x04BOOK\x10\x02\x12\a\n" +
+	"\x03PAY\x10\x03\x12\n" +
+	"\n" +
+	"\x06REFUND\x10\x04\x12\f\n" +
+	"\bWEBHOOKS\x10\x05\x12\x10\n" +
+	"\fALL_BOOKINGS\x10\x06:H\xeaAE\n" +
 	"\x12rowlock.dev/ApiKey\x12\x1eusers/{user}/apiKeys/{api_key}*\aapiKeys2\x06apiKey\"\xcf\x02\n" +
 	"\rSignUpRequest\x12`\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB=\xe2A\x01\x02\xbaH6r4\x10\x01\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\vdisplayName\x12$\n" +
@@ -2560,7 +2841,16 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\x1dapi_key.display_name.required\x12\vis required\x1a5!has(this.api_key) || this.api_key.display_name != ''\"[\n" +
 	"\x14CreateApiKeyResponse\x12+\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x12.rowlock.v1.ApiKeyR\x06apiKey\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\xe1\x01\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"\xc7\x01\n" +
+	"\x13RotateApiKeyRequest\x12(\n" +
+	"\aapi_key\x18\x01 \x01(\tB\x0f\xe2A\x02\x02\x04\xbaH\ar\x05\x10\x01\x18\x80\x04R\x06apiKey\x12H\n" +
+	"\aoverlap\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xe2A\x01\x01\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\aoverlap\x12<\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xa5\x01\n" +
+	"\x14RotateApiKeyResponse\x12+\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x12.rowlock.v1.ApiKeyR\x06apiKey\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12H\n" +
+	"\x12former_expire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x10formerExpireTime\"\xe1\x01\n" +
 	"\x12ListApiKeysRequest\x12t\n" +
 	"\x06parent\x18\x01 \x01(\tB\\\xe2A\x01\x02\xfaA\x14\x12\x12rowlock.dev/ApiKey\xbaH>r<\x18*28^users/(-|me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x06parent\x12(\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
@@ -2603,7 +2893,7 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_KIOSK\x10\x04\x12\r\n" +
 	"\tROLE_GATE\x10\x05\x12\x10\n" +
-	"\fROLE_PARTNER\x10\x062\x81\x15\n" +
+	"\fROLE_PARTNER\x10\x062\x80\x16\n" +
 	"\vAuthService\x12y\n" +
 	"\x06SignUp\x12\x19.rowlock.v1.SignUpRequest\x1a\x1a.rowlock.v1.SignUpResponse\"8\xdaA\x1bemail,password,display_name\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/auth:signUp\x12v\n" +
 	"\vVerifyEmail\x12\x1e.rowlock.v1.VerifyEmailRequest\x1a\x1f.rowlock.v1.VerifyEmailResponse\"&\xdaA\x04code\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/auth:verifyEmail\x12\x93\x01\n" +
@@ -2625,7 +2915,8 @@ const file_rowlock_v1_auth_proto_rawDesc = "" +
 	"EnableUser\x12\x1d.rowlock.v1.EnableUserRequest\x1a\x10.rowlock.v1.User\"+\xdaA\x04name\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/{name=users/*}:enable\x12\x91\x01\n" +
 	"\fCreateApiKey\x12\x1f.rowlock.v1.CreateApiKeyRequest\x1a .rowlock.v1.CreateApiKeyResponse\">\xdaA\x0eparent,api_key\x82\xd3\xe4\x93\x02':\aapi_key\"\x1c/v1/{parent=users/*}/apiKeys\x12}\n" +
 	"\vListApiKeys\x12\x1e.rowlock.v1.ListApiKeysRequest\x1a\x1f.rowlock.v1.ListApiKeysResponse\"-\xdaA\x06parent\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{parent=users/*}/apiKeys\x12z\n" +
-	"\fRevokeApiKey\x12\x1f.rowlock.v1.RevokeApiKeyRequest\x1a\x12.rowlock.v1.ApiKey\"5\xdaA\x04name\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{name=users/*/apiKeys/*}:revoke\x12\x85\x01\n" +
+	"\fRevokeApiKey\x12\x1f.rowlock.v1.RevokeApiKeyRequest\x1a\x12.rowlock.v1.ApiKey\"5\xdaA\x04name\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{name=users/*/apiKeys/*}:revoke\x12}\n" +
+	"\fRotateApiKey\x12\x1f.rowlock.v1.RotateApiKeyRequest\x1a .rowlock.v1.RotateApiKeyResponse\"*\xdaA\aapi_key\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/auth:rotateApiKey\x12\x85\x01\n" +
 	"\x0eExchangeApiKey\x12!.rowlock.v1.ExchangeApiKeyRequest\x1a\".rowlock.v1.ExchangeApiKeyResponse\",\xdaA\aapi_key\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/auth:exchangeApiKey\x12e\n" +
 	"\aGetJwks\x12\x1a.rowlock.v1.GetJwksRequest\x1a\x1b.rowlock.v1.GetJwksResponse\"!\xdaA\x00\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonB8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
@@ -2641,125 +2932,135 @@ func file_rowlock_v1_auth_proto_rawDescGZIP() []byte {
 	return file_rowlock_v1_auth_proto_rawDescData
 }
 
-var file_rowlock_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rowlock_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_rowlock_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_rowlock_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_rowlock_v1_auth_proto_goTypes = []any{
 	(Role)(0),                            // 0: rowlock.v1.Role
-	(*User)(nil),                         // 1: rowlock.v1.User
-	(*ApiKey)(nil),                       // 2: rowlock.v1.ApiKey
-	(*SignUpRequest)(nil),                // 3: rowlock.v1.SignUpRequest
-	(*SignUpResponse)(nil),               // 4: rowlock.v1.SignUpResponse
-	(*VerifyEmailRequest)(nil),           // 5: rowlock.v1.VerifyEmailRequest
-	(*VerifyEmailResponse)(nil),          // 6: rowlock.v1.VerifyEmailResponse
-	(*ResendVerificationRequest)(nil),    // 7: rowlock.v1.ResendVerificationRequest
-	(*ResendVerificationResponse)(nil),   // 8: rowlock.v1.ResendVerificationResponse
-	(*LogInRequest)(nil),                 // 9: rowlock.v1.LogInRequest
-	(*LogInResponse)(nil),                // 10: rowlock.v1.LogInResponse
-	(*RefreshTokenRequest)(nil),          // 11: rowlock.v1.RefreshTokenRequest
-	(*RefreshTokenResponse)(nil),         // 12: rowlock.v1.RefreshTokenResponse
-	(*LogOutRequest)(nil),                // 13: rowlock.v1.LogOutRequest
-	(*LogOutResponse)(nil),               // 14: rowlock.v1.LogOutResponse
-	(*LogOutEverywhereRequest)(nil),      // 15: rowlock.v1.LogOutEverywhereRequest
-	(*LogOutEverywhereResponse)(nil),     // 16: rowlock.v1.LogOutEverywhereResponse
-	(*RequestPasswordResetRequest)(nil),  // 17: rowlock.v1.RequestPasswordResetRequest
-	(*RequestPasswordResetResponse)(nil), // 18: rowlock.v1.RequestPasswordResetResponse
-	(*ConfirmPasswordResetRequest)(nil),  // 19: rowlock.v1.ConfirmPasswordResetRequest
-	(*ConfirmPasswordResetResponse)(nil), // 20: rowlock.v1.ConfirmPasswordResetResponse
-	(*ChangePasswordRequest)(nil),        // 21: rowlock.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),       // 22: rowlock.v1.ChangePasswordResponse
-	(*GetUserRequest)(nil),               // 23: rowlock.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),            // 24: rowlock.v1.UpdateUserRequest
-	(*ListUsersRequest)(nil),             // 25: rowlock.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),            // 26: rowlock.v1.ListUsersResponse
-	(*SetUserRoleRequest)(nil),           // 27: rowlock.v1.SetUserRoleRequest
-	(*DisableUserRequest)(nil),           // 28: rowlock.v1.DisableUserRequest
-	(*EnableUserRequest)(nil),            // 29: rowlock.v1.EnableUserRequest
-	(*CreateApiKeyRequest)(nil),          // 30: rowlock.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),         // 31: rowlock.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),           // 32: rowlock.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),          // 33: rowlock.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),          // 34: rowlock.v1.RevokeApiKeyRequest
-	(*ExchangeApiKeyRequest)(nil),        // 35: rowlock.v1.ExchangeApiKeyRequest
-	(*ExchangeApiKeyResponse)(nil),       // 36: rowlock.v1.ExchangeApiKeyResponse
-	(*GetJwksRequest)(nil),               // 37: rowlock.v1.GetJwksRequest
-	(*GetJwksResponse)(nil),              // 38: rowlock.v1.GetJwksResponse
-	(*Jwk)(nil),                          // 39: rowlock.v1.Jwk
-	(*timestamppb.Timestamp)(nil),        // 40: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 41: google.protobuf.FieldMask
+	(ApiKey_Permission)(0),               // 1: rowlock.v1.ApiKey.Permission
+	(*User)(nil),                         // 2: rowlock.v1.User
+	(*ApiKey)(nil),                       // 3: rowlock.v1.ApiKey
+	(*SignUpRequest)(nil),                // 4: rowlock.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 5: rowlock.v1.SignUpResponse
+	(*VerifyEmailRequest)(nil),           // 6: rowlock.v1.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),          // 7: rowlock.v1.VerifyEmailResponse
+	(*ResendVerificationRequest)(nil),    // 8: rowlock.v1.ResendVerificationRequest
+	(*ResendVerificationResponse)(nil),   // 9: rowlock.v1.ResendVerificationResponse
+	(*LogInRequest)(nil),                 // 10: rowlock.v1.LogInRequest
+	(*LogInResponse)(nil),                // 11: rowlock.v1.LogInResponse
+	(*RefreshTokenRequest)(nil),          // 12: rowlock.v1.RefreshTokenRequest
+	(*RefreshTokenResponse)(nil),         // 13: rowlock.v1.RefreshTokenResponse
+	(*LogOutRequest)(nil),                // 14: rowlock.v1.LogOutRequest
+	(*LogOutResponse)(nil),               // 15: rowlock.v1.LogOutResponse
+	(*LogOutEverywhereRequest)(nil),      // 16: rowlock.v1.LogOutEverywhereRequest
+	(*LogOutEverywhereResponse)(nil),     // 17: rowlock.v1.LogOutEverywhereResponse
+	(*RequestPasswordResetRequest)(nil),  // 18: rowlock.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 19: rowlock.v1.RequestPasswordResetResponse
+	(*ConfirmPasswordResetRequest)(nil),  // 20: rowlock.v1.ConfirmPasswordResetRequest
+	(*ConfirmPasswordResetResponse)(nil), // 21: rowlock.v1.ConfirmPasswordResetResponse
+	(*ChangePasswordRequest)(nil),        // 22: rowlock.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 23: rowlock.v1.ChangePasswordResponse
+	(*GetUserRequest)(nil),               // 24: rowlock.v1.GetUserRequest
+	(*UpdateUserRequest)(nil),            // 25: rowlock.v1.UpdateUserRequest
+	(*ListUsersRequest)(nil),             // 26: rowlock.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),            // 27: rowlock.v1.ListUsersResponse
+	(*SetUserRoleRequest)(nil),           // 28: rowlock.v1.SetUserRoleRequest
+	(*DisableUserRequest)(nil),           // 29: rowlock.v1.DisableUserRequest
+	(*EnableUserRequest)(nil),            // 30: rowlock.v1.EnableUserRequest
+	(*CreateApiKeyRequest)(nil),          // 31: rowlock.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),         // 32: rowlock.v1.CreateApiKeyResponse
+	(*RotateApiKeyRequest)(nil),          // 33: rowlock.v1.RotateApiKeyRequest
+	(*RotateApiKeyResponse)(nil),         // 34: rowlock.v1.RotateApiKeyResponse
+	(*ListApiKeysRequest)(nil),           // 35: rowlock.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),          // 36: rowlock.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),          // 37: rowlock.v1.RevokeApiKeyRequest
+	(*ExchangeApiKeyRequest)(nil),        // 38: rowlock.v1.ExchangeApiKeyRequest
+	(*ExchangeApiKeyResponse)(nil),       // 39: rowlock.v1.ExchangeApiKeyResponse
+	(*GetJwksRequest)(nil),               // 40: rowlock.v1.GetJwksRequest
+	(*GetJwksResponse)(nil),              // 41: rowlock.v1.GetJwksResponse
+	(*Jwk)(nil),                          // 42: rowlock.v1.Jwk
+	(*timestamppb.Timestamp)(nil),        // 43: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 44: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),          // 45: google.protobuf.Duration
 }
 var file_rowlock_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.User.role:type_name -> rowlock.v1.Role
-	40, // 1: rowlock.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	40, // 2: rowlock.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	43, // 1: rowlock.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	43, // 2: rowlock.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: rowlock.v1.ApiKey.role:type_name -> rowlock.v1.Role
-	40, // 4: rowlock.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 5: rowlock.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	40, // 6: rowlock.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	40, // 7: rowlock.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	40, // 8: rowlock.v1.LogInResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	40, // 9: rowlock.v1.LogInResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 10: rowlock.v1.LogInResponse.user:type_name -> rowlock.v1.User
-	40, // 11: rowlock.v1.RefreshTokenResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	40, // 12: rowlock.v1.RefreshTokenResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 13: rowlock.v1.RefreshTokenResponse.user:type_name -> rowlock.v1.User
-	1,  // 14: rowlock.v1.UpdateUserRequest.user:type_name -> rowlock.v1.User
-	41, // 15: rowlock.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 16: rowlock.v1.ListUsersRequest.role:type_name -> rowlock.v1.Role
-	1,  // 17: rowlock.v1.ListUsersResponse.users:type_name -> rowlock.v1.User
-	0,  // 18: rowlock.v1.SetUserRoleRequest.role:type_name -> rowlock.v1.Role
-	2,  // 19: rowlock.v1.CreateApiKeyRequest.api_key:type_name -> rowlock.v1.ApiKey
-	2,  // 20: rowlock.v1.CreateApiKeyResponse.api_key:type_name -> rowlock.v1.ApiKey
-	2,  // 21: rowlock.v1.ListApiKeysResponse.api_keys:type_name -> rowlock.v1.ApiKey
-	40, // 22: rowlock.v1.ExchangeApiKeyResponse.access_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 23: rowlock.v1.ExchangeApiKeyResponse.role:type_name -> rowlock.v1.Role
-	39, // 24: rowlock.v1.GetJwksResponse.keys:type_name -> rowlock.v1.Jwk
-	3,  // 25: rowlock.v1.AuthService.SignUp:input_type -> rowlock.v1.SignUpRequest
-	5,  // 26: rowlock.v1.AuthService.VerifyEmail:input_type -> rowlock.v1.VerifyEmailRequest
-	7,  // 27: rowlock.v1.AuthService.ResendVerification:input_type -> rowlock.v1.ResendVerificationRequest
-	9,  // 28: rowlock.v1.AuthService.LogIn:input_type -> rowlock.v1.LogInRequest
-	11, // 29: rowlock.v1.AuthService.RefreshToken:input_type -> rowlock.v1.RefreshTokenRequest
-	13, // 30: rowlock.v1.AuthService.LogOut:input_type -> rowlock.v1.LogOutRequest
-	15, // 31: rowlock.v1.AuthService.LogOutEverywhere:input_type -> rowlock.v1.LogOutEverywhereRequest
-	17, // 32: rowlock.v1.AuthService.RequestPasswordReset:input_type -> rowlock.v1.RequestPasswordResetRequest
-	19, // 33: rowlock.v1.AuthService.ConfirmPasswordReset:input_type -> rowlock.v1.ConfirmPasswordResetRequest
-	21, // 34: rowlock.v1.AuthService.ChangePassword:input_type -> rowlock.v1.ChangePasswordRequest
-	23, // 35: rowlock.v1.AuthService.GetUser:input_type -> rowlock.v1.GetUserRequest
-	24, // 36: rowlock.v1.AuthService.UpdateUser:input_type -> rowlock.v1.UpdateUserRequest
-	25, // 37: rowlock.v1.AuthService.ListUsers:input_type -> rowlock.v1.ListUsersRequest
-	27, // 38: rowlock.v1.AuthService.SetUserRole:input_type -> rowlock.v1.SetUserRoleRequest
-	28, // 39: rowlock.v1.AuthService.DisableUser:input_type -> rowlock.v1.DisableUserRequest
-	29, // 40: rowlock.v1.AuthService.EnableUser:input_type -> rowlock.v1.EnableUserRequest
-	30, // 41: rowlock.v1.AuthService.CreateApiKey:input_type -> rowlock.v1.CreateApiKeyRequest
-	32, // 42: rowlock.v1.AuthService.ListApiKeys:input_type -> rowlock.v1.ListApiKeysRequest
-	34, // 43: rowlock.v1.AuthService.RevokeApiKey:input_type -> rowlock.v1.RevokeApiKeyRequest
-	35, // 44: rowlock.v1.AuthService.ExchangeApiKey:input_type -> rowlock.v1.ExchangeApiKeyRequest
-	37, // 45: rowlock.v1.AuthService.GetJwks:input_type -> rowlock.v1.GetJwksRequest
-	4,  // 46: rowlock.v1.AuthService.SignUp:output_type -> rowlock.v1.SignUpResponse
-	6,  // 47: rowlock.v1.AuthService.VerifyEmail:output_type -> rowlock.v1.VerifyEmailResponse
-	8,  // 48: rowlock.v1.AuthService.ResendVerification:output_type -> rowlock.v1.ResendVerificationResponse
-	10, // 49: rowlock.v1.AuthService.LogIn:output_type -> rowlock.v1.LogInResponse
-	12, // 50: rowlock.v1.AuthService.RefreshToken:output_type -> rowlock.v1.RefreshTokenResponse
-	14, // 51: rowlock.v1.AuthService.LogOut:output_type -> rowlock.v1.LogOutResponse
-	16, // 52: rowlock.v1.AuthService.LogOutEverywhere:output_type -> rowlock.v1.LogOutEverywhereResponse
-	18, // 53: rowlock.v1.AuthService.RequestPasswordReset:output_type -> rowlock.v1.RequestPasswordResetResponse
-	20, // 54: rowlock.v1.AuthService.ConfirmPasswordReset:output_type -> rowlock.v1.ConfirmPasswordResetResponse
-	22, // 55: rowlock.v1.AuthService.ChangePassword:output_type -> rowlock.v1.ChangePasswordResponse
-	1,  // 56: rowlock.v1.AuthService.GetUser:output_type -> rowlock.v1.User
-	1,  // 57: rowlock.v1.AuthService.UpdateUser:output_type -> rowlock.v1.User
-	26, // 58: rowlock.v1.AuthService.ListUsers:output_type -> rowlock.v1.ListUsersResponse
-	1,  // 59: rowlock.v1.AuthService.SetUserRole:output_type -> rowlock.v1.User
-	1,  // 60: rowlock.v1.AuthService.DisableUser:output_type -> rowlock.v1.User
-	1,  // 61: rowlock.v1.AuthService.EnableUser:output_type -> rowlock.v1.User
-	31, // 62: rowlock.v1.AuthService.CreateApiKey:output_type -> rowlock.v1.CreateApiKeyResponse
-	33, // 63: rowlock.v1.AuthService.ListApiKeys:output_type -> rowlock.v1.ListApiKeysResponse
-	2,  // 64: rowlock.v1.AuthService.RevokeApiKey:output_type -> rowlock.v1.ApiKey
-	36, // 65: rowlock.v1.AuthService.ExchangeApiKey:output_type -> rowlock.v1.ExchangeApiKeyResponse
-	38, // 66: rowlock.v1.AuthService.GetJwks:output_type -> rowlock.v1.GetJwksResponse
-	46, // [46:67] is the sub-list for method output_type
-	25, // [25:46] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	43, // 4: rowlock.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
+	43, // 5: rowlock.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	43, // 6: rowlock.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	43, // 7: rowlock.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: rowlock.v1.ApiKey.permissions:type_name -> rowlock.v1.ApiKey.Permission
+	43, // 9: rowlock.v1.LogInResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	43, // 10: rowlock.v1.LogInResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: rowlock.v1.LogInResponse.user:type_name -> rowlock.v1.User
+	43, // 12: rowlock.v1.RefreshTokenResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	43, // 13: rowlock.v1.RefreshTokenResponse.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	2,  // 14: rowlock.v1.RefreshTokenResponse.user:type_name -> rowlock.v1.User
+	2,  // 15: rowlock.v1.UpdateUserRequest.user:type_name -> rowlock.v1.User
+	44, // 16: rowlock.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 17: rowlock.v1.ListUsersRequest.role:type_name -> rowlock.v1.Role
+	2,  // 18: rowlock.v1.ListUsersResponse.users:type_name -> rowlock.v1.User
+	0,  // 19: rowlock.v1.SetUserRoleRequest.role:type_name -> rowlock.v1.Role
+	3,  // 20: rowlock.v1.CreateApiKeyRequest.api_key:type_name -> rowlock.v1.ApiKey
+	3,  // 21: rowlock.v1.CreateApiKeyResponse.api_key:type_name -> rowlock.v1.ApiKey
+	45, // 22: rowlock.v1.RotateApiKeyRequest.overlap:type_name -> google.protobuf.Duration
+	3,  // 23: rowlock.v1.RotateApiKeyResponse.api_key:type_name -> rowlock.v1.ApiKey
+	43, // 24: rowlock.v1.RotateApiKeyResponse.former_expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 25: rowlock.v1.ListApiKeysResponse.api_keys:type_name -> rowlock.v1.ApiKey
+	43, // 26: rowlock.v1.ExchangeApiKeyResponse.access_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 27: rowlock.v1.ExchangeApiKeyResponse.role:type_name -> rowlock.v1.Role
+	42, // 28: rowlock.v1.GetJwksResponse.keys:type_name -> rowlock.v1.Jwk
+	4,  // 29: rowlock.v1.AuthService.SignUp:input_type -> rowlock.v1.SignUpRequest
+	6,  // 30: rowlock.v1.AuthService.VerifyEmail:input_type -> rowlock.v1.VerifyEmailRequest
+	8,  // 31: rowlock.v1.AuthService.ResendVerification:input_type -> rowlock.v1.ResendVerificationRequest
+	10, // 32: rowlock.v1.AuthService.LogIn:input_type -> rowlock.v1.LogInRequest
+	12, // 33: rowlock.v1.AuthService.RefreshToken:input_type -> rowlock.v1.RefreshTokenRequest
+	14, // 34: rowlock.v1.AuthService.LogOut:input_type -> rowlock.v1.LogOutRequest
+	16, // 35: rowlock.v1.AuthService.LogOutEverywhere:input_type -> rowlock.v1.LogOutEverywhereRequest
+	18, // 36: rowlock.v1.AuthService.RequestPasswordReset:input_type -> rowlock.v1.RequestPasswordResetRequest
+	20, // 37: rowlock.v1.AuthService.ConfirmPasswordReset:input_type -> rowlock.v1.ConfirmPasswordResetRequest
+	22, // 38: rowlock.v1.AuthService.ChangePassword:input_type -> rowlock.v1.ChangePasswordRequest
+	24, // 39: rowlock.v1.AuthService.GetUser:input_type -> rowlock.v1.GetUserRequest
+	25, // 40: rowlock.v1.AuthService.UpdateUser:input_type -> rowlock.v1.UpdateUserRequest
+	26, // 41: rowlock.v1.AuthService.ListUsers:input_type -> rowlock.v1.ListUsersRequest
+	28, // 42: rowlock.v1.AuthService.SetUserRole:input_type -> rowlock.v1.SetUserRoleRequest
+	29, // 43: rowlock.v1.AuthService.DisableUser:input_type -> rowlock.v1.DisableUserRequest
+	30, // 44: rowlock.v1.AuthService.EnableUser:input_type -> rowlock.v1.EnableUserRequest
+	31, // 45: rowlock.v1.AuthService.CreateApiKey:input_type -> rowlock.v1.CreateApiKeyRequest
+	35, // 46: rowlock.v1.AuthService.ListApiKeys:input_type -> rowlock.v1.ListApiKeysRequest
+	37, // 47: rowlock.v1.AuthService.RevokeApiKey:input_type -> rowlock.v1.RevokeApiKeyRequest
+	33, // 48: rowlock.v1.AuthService.RotateApiKey:input_type -> rowlock.v1.RotateApiKeyRequest
+	38, // 49: rowlock.v1.AuthService.ExchangeApiKey:input_type -> rowlock.v1.ExchangeApiKeyRequest
+	40, // 50: rowlock.v1.AuthService.GetJwks:input_type -> rowlock.v1.GetJwksRequest
+	5,  // 51: rowlock.v1.AuthService.SignUp:output_type -> rowlock.v1.SignUpResponse
+	7,  // 52: rowlock.v1.AuthService.VerifyEmail:output_type -> rowlock.v1.VerifyEmailResponse
+	9,  // 53: rowlock.v1.AuthService.ResendVerification:output_type -> rowlock.v1.ResendVerificationResponse
+	11, // 54: rowlock.v1.AuthService.LogIn:output_type -> rowlock.v1.LogInResponse
+	13, // 55: rowlock.v1.AuthService.RefreshToken:output_type -> rowlock.v1.RefreshTokenResponse
+	15, // 56: rowlock.v1.AuthService.LogOut:output_type -> rowlock.v1.LogOutResponse
+	17, // 57: rowlock.v1.AuthService.LogOutEverywhere:output_type -> rowlock.v1.LogOutEverywhereResponse
+	19, // 58: rowlock.v1.AuthService.RequestPasswordReset:output_type -> rowlock.v1.RequestPasswordResetResponse
+	21, // 59: rowlock.v1.AuthService.ConfirmPasswordReset:output_type -> rowlock.v1.ConfirmPasswordResetResponse
+	23, // 60: rowlock.v1.AuthService.ChangePassword:output_type -> rowlock.v1.ChangePasswordResponse
+	2,  // 61: rowlock.v1.AuthService.GetUser:output_type -> rowlock.v1.User
+	2,  // 62: rowlock.v1.AuthService.UpdateUser:output_type -> rowlock.v1.User
+	27, // 63: rowlock.v1.AuthService.ListUsers:output_type -> rowlock.v1.ListUsersResponse
+	2,  // 64: rowlock.v1.AuthService.SetUserRole:output_type -> rowlock.v1.User
+	2,  // 65: rowlock.v1.AuthService.DisableUser:output_type -> rowlock.v1.User
+	2,  // 66: rowlock.v1.AuthService.EnableUser:output_type -> rowlock.v1.User
+	32, // 67: rowlock.v1.AuthService.CreateApiKey:output_type -> rowlock.v1.CreateApiKeyResponse
+	36, // 68: rowlock.v1.AuthService.ListApiKeys:output_type -> rowlock.v1.ListApiKeysResponse
+	3,  // 69: rowlock.v1.AuthService.RevokeApiKey:output_type -> rowlock.v1.ApiKey
+	34, // 70: rowlock.v1.AuthService.RotateApiKey:output_type -> rowlock.v1.RotateApiKeyResponse
+	39, // 71: rowlock.v1.AuthService.ExchangeApiKey:output_type -> rowlock.v1.ExchangeApiKeyResponse
+	41, // 72: rowlock.v1.AuthService.GetJwks:output_type -> rowlock.v1.GetJwksResponse
+	51, // [51:73] is the sub-list for method output_type
+	29, // [29:51] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_auth_proto_init() }
@@ -2772,8 +3073,8 @@ func file_rowlock_v1_auth_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_auth_proto_rawDesc), len(file_rowlock_v1_auth_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   39,
+			NumEnums:      2,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

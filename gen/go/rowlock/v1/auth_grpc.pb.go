@@ -40,6 +40,7 @@ const (
 	AuthService_CreateApiKey_FullMethodName         = "/rowlock.v1.AuthService/CreateApiKey"
 	AuthService_ListApiKeys_FullMethodName          = "/rowlock.v1.AuthService/ListApiKeys"
 	AuthService_RevokeApiKey_FullMethodName         = "/rowlock.v1.AuthService/RevokeApiKey"
+	AuthService_RotateApiKey_FullMethodName         = "/rowlock.v1.AuthService/RotateApiKey"
 	AuthService_ExchangeApiKey_FullMethodName       = "/rowlock.v1.AuthService/ExchangeApiKey"
 	AuthService_GetJwks_FullMethodName              = "/rowlock.v1.AuthService/GetJwks"
 )
@@ -125,6 +126,10 @@ type AuthServiceClient interface {
 	// Makes an API key useless, with every access token that was got by it; their streams end within 60 seconds. ADMIN
 	// only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
+	// Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+	// `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+	// gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
+	RotateApiKey(ctx context.Context, in *RotateApiKeyRequest, opts ...grpc.CallOption) (*RotateApiKeyResponse, error)
 	// Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
 	// Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
 	ExchangeApiKey(ctx context.Context, in *ExchangeApiKeyRequest, opts ...grpc.CallOption) (*ExchangeApiKeyResponse, error)
@@ -331,6 +336,16 @@ func (c *authServiceClient) RevokeApiKey(ctx context.Context, in *RevokeApiKeyRe
 	return out, nil
 }
 
+func (c *authServiceClient) RotateApiKey(ctx context.Context, in *RotateApiKeyRequest, opts ...grpc.CallOption) (*RotateApiKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateApiKeyResponse)
+	err := c.cc.Invoke(ctx, AuthService_RotateApiKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *authServiceClient) ExchangeApiKey(ctx context.Context, in *ExchangeApiKeyRequest, opts ...grpc.CallOption) (*ExchangeApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExchangeApiKeyResponse)
@@ -432,6 +447,10 @@ type AuthServiceServer interface {
 	// Makes an API key useless, with every access token that was got by it; their streams end within 60 seconds. ADMIN
 	// only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error)
+	// Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+	// `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+	// gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
+	RotateApiKey(context.Context, *RotateApiKeyRequest) (*RotateApiKeyResponse, error)
 	// Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
 	// Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
 	ExchangeApiKey(context.Context, *ExchangeApiKeyRequest) (*ExchangeApiKeyResponse, error)
@@ -504,6 +523,9 @@ func (UnimplementedAuthServiceServer) ListApiKeys(context.Context, *ListApiKeysR
 }
 func (UnimplementedAuthServiceServer) RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeApiKey not implemented")
+}
+func (UnimplementedAuthServiceServer) RotateApiKey(context.Context, *RotateApiKeyRequest) (*RotateApiKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateApiKey not implemented")
 }
 func (UnimplementedAuthServiceServer) ExchangeApiKey(context.Context, *ExchangeApiKeyRequest) (*ExchangeApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExchangeApiKey not implemented")
@@ -874,6 +896,24 @@ func _AuthService_RevokeApiKey_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_RotateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateApiKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).RotateApiKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_RotateApiKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).RotateApiKey(ctx, req.(*RotateApiKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_ExchangeApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExchangeApiKeyRequest)
 	if err := dec(in); err != nil {
@@ -992,6 +1032,10 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeApiKey",
 			Handler:    _AuthService_RevokeApiKey_Handler,
+		},
+		{
+			MethodName: "RotateApiKey",
+			Handler:    _AuthService_RotateApiKey_Handler,
 		},
 		{
 			MethodName: "ExchangeApiKey",

@@ -213,6 +213,15 @@ const (
 	ErrorReason_ALLOCATION_RELEASED ErrorReason = 180
 	// FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]
 	ErrorReason_SHIFT_OPEN ErrorReason = 181
+	// RESOURCE_EXHAUSTED. The API key has used up what it may do in a day (of UTC). [quota, limit, used]
+	ErrorReason_API_KEY_QUOTA_REACHED ErrorReason = 200
+	// FAILED_PRECONDITION. Changes behind that position were deleted, because they are old. Read what you need by other
+	// calls, and go on at the oldest that is left. [outdated_position]
+	ErrorReason_CHANGES_OUTDATED ErrorReason = 201
+	// FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first.
+	ErrorReason_WEBHOOK_ENDPOINT_DISABLED ErrorReason = 202
+	// FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]
+	ErrorReason_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 203
 	// RESOURCE_EXHAUSTED. The file would be larger than one answer may be. Narrow the conditions, or read the report page
 	// by page. [limit, in bytes]
 	ErrorReason_REPORT_TOO_LARGE ErrorReason = 220
@@ -306,6 +315,10 @@ var (
 		160: "INQUIRY_ANSWERED",
 		180: "ALLOCATION_RELEASED",
 		181: "SHIFT_OPEN",
+		200: "API_KEY_QUOTA_REACHED",
+		201: "CHANGES_OUTDATED",
+		202: "WEBHOOK_ENDPOINT_DISABLED",
+		203: "WEBHOOK_ENDPOINT_LIMIT",
 		220: "REPORT_TOO_LARGE",
 	}
 	ErrorReason_value = map[string]int32{
@@ -394,6 +407,10 @@ var (
 		"INQUIRY_ANSWERED":          160,
 		"ALLOCATION_RELEASED":       180,
 		"SHIFT_OPEN":                181,
+		"API_KEY_QUOTA_REACHED":     200,
+		"CHANGES_OUTDATED":          201,
+		"WEBHOOK_ENDPOINT_DISABLED": 202,
+		"WEBHOOK_ENDPOINT_LIMIT":    203,
 		"REPORT_TOO_LARGE":          220,
 	}
 )
@@ -430,7 +447,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xc9\x0e\n" +
+	"rowlock.v1*\xb9\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -521,7 +538,11 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x10INQUIRY_ANSWERED\x10\xa0\x01\x12\x18\n" +
 	"\x13ALLOCATION_RELEASED\x10\xb4\x01\x12\x0f\n" +
 	"\n" +
-	"SHIFT_OPEN\x10\xb5\x01\x12\x15\n" +
+	"SHIFT_OPEN\x10\xb5\x01\x12\x1a\n" +
+	"\x15API_KEY_QUOTA_REACHED\x10\xc8\x01\x12\x15\n" +
+	"\x10CHANGES_OUTDATED\x10\xc9\x01\x12\x1e\n" +
+	"\x19WEBHOOK_ENDPOINT_DISABLED\x10\xca\x01\x12\x1b\n" +
+	"\x16WEBHOOK_ENDPOINT_LIMIT\x10\xcb\x01\x12\x15\n" +
 	"\x10REPORT_TOO_LARGE\x10\xdc\x01B8Z6github.com/rowlock/rowlock/gen/go/rowlock/v1;rowlockv1b\x06proto3"
 
 var (

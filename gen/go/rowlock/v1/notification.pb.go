@@ -60,6 +60,8 @@ const (
 	Notification_EMAIL_CHANGED Notification_Kind = 13
 	// The account has another password now.
 	Notification_PASSWORD_CHANGED Notification_Kind = 14
+	// A webhook end point was switched off, because nothing was taken for long.
+	Notification_WEBHOOK_ENDPOINT_OFF Notification_Kind = 15
 )
 
 // Enum value maps for Notification_Kind.
@@ -80,6 +82,7 @@ var (
 		12: "ACCOUNT_EXISTS",
 		13: "EMAIL_CHANGED",
 		14: "PASSWORD_CHANGED",
+		15: "WEBHOOK_ENDPOINT_OFF",
 	}
 	Notification_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":      0,
@@ -97,6 +100,7 @@ var (
 		"ACCOUNT_EXISTS":        12,
 		"EMAIL_CHANGED":         13,
 		"PASSWORD_CHANGED":      14,
+		"WEBHOOK_ENDPOINT_OFF":  15,
 	}
 )
 
@@ -823,7 +827,7 @@ var File_rowlock_v1_notification_proto protoreflect.FileDescriptor
 const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"\n" +
 	"\x1drowlock/v1/notification.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\b\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\b\n" +
 	"\fNotification\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12>\n" +
 	"\trecipient\x18\x02 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
@@ -838,7 +842,7 @@ const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"createTime\x12=\n" +
 	"\tsend_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\bsendTime\x12=\n" +
-	"\tread_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\breadTime\"\xb5\x02\n" +
+	"\tread_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\breadTime\"\xcf\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fANNOUNCEMENT\x10\x01\x12\x16\n" +
@@ -856,7 +860,8 @@ const file_rowlock_v1_notification_proto_rawDesc = "" +
 	"\tADMISSION\x10\v\x12\x12\n" +
 	"\x0eACCOUNT_EXISTS\x10\f\x12\x11\n" +
 	"\rEMAIL_CHANGED\x10\r\x12\x14\n" +
-	"\x10PASSWORD_CHANGED\x10\x0e\"P\n" +
+	"\x10PASSWORD_CHANGED\x10\x0e\x12\x18\n" +
+	"\x14WEBHOOK_ENDPOINT_OFF\x10\x0f\"P\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

@@ -5,6 +5,7 @@ Accounts, sessions and API keys."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -131,6 +132,49 @@ class ApiKey(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Permission:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ApiKey._Permission.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PERMISSION_UNSPECIFIED: ApiKey._Permission.ValueType  # 0
+        """Not used."""
+        READ: ApiKey._Permission.ValueType  # 1
+        """To read bookings, tickets, payments and changes, and to watch seats."""
+        BOOK: ApiKey._Permission.ValueType  # 2
+        """To claim places, to change held bookings and to give them up, and to wait in line."""
+        PAY: ApiKey._Permission.ValueType  # 3
+        """To pay."""
+        REFUND: ApiKey._Permission.ValueType  # 4
+        """To give up what was paid for, and so to have money returned."""
+        WEBHOOKS: ApiKey._Permission.ValueType  # 5
+        """To have changes sent: everything about webhook end points."""
+        ALL_BOOKINGS: ApiKey._Permission.ValueType  # 6
+        """To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
+        must be given: a key without permissions does not have it.
+        """
+
+    class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
+        """What the tokens of a key may be used for, beside what anybody may read."""
+
+    PERMISSION_UNSPECIFIED: ApiKey.Permission.ValueType  # 0
+    """Not used."""
+    READ: ApiKey.Permission.ValueType  # 1
+    """To read bookings, tickets, payments and changes, and to watch seats."""
+    BOOK: ApiKey.Permission.ValueType  # 2
+    """To claim places, to change held bookings and to give them up, and to wait in line."""
+    PAY: ApiKey.Permission.ValueType  # 3
+    """To pay."""
+    REFUND: ApiKey.Permission.ValueType  # 4
+    """To give up what was paid for, and so to have money returned."""
+    WEBHOOKS: ApiKey.Permission.ValueType  # 5
+    """To have changes sent: everything about webhook end points."""
+    ALL_BOOKINGS: ApiKey.Permission.ValueType  # 6
+    """To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
+    must be given: a key without permissions does not have it.
+    """
+
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
@@ -140,6 +184,13 @@ class ApiKey(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    HELD_PLACES_PER_DAY_FIELD_NUMBER: _builtins.int
+    SOLD_PLACES_PER_DAY_FIELD_NUMBER: _builtins.int
+    HELD_PLACES_TODAY_FIELD_NUMBER: _builtins.int
+    SOLD_PLACES_TODAY_FIELD_NUMBER: _builtins.int
+    ROTATED_FROM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `users/{user}/apiKeys/{api_key}`, both UUIDs."""
     display_name: _builtins.str
@@ -148,6 +199,18 @@ class ApiKey(_message.Message):
     """What the key's tokens may do: ROLE_KIOSK, ROLE_GATE or ROLE_PARTNER."""
     prefix: _builtins.str
     """The beginning of the secret, by which people tell keys apart."""
+    calls_per_minute: _builtins.int
+    """Calls that its tokens may make in a minute, over all servers. 0: as many as any account's."""
+    held_places_per_day: _builtins.int
+    """Places that its tokens may claim in a day (of UTC), whether or not they are kept. 0: there is no such bound."""
+    sold_places_per_day: _builtins.int
+    """Places for which its tokens may begin to pay in a day (of UTC). 0: there is no such bound."""
+    held_places_today: _builtins.int
+    """Places that were claimed today."""
+    sold_places_today: _builtins.int
+    """Places for which a payment was begun today."""
+    rotated_from: _builtins.str
+    """The key that it is the successor of. Empty: it is none."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Narrows the key to some performances, venues or events, each given by its resource name. Empty: no such bound."""
@@ -168,6 +231,10 @@ class ApiKey(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the key was made."""
 
+    @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[Global___ApiKey.Permission.ValueType]:
+        """What its tokens may be used for, of what its role may do. Empty: everything but ALL_BOOKINGS."""
+
     def __init__(
         self,
         *,
@@ -180,10 +247,17 @@ class ApiKey(_message.Message):
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        permissions: _abc.Iterable[Global___ApiKey.Permission.ValueType] | None = ...,
+        calls_per_minute: _builtins.int = ...,
+        held_places_per_day: _builtins.int = ...,
+        sold_places_per_day: _builtins.int = ...,
+        held_places_today: _builtins.int = ...,
+        sold_places_today: _builtins.int = ...,
+        rotated_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "name", b"name", "prefix", b"prefix", "revoke_time", b"revoke_time", "role", b"role", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "held_places_per_day", b"held_places_per_day", "held_places_today", b"held_places_today", "last_use_time", b"last_use_time", "name", b"name", "permissions", b"permissions", "prefix", b"prefix", "revoke_time", b"revoke_time", "role", b"role", "rotated_from", b"rotated_from", "scopes", b"scopes", "sold_places_per_day", b"sold_places_per_day", "sold_places_today", b"sold_places_today"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -957,6 +1031,72 @@ class CreateApiKeyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateApiKeyResponse: _TypeAlias = CreateApiKeyResponse  # noqa: Y015
+
+@_typing.final
+class RotateApiKeyRequest(_message.Message):
+    """Makes a successor of an API key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_KEY_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    api_key: _builtins.str
+    """The secret of the key that is to be replaced."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    @_builtins.property
+    def overlap(self) -> _duration_pb2.Duration:
+        """For how long it still works. Unset: 7 days; 0: not at all; at most 30 days."""
+
+    def __init__(
+        self,
+        *,
+        api_key: _builtins.str = ...,
+        overlap: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overlap", b"overlap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "overlap", b"overlap", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateApiKeyRequest: _TypeAlias = RotateApiKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateApiKeyResponse(_message.Message):
+    """An API key that takes the place of another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_KEY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    FORMER_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The new secret. Nobody can read it again. Empty in a repeated answer."""
+    @_builtins.property
+    def api_key(self) -> Global___ApiKey:
+        """The new key. It ends when the former one was to end."""
+
+    @_builtins.property
+    def former_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the former key stops working."""
+
+    def __init__(
+        self,
+        *,
+        api_key: Global___ApiKey | None = ...,
+        secret: _builtins.str = ...,
+        former_expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "former_expire_time", b"former_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "former_expire_time", b"former_expire_time", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateApiKeyResponse: _TypeAlias = RotateApiKeyResponse  # noqa: Y015
 
 @_typing.final
 class ListApiKeysRequest(_message.Message):

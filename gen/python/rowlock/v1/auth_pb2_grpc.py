@@ -138,6 +138,11 @@ class AuthServiceStub:
                 request_serializer=rowlock_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_auth__pb2.ApiKey.FromString,
                 _registered_method=True)
+        self.RotateApiKey = channel.unary_unary(
+                '/rowlock.v1.AuthService/RotateApiKey',
+                request_serializer=rowlock_dot_v1_dot_auth__pb2.RotateApiKeyRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_auth__pb2.RotateApiKeyResponse.FromString,
+                _registered_method=True)
         self.ExchangeApiKey = channel.unary_unary(
                 '/rowlock.v1.AuthService/ExchangeApiKey',
                 request_serializer=rowlock_dot_v1_dot_auth__pb2.ExchangeApiKeyRequest.SerializeToString,
@@ -324,6 +329,15 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateApiKey(self, request, context):
+        """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+        `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+        gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExchangeApiKey(self, request, context):
         """Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
         Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
@@ -437,6 +451,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=rowlock_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_auth__pb2.ApiKey.SerializeToString,
+            ),
+            'RotateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiKey,
+                    request_deserializer=rowlock_dot_v1_dot_auth__pb2.RotateApiKeyRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_auth__pb2.RotateApiKeyResponse.SerializeToString,
             ),
             'ExchangeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.ExchangeApiKey,
@@ -971,6 +990,33 @@ class AuthService:
             '/rowlock.v1.AuthService/RevokeApiKey',
             rowlock_dot_v1_dot_auth__pb2.RevokeApiKeyRequest.SerializeToString,
             rowlock_dot_v1_dot_auth__pb2.ApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.AuthService/RotateApiKey',
+            rowlock_dot_v1_dot_auth__pb2.RotateApiKeyRequest.SerializeToString,
+            rowlock_dot_v1_dot_auth__pb2.RotateApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

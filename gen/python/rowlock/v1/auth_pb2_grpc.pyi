@@ -126,6 +126,11 @@ class AuthServiceStub:
     """Makes an API key useless, with every access token that was got by it; their streams end within 60 seconds. ADMIN
     only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
     """
+    RotateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateApiKeyRequest, _auth_pb2.RotateApiKeyResponse]
+    """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+    `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+    gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
+    """
     ExchangeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]
     """Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
     Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
@@ -232,6 +237,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.ApiKey]  # type: ignore[assignment]
     """Makes an API key useless, with every access token that was got by it; their streams end within 60 seconds. ADMIN
     only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+    """
+    RotateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateApiKeyRequest, _auth_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
+    """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+    `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+    gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
     """
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]  # type: ignore[assignment]
     """Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
@@ -450,6 +460,17 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.ApiKey, _abc.Awaitable[_auth_pb2.ApiKey]]:
         """Makes an API key useless, with every access token that was got by it; their streams end within 60 seconds. ADMIN
         only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateApiKey(
+        self,
+        request: _auth_pb2.RotateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RotateApiKeyResponse, _abc.Awaitable[_auth_pb2.RotateApiKeyResponse]]:
+        """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
+        `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+        gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
         """
 
     @_abc_1.abstractmethod

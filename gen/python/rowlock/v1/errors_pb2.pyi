@@ -244,6 +244,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     SHIFT_OPEN: _ErrorReason.ValueType  # 181
     """FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
+    API_KEY_QUOTA_REACHED: _ErrorReason.ValueType  # 200
+    """--- partners ---
+
+    RESOURCE_EXHAUSTED. The API key has used up what it may do in a day (of UTC). [quota, limit, used]
+    """
+    CHANGES_OUTDATED: _ErrorReason.ValueType  # 201
+    """FAILED_PRECONDITION. Changes behind that position were deleted, because they are old. Read what you need by other
+    calls, and go on at the oldest that is left. [outdated_position]
+    """
+    WEBHOOK_ENDPOINT_DISABLED: _ErrorReason.ValueType  # 202
+    """FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first."""
+    WEBHOOK_ENDPOINT_LIMIT: _ErrorReason.ValueType  # 203
+    """FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]"""
     REPORT_TOO_LARGE: _ErrorReason.ValueType  # 220
     """--- reports ---
 
@@ -469,6 +482,19 @@ FAILED_PRECONDITION. The allocation was released: its places are on general sale
 """
 SHIFT_OPEN: ErrorReason.ValueType  # 181
 """FAILED_PRECONDITION. The caller has an open shift, or somebody else has one at this till. Close it first. [shift]"""
+API_KEY_QUOTA_REACHED: ErrorReason.ValueType  # 200
+"""--- partners ---
+
+RESOURCE_EXHAUSTED. The API key has used up what it may do in a day (of UTC). [quota, limit, used]
+"""
+CHANGES_OUTDATED: ErrorReason.ValueType  # 201
+"""FAILED_PRECONDITION. Changes behind that position were deleted, because they are old. Read what you need by other
+calls, and go on at the oldest that is left. [outdated_position]
+"""
+WEBHOOK_ENDPOINT_DISABLED: ErrorReason.ValueType  # 202
+"""FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first."""
+WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 203
+"""FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]"""
 REPORT_TOO_LARGE: ErrorReason.ValueType  # 220
 """--- reports ---
 

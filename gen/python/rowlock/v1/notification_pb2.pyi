@@ -62,6 +62,8 @@ class Notification(_message.Message):
         """The account has another e-mail address now; told to the former one."""
         PASSWORD_CHANGED: Notification._Kind.ValueType  # 14
         """The account has another password now."""
+        WEBHOOK_ENDPOINT_OFF: Notification._Kind.ValueType  # 15
+        """A webhook end point was switched off, because nothing was taken for long."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What it is about."""
@@ -96,6 +98,8 @@ class Notification(_message.Message):
     """The account has another e-mail address now; told to the former one."""
     PASSWORD_CHANGED: Notification.Kind.ValueType  # 14
     """The account has another password now."""
+    WEBHOOK_ENDPOINT_OFF: Notification.Kind.ValueType  # 15
+    """A webhook end point was switched off, because nothing was taken for long."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
