@@ -220,7 +220,7 @@ def _bookings(session: Session, rows: Sequence[Notification], halls: Halls) -> d
         select(TicketType.id, TicketType.display_name).where(TicketType.performance_id.in_(performances))
     )
     types = {kind: name for kind, name in named}  # noqa: C416 - rows are no tuples to the type checker
-    returning = _returning(session, keys)
+    returning = _returning(session, found)
     return {
         (booking.performance_id, booking.id): BookingFacts(
             name=resources.booking(booking.performance_id, booking.id),
@@ -244,13 +244,25 @@ def _lines(booking: Booking, hall: Hall, types: Mapping[int, str]) -> tuple[Line
     return tuple(Line(count, place, kind, price) for (place, kind, price), count in counted.items())
 
 
-def _returning(session: Session, keys: Iterable[tuple[int, UUID]]) -> dict[tuple[int, UUID], int]:
-    rows = session.execute(
-        select(Refund.performance_id, Refund.booking_id, func.sum(Refund.amount))
-        .where(tuple_(Refund.performance_id, Refund.booking_id).in_(list(keys)), Refund.state != RefundState.FAILED)
-        .group_by(Refund.performance_id, Refund.booking_id)
+def _returning(session: Session, bookings: Sequence[Booking]) -> dict[tuple[int, UUID], int]:
+    """What goes back of the payments that were made for bookings, or of the late one that bought a successor."""
+    keys = [(booking.performance_id, booking.id) for booking in bookings]
+    made = session.execute(
+        select(Payment.performance_id, Payment.id, Payment.booking_id).where(
+            tuple_(Payment.performance_id, Payment.booking_id).in_(keys), Payment.bought_booking_id.is_(None)
+        )
     )
-    return {(performance_id, booking_id): int(amount) for performance_id, booking_id, amount in rows}
+    paid_for = {(performance_id, payment_id): booking_id for performance_id, payment_id, booking_id in made}
+    paid_for |= {(one.performance_id, one.payment_id): one.id for one in bookings if one.payment_id is not None}
+    rows = session.execute(
+        select(Refund.performance_id, Refund.payment_id, func.sum(Refund.amount))
+        .where(tuple_(Refund.performance_id, Refund.payment_id).in_(list(paid_for)), Refund.state != RefundState.FAILED)
+        .group_by(Refund.performance_id, Refund.payment_id)
+    )
+    returning: Counter[tuple[int, UUID]] = Counter()
+    for performance_id, payment_id, amount in rows:
+        returning[performance_id, paid_for[performance_id, payment_id]] += int(amount)
+    return returning
 
 
 def _amounts(session: Session, rows: Sequence[Notification]) -> dict[str, Amount]:

@@ -28,8 +28,16 @@ def lock_inventory(session: Session, performance_id: int) -> None:
 def replace_inventory(session: Session, performance_id: int, place_count: int) -> None:
     """Make the places anew for another hall; ``lock_inventory`` came before, and nobody ever booked one.
 
-    The revision moves on without a change in the log, so every watcher gets a fresh snapshot.
+    The revision moves on without a change in the log, so every watcher gets a fresh snapshot. What was blocked is free,
+    and allocations end: their places are gone.
     """
+    session.execute(
+        text(
+            "UPDATE allocations SET state = 2, version = version + 1, end_time = clock_timestamp(),"
+            " update_time = clock_timestamp() WHERE performance_id = :id AND state = 1"
+        ),
+        {"id": performance_id},
+    )
     for table in ("seats", "seat_changes"):
         session.execute(text(f"DELETE FROM {table} WHERE performance_id = :id"), {"id": performance_id})  # noqa: S608
     _add_seats(session, performance_id, place_count)
@@ -42,7 +50,7 @@ def replace_inventory(session: Session, performance_id: int, place_count: int) -
 
 def delete_inventory(session: Session, performance_id: int) -> None:
     """Remove the places of a performance that nobody ever booked."""
-    for table in ("seats", "seat_changes", "quotas", "inventories"):
+    for table in ("seats", "seat_changes", "allocations", "quotas", "inventories"):
         session.execute(text(f"DELETE FROM {table} WHERE performance_id = :id"), {"id": performance_id})  # noqa: S608
 
 

@@ -9,16 +9,17 @@ from sqlalchemy import update
 
 from server import clock
 from server.db.engine import Database
+from server.db.models.box_office import Allocation
 from server.db.models.catalogue import Event, Performance, SeatMap, SeatMapVersion
 from server.domain import events, performances, seat_maps
 from server.domain.performances import PerformanceValues
 from server.domain.seat_maps import Drawing
 from server.errors import RowlockError
 from server.seats.booking import Booking
-from server.seats.commands import BestAvailable, Claim, Hold, Want
+from server.seats.commands import BestAvailable, Block, Claim, Hold, SetAside, Want
 from server.seats.hall import Hall
 from server.seats.ledger import Ledger
-from server.states import EventState
+from server.states import AllocationState, EventState
 from tests.invariants import assert_sound
 from tests.staging import Staged, hall_document, stage
 
@@ -179,6 +180,36 @@ async def test_a_deleted_performance_is_not_found_by_a_process_that_knew_it(
     database.run_transaction(lambda session: performances.delete(session, house.performance_id, ""))
     assert await refused(ledger, house, 0) == "NOT_FOUND"
     assert await ledger.rules(house.performance_id) is None
+
+
+async def set_aside(ledger: Ledger, house: Staged) -> None:
+    until = clock.now() + timedelta(hours=1)
+    aside = SetAside("Sponsor", "", until)
+    await ledger.execute(Block(performance_id=house.performance_id, places=(0, 1), actor_id=uuid4(), aside=aside))
+
+
+def allocations_of(database: Database, house: Staged) -> list[AllocationState]:
+    def read(session) -> list[AllocationState]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        rows = session.query(Allocation).filter_by(performance_id=house.performance_id)
+        return [row.state for row in rows]
+
+    return database.run_transaction(read)
+
+
+async def test_what_was_set_aside_of_a_deleted_performance_is_not_left_to_be_released(
+    database: Database, processes: tuple[Ledger, Ledger], house: Staged
+) -> None:
+    await set_aside(processes[0], house)
+    database.run_transaction(lambda session: performances.delete(session, house.performance_id, ""))
+    assert allocations_of(database, house) == []
+
+
+async def test_an_allocation_ends_with_the_seat_map_that_its_places_are_of(
+    database: Database, processes: tuple[Ledger, Ledger], house: Staged
+) -> None:
+    await set_aside(processes[0], house)
+    enlarge(database, house)
+    assert allocations_of(database, house) == [AllocationState.RELEASED]
 
 
 def test_the_seat_map_of_a_performance_keeps_its_versions(database: Database, house: Staged) -> None:

@@ -19,6 +19,7 @@ from server.domain.inquiries import answer, submit
 from server.domain.notifications import notify
 from server.domain.refunds import Amount
 from server.errors import InvalidArgument
+from server.payments.collecting import Patience
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Claim, Confirm, Hold, Remove
 from server.states import (
@@ -177,6 +178,23 @@ async def test_a_returned_booking_tells_of_its_money_in_one_mail(story: Story) -
     (refund,) = story.room.rows(kind=NotificationKind.REFUND)
     assert refund.state is NotificationState.INBOX_ONLY
     assert_sound(story.room.database, quiet=True)
+
+
+async def test_a_returned_booking_that_late_money_bought_tells_of_its_money(story: Story) -> None:
+    booking = await story.hold(3)
+    payment = await story.desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
+    impatient = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    async with desk_on(story.room.database, patience=impatient) as desk:
+        await desk.carry_on()
+        desk.let_time_pass(booking)
+        await desk.settle()
+    successor = story.desk.find_booking(story.house, story.desk.payment(payment).bought_booking_id)
+    await story.mails()
+
+    await story.desk.cancel(successor)
+
+    assert "25.00 EUR go back to you" in (await story.mail()).text
+    await story.desk.settle()
 
 
 async def test_staff_who_cancel_say_why(story: Story) -> None:
