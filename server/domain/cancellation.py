@@ -103,7 +103,7 @@ async def wind_up(ledger: Ledger, database: Database, performance_id: int) -> bo
         performance_id: the performance.
 
     Returns:
-        Whether it is finished. If not, payments are under way, and it is due again in some seconds.
+        Whether it is finished. If not, it is due again in some seconds: payments are under way, or something failed.
 
     Raises:
         Unavailable: the database went away; it is due again in some seconds.
@@ -120,14 +120,14 @@ async def wind_up(ledger: Ledger, database: Database, performance_id: int) -> bo
 
 
 async def _end(ledger: Ledger, performance_id: int, booking_id: UUID, reason: str) -> bool:
-    """Cancel one booking; False: its payment has to end first."""
+    """Cancel one booking; False: not now, because its payment has to end first, or something of ours failed."""
     command = Cancel(performance_id=performance_id, booking_id=booking_id, actor_id=None, staff=True, reason=reason)
     try:
         await ledger.execute(command)
     except Unavailable:
         raise
     except RowlockError as refusal:
-        if refusal.reason in {"PAYMENT_IN_FLIGHT", "CONTENDED"}:
+        if refusal.reason in {"PAYMENT_IN_FLIGHT", "CONTENDED", "INTERNAL"}:
             return False
         # Those say that it has ended meanwhile, or is one for staff, whom the progress tells.
         if refusal.reason not in {"BOOKING_STATE", "HOLD_EXPIRED", "ALREADY_CHECKED_IN"}:

@@ -16,7 +16,7 @@ from server.db.models.payments import Payment
 from server.domain import cancellation
 from server.errors import FailedPrecondition, RowlockError
 from server.seats.booking import Booking
-from server.seats.commands import Claim, Confirm, Hold
+from server.seats.commands import Claim, Command, Confirm, Hold
 from server.seats.ledger import Ledger
 from server.states import BookingState, ConfirmedBy, PaymentState, PerformanceState, Provider
 from tests.invariants import assert_sound
@@ -144,6 +144,25 @@ async def test_two_that_wind_up_at_once_do_no_harm(database: Database, ledger: L
     wind_up = cancellation.wind_up
     assert await asyncio.gather(*(wind_up(ledger, database, house.performance_id) for _ in range(3))) == [True] * 3
     assert set(states(database, house).values()) == {BookingState.CANCELLED}
+
+
+async def test_a_booking_that_a_fault_of_ours_kept_from_ending_is_tried_again(
+    database: Database, ledger: Ledger, house: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booking = await hold(ledger, house, 0)
+    await sell(ledger, booking)
+    cancel(database, house)
+
+    async def fail(_command: Command) -> Booking:
+        raise RowlockError("INTERNAL", "a statement took too long")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(ledger, "execute", fail)
+        assert not await cancellation.wind_up(ledger, database, house.performance_id)
+    let_time_pass(database, house)
+    assert house.performance_id in due(database)
+    assert await cancellation.wind_up(ledger, database, house.performance_id)
+    assert states(database, house) == {booking.id: BookingState.CANCELLED}
 
 
 async def test_a_booking_that_is_being_paid_is_cancelled_after_its_payment(
