@@ -34,7 +34,7 @@ function bar() {
     "header",
     { class: "bar" },
     screen ? el("a", { class: "skip", href: "#list" }, words.skip) : null,
-    screen ? button(`‹ ${words.back}`, () => void back()) : el("strong", { class: "brand" }, words.title),
+    screen ? el("button", { type: "button", "aria-label": words.back, onclick: () => void back() }, "‹", el("span", { class: "roomy" }, ` ${words.back}`)) : el("strong", { class: "brand" }, words.title),
     el("span", { class: "gap" }),
     chosen,
     button("⚙", () => openSettings(session, settingsChanged), { "aria-label": words.settings }),
@@ -66,7 +66,9 @@ async function go(name, push = true) {
   app.replaceChildren(bar(), el("main", { class: "start" }, el("p", { role: "status" }, words.loading)));
   try {
     const hall = await Hall.load(name);
-    if (push) history.pushState(null, "", `?performance=${name}`);
+    const address = `?performance=${name}`;
+    if (push) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
     screen = new HallScreen(session, hall);
     app.replaceChildren(bar(), screen.element);
   } catch (error) {
@@ -128,7 +130,11 @@ async function follow() {
 chooseLanguage();
 restoreSettings();
 session.addEventListener("change", () => app.querySelector(".bar")?.replaceWith(bar()));
-addEventListener("popstate", () => void follow());
+addEventListener("popstate", () => {
+  // A link within the page is a step in the history, too, and leads nowhere else.
+  const here = screen ? `?performance=${screen.hall.performance.name}` : "";
+  if (location.search !== here) void follow();
+});
 watchIdleness(inUse, reset);
 await session.restore().catch((error) => announce(explain(error), { alarm: true }));
 await follow();

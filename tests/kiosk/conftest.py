@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,21 +11,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from rowlock_client import Client
 from server import gateway_build
 from server.config import Settings
 from server.db.engine import Database
+from tests.chromium import PATIENCE_MS, chromium
 from tests.invariants import assert_sound
 from tests.staging import Staged, hall_document, stage
 from tests.threaded_server import QUICK, ThreadedServer, threaded_server
 from workers.broker import worker
 
 PASSWORD = "correct horse battery"
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# A machine that is busy with other tests is slow to draw.
-PATIENCE_MS = 30_000
 # A browser writes these for every answer that is a refusal, or when the server is away, as it is in some tests.
 USUAL = re.compile(r"Failed to load resource: (the server responded with a status of 4|net::)")
 
@@ -41,13 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests; each page has a session of its own."""
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.fail("There is no Chromium: run scripts/chromium.sh, or name one in the variable CHROMIUM.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
+    with chromium() as running:
+        yield running
 
 
 @dataclass
@@ -122,6 +114,16 @@ class Visitor:
     house: Staged | None
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def toast(self) -> Locator:
+        """What the screen says at the moment."""
+        return self.page.locator(".toast")
+
+    @property
+    def basket(self) -> Locator:
+        """What the customer has."""
+        return self.page.get_by_role("region", name="Your seats")
+
     def note(self, message: ConsoleMessage) -> None:
         """Keep what a page must not say."""
         if message.type == "error" and not USUAL.search(message.text):
@@ -139,7 +141,7 @@ class Visitor:
 
     def wait_live(self) -> None:
         """Wait until the seats come over the stream."""
-        expect(self.page.locator(".badge")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+        expect(self.page.locator(".badge")).to_have_attribute("data-state", "live")
 
     def press(self, index: int) -> None:
         """Press a seat on the plan where it is drawn."""
@@ -147,11 +149,12 @@ class Visitor:
             """(index) => {
                 const { map } = kiosk.screen;
                 const { plan } = map.scene;
-                map.camera.show({ left: plan.x[index], right: plan.x[index], top: plan.y[index], bottom: plan.y[index] });
+                const [x, y] = [plan.x[index], plan.y[index]];
+                map.camera.show({ left: x, right: x, top: y, bottom: y });
                 map.redraw();
                 const box = map.canvas.getBoundingClientRect();
                 const { left, top } = map.camera.view;
-                return [box.x + (plan.x[index] - left) * map.camera.scale, box.y + (plan.y[index] - top) * map.camera.scale];
+                return [box.x + (x - left) * map.camera.scale, box.y + (y - top) * map.camera.scale];
             }""",
             index,
         )

@@ -4,7 +4,7 @@ import { AVAILABLE } from "./feed.js";
 import { shapeBox } from "./plan.js";
 
 const ROWS_FROM_PX = 4;
-const SECTIONS_UNTIL_PX = 9;
+const SECTIONS_UNTIL_PX = 6;
 const FONT = "system-ui, sans-serif";
 
 /**
@@ -28,6 +28,8 @@ export function drawLabels(context, scene, camera, freeByArea) {
   context.lineJoin = "round";
   context.lineWidth = 3;
   context.strokeStyle = look.paper;
+  const texts = plan.areas.filter((area) => area.text);
+  const written = new Set(texts.map((area) => area.text.text));
   for (const area of plan.areas) {
     const [x, y] = middleOf(area);
     const size = area.text?.size ? area.text.size * camera.scale : 14;
@@ -35,14 +37,16 @@ export function drawLabels(context, scene, camera, freeByArea) {
     context.font = `600 ${Math.min(Math.max(size, 11), 40)}px ${FONT}`;
     context.fillStyle = (!look.contrast && area.text?.color) || look.ink;
     if (area.text) write(area.text.text, toX(area.x), toY(area.y));
-    else if (area.capacity > 0) write(`${area.label} · ${freeByArea.get(area.id) ?? 0}`, toX(x), toY(y));
-    else if (area.label) write(area.label, toX(x), toY(y));
+    else if (area.capacity > 0) {
+      const under = texts.some((one) => Math.abs(one.y - y) * camera.scale < 24 && Math.abs(one.x - x) * camera.scale < 60);
+      write(`${area.label} · ${freeByArea.get(area.id) ?? 0}`, toX(x), toY(y) + (under ? 24 : 0));
+    } else if (area.label) write(area.label, toX(x), toY(y));
   }
   context.fillStyle = look.ink;
   if (radius < SECTIONS_UNTIL_PX) {
     context.font = `700 14px ${FONT}`;
     for (const { name, box, seats } of plan.sections) {
-      if (!seats.length || !name || (box.right - box.left) * camera.scale < 16) continue;
+      if (!seats.length || !name || written.has(name) || (box.right - box.left) * camera.scale < 16) continue;
       write(name, toX((box.left + box.right) / 2), toY((box.top + box.bottom) / 2));
     }
   }

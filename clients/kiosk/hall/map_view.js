@@ -27,9 +27,6 @@ export class MapView extends EventTarget {
   #lost = new Map();
   #free = new Map();
   #stop = new AbortController();
-  /** The times between frames while something moved, for measuring. @type {number[]} */
-  frames = [];
-  #lastFrame = 0;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -220,12 +217,8 @@ export class MapView extends EventTarget {
   #draw(now) {
     this.#drawn = 0;
     if (!this.ratio) return;
-    if (now - this.#lastFrame < 1000) this.frames.push(now - this.#lastFrame);
-    if (this.frames.length > 2000) this.frames.shift();
-    this.#lastFrame = now;
     const { context, scene, camera, ratio } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = scene.look.paper;
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     const complete = this.tiles.draw(context, camera, ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);

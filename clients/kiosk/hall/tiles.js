@@ -8,9 +8,11 @@
 
 import { paint } from "./paint.js";
 
-const SIZE = 512;
-const KEPT = 160;
+const SIZE = 256;
+const KEPT = 400;
 const OVERVIEW_PX = 2048;
+/** Along either side: so that painting it anew can be spread over frames, too. */
+const OVERVIEW_PARTS = 6;
 const BUDGET_MS = 5;
 /** From so many changed places on, a tile is painted anew as a whole. */
 const MANY = 48;
@@ -21,19 +23,23 @@ const MANY = 48;
 export class Tiles {
   /** @type {Map<string, Picture>} */
   #tiles = new Map();
+  /** @type {Picture[]} */
+  #overview = [];
   #version = 1;
   #frame = 0;
 
   /** @param {import("./paint.js").Scene} scene */
   constructor(scene) {
     this.scene = scene;
-    const { box } = scene.plan;
-    const scale = OVERVIEW_PX / Math.max(box.right - box.left, box.bottom - box.top);
-    this.#overview = picture(box, Math.min(scale, 12 / scene.plan.pitch));
+    const { box, pitch } = scene.plan;
+    const [width, height] = [(box.right - box.left) / OVERVIEW_PARTS, (box.bottom - box.top) / OVERVIEW_PARTS];
+    const scale = Math.min(OVERVIEW_PX / OVERVIEW_PARTS / Math.max(width, height), 12 / pitch);
+    for (let part = 0; part < OVERVIEW_PARTS ** 2; part += 1) {
+      const left = box.left + (part % OVERVIEW_PARTS) * width;
+      const top = box.top + Math.floor(part / OVERVIEW_PARTS) * height;
+      this.#overview.push(picture({ left, top, right: left + width, bottom: top + height }, scale));
+    }
   }
-
-  /** @type {Picture} */
-  #overview;
 
   /**
    * Places look different now.
@@ -46,7 +52,7 @@ export class Tiles {
       return;
     }
     const edge = this.scene.plan.pitch / 2;
-    for (const one of [this.#overview, ...this.#tiles.values()]) {
+    for (const one of [...this.#overview, ...this.#tiles.values()]) {
       for (const index of changed) {
         const [x, y] = [this.scene.plan.x[index], this.scene.plan.y[index]];
         const { left, top, right, bottom } = one.box;
@@ -81,10 +87,11 @@ export class Tiles {
         if (!tile || tile.version !== this.#version || tile.changed.length) complete = false;
       }
     }
-    const covered = complete || ready.length > 0;
-    if (!complete || !covered) {
-      this.#bring(this.#overview, deadline, this.#overview.version === 0);
-      if (this.#overview.version !== 0) place(context, this.#overview, camera, ratio);
+    if (!complete) {
+      for (const part of this.#overview) {
+        this.#bring(part, deadline);
+        if (part.version !== 0) place(context, part, camera, ratio);
+      }
       for (const tile of ready) erase(context, tile, camera, ratio);
     }
     for (const tile of ready) place(context, tile, camera, ratio);
@@ -109,21 +116,20 @@ export class Tiles {
       this.#tiles.set(key, tile);
     }
     tile.used = this.#frame;
-    this.#bring(tile, deadline, tile.version === 0);
-    return tile;
+    this.#bring(tile, deadline);
+    return tile.version === 0 ? null : tile;
   }
 
   /**
-   * Bring a picture up to date, if there is time; or in any case, if it `must` be.
+   * Bring a picture up to date, if there is time.
    *
    * @param {Picture} one
    * @param {number} deadline
-   * @param {boolean} must
    */
-  #bring(one, deadline, must) {
+  #bring(one, deadline) {
     const stale = one.version !== this.#version;
     if (!stale && one.changed.length === 0) return;
-    if (!must && performance.now() > deadline) return;
+    if (performance.now() > deadline) return;
     const context = /** @type {CanvasRenderingContext2D} */ (one.canvas.getContext("2d"));
     if (stale || one.changed.length > MANY) {
       paint(context, this.scene, one.box, one.scale, 0, 0);
