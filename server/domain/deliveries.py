@@ -17,7 +17,7 @@ from sqlalchemy import case, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from server.db.clock import database_now
+from server.db.clock import database_now, statement_time
 from server.db.ids import new_id
 from server.db.models.accounts import User
 from server.db.models.catalogue import Performance
@@ -182,7 +182,7 @@ def take_due(
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookLane.endpoint_id)
         .join(User, User.id == WebhookEndpoint.user_id)
         .where(
-            WebhookLane.next_attempt_time <= func.clock_timestamp(),
+            WebhookLane.next_attempt_time <= statement_time(),
             WebhookEndpoint.disable_time.is_(None),
             User.disable_time.is_(None),
         )
@@ -387,7 +387,7 @@ def delete_outdated(session: Session, retention: timedelta, limit: int) -> int:
     """Delete records of attempts that are older than ``retention``, at most ``limit``; returns how many."""
     old = session.scalars(
         select(WebhookDelivery.id)
-        .where(WebhookDelivery.create_time < func.clock_timestamp() - retention)
+        .where(WebhookDelivery.create_time < statement_time() - retention)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
