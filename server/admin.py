@@ -14,9 +14,10 @@ from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.addresses import split_address
 from server.config import Settings, StartError, variable_name
 from server.health import Health
-from server.listening import bind, split_address
+from server.listening import bind
 from server.metrics import serve_metrics
 
 _log = structlog.get_logger()
@@ -64,11 +65,9 @@ def _serve_metrics(settings: Settings) -> Callable[[], None] | None:
         return None
     host, port = split_address(settings.metrics_address, settings.process_index)
     try:
-        stop = serve_metrics(host.strip("[]"), port)
+        return serve_metrics(host, port)
     except OSError as error:
         raise StartError(
             f"Cannot serve metrics on {host}:{port}: {error.strerror}. "
             f"Free it, or choose another with {variable_name('metrics_address')}."
         ) from None
-    _log.info("serving_metrics", url=f"http://{host}:{port}/metrics")
-    return stop

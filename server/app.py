@@ -23,6 +23,8 @@ from server.listening import channel_options, listen
 from server.logs import configure_logging
 from server.registration import register
 from server.runtime import Runtime, runtime
+from server.start_checks import warnings
+from server.tracing import start_tracing
 
 _log = structlog.get_logger()
 
@@ -47,6 +49,17 @@ async def serve(settings: Settings, started: "asyncio.Future[int] | None" = None
         BackgroundFailure: a part of the process failed.
     """
     configure_logging(settings.log_level, settings.log_format)
+    for problem in warnings(settings):
+        _log.warning("start.check", problem=problem)
+    end_tracing = start_tracing(settings, "rowlock-server")
+    try:
+        await _serve(settings, started)
+    finally:
+        # It sends what was not sent yet, and may wait for a collector that does not answer.
+        await asyncio.to_thread(end_tracing)
+
+
+async def _serve(settings: Settings, started: "asyncio.Future[int] | None") -> None:
     stop, stop_now = asyncio.Event(), asyncio.Event()
     with _on_signals(stop, stop_now):
         async with runtime(settings) as running, operators_ports(settings, running.health):

@@ -427,6 +427,38 @@ class Settings(BaseSettings):
         "PEM authorities; when given, clients must present a certificate of one of them (mTLS).",
     )
 
+    # -- Observability -------------------------------------------------------------------------------------
+    worker_metrics_address: OptionalAddress = _setting(
+        "Observability",
+        "127.0.0.1:9564",
+        "Where a worker serves Prometheus metrics over HTTP, host:port; process N adds N to the port. `off`: nowhere. A "
+        "worker whose port is taken says so and works without.",
+    )
+    scheduler_metrics_address: OptionalAddress = _setting(
+        "Observability",
+        "127.0.0.1:9664",
+        "Where the scheduler serves Prometheus metrics over HTTP, host:port: its own, and what waits to be done and for "
+        "people in the whole installation. `off`: nowhere, and nobody looks for it.",
+    )
+    backlog_interval: PositiveDuration = _setting(
+        "Observability",
+        _seconds(15),
+        "How often the scheduler looks in the database what waits, for its metrics.",
+    )
+    tracing_endpoint: Annotated[str, AfterValidator(_public_url)] = _setting(
+        "Observability",
+        "",
+        "The OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://127.0.0.1:4318. Needs the "
+        "extra `rowlock[tracing]`. Empty: no traces, and no cost.",
+    )
+    tracing_ratio: float = _setting(
+        "Observability",
+        0.1,
+        "Share of traces that are sent, from 0 to 1, decided by the id of the trace, alike in every process.",
+        ge=0,
+        le=1,
+    )
+
     # -- REST gateway --------------------------------------------------------------------------------------
     gateway_address: OptionalAddress = _setting(
         "REST gateway",

@@ -118,12 +118,6 @@ def why_not(address: str, *, shared: bool) -> str | None:
     return None
 
 
-def split_address(address: str, index: int) -> tuple[str, int]:
-    """Host and port of an operators' address for process number ``index``; port 0 stays "any"."""
-    host, _, port = address.rpartition(":")
-    return host, int(port) + index if int(port) else 0
-
-
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     """TLS, or mTLS, with certificates that are read again when their files change; None: plain text.
 

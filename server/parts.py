@@ -1,9 +1,12 @@
 """Parts that servers and workers have in common, made from the settings."""
 
+from collections.abc import Callable, Sequence
+
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from server import tracing
 from server.config import LedgerScope, Settings, StartError
 from server.db.engine import Database
 from server.domain.signing_keys import Keys, SigningKeyError, read_pem, shared_keys
@@ -17,11 +20,15 @@ from server.rates import Rate
 from server.seats.feed_publication import Publisher
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
+from server.seats.write import Published
 
 
 def connect_database(settings: Settings) -> Database:
     """The process's pool of connections; nothing is connected before it is needed."""
-    return Database(
+    kind = Database
+    if tracing.is_on():
+        from server.tracing.database import TracedDatabase as kind  # noqa: N813, PLC0415 - an optional package
+    return kind(
         settings.database_url,
         threads=settings.executor_threads,
         pool_wait=settings.database_pool_timeout.total_seconds(),
@@ -41,9 +48,22 @@ def connect_redis(settings: Settings) -> Redis:
     )
 
 
+def make_publisher(
+    settings: Settings, redis: Redis, deliver: Callable[[Sequence[Published]], None] | None = None
+) -> Publisher:
+    """What tells this process's hub, if it has one, and through Redis those of others what was committed."""
+    kind = Publisher
+    if tracing.is_on():
+        from server.tracing.feed import TracedPublisher as kind  # noqa: N813, PLC0415 - an optional package
+    return kind(redis, prefix=settings.redis_key_prefix, deliver=deliver)
+
+
 def make_ledger(settings: Settings, database: Database, publisher: Publisher, halls: Halls | None = None) -> Ledger:
     """The process's ledger, which tells ``publisher`` what it has changed."""
-    return Ledger(
+    kind = Ledger
+    if tracing.is_on():
+        from server.tracing.ledger import TracedLedger as kind  # noqa: N813, PLC0415 - an optional package
+    return kind(
         database,
         publisher.publish,
         batch_size=settings.ledger_batch_size,

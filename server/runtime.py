@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from server import tracing
 from server.access_log import AccessLog
 from server.background import Background
 from server.config import Settings, StartError
@@ -21,6 +22,7 @@ from server.interceptors import Chain, make_chain
 from server.interceptors.address import Addresses
 from server.interceptors.authentication import Authenticator
 from server.interceptors.draining import Draining
+from server.interceptors.method import Around
 from server.interceptors.observe import Observer
 from server.interceptors.rate_limit import KeyBuckets, LocalBuckets, RateLimits, SharedBuckets
 from server.interceptors.revocations import Revocations
@@ -29,12 +31,11 @@ from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import measured, watch_event_loop
 from server.partners.addresses import Addresses as PartnerAddresses
-from server.parts import connect_database, connect_redis, make_ledger, make_renderer, signing_keys
+from server.parts import connect_database, connect_redis, make_ledger, make_publisher, make_renderer, signing_keys
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.rates import Rate
 from server.registration import service_names
-from server.seats.feed_publication import Publisher
 from server.seats.feed_subscription import Subscription
 from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
@@ -119,7 +120,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.callback(passwords.close)
 
         hub = _hub(settings, database, draining)
-        publisher = Publisher(redis, prefix=settings.redis_key_prefix, deliver=hub.deliver)
+        publisher = make_publisher(settings, redis, hub.deliver)
         stack.push_async_callback(publisher.close)
         halls = Halls()
         ledger = make_ledger(settings, database, publisher, halls)
@@ -306,6 +307,11 @@ def _chain(
             keys=KeyBuckets(redis, f"{settings.redis_key_prefix}:limit:keys:"),
         )
     log = AccessLog(line_writer(), settings.log_format, settings.log_level)
+    traced: Around | None = None
+    if tracing.is_on():
+        from server.tracing.rpc import traced as make_traced  # noqa: PLC0415 - an optional package
+
+        traced = make_traced(tracing.tracer())
     return make_chain(
         observer=Observer(log, Addresses(settings.trusted_proxies)),
         authenticator=authenticator,
@@ -314,6 +320,7 @@ def _chain(
         streams=streams,
         draining=turn_away,
         default_deadline=settings.default_deadline.total_seconds(),
+        traced=traced,
     )
 
 

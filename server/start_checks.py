@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from server.config import Settings, StartError
+from server.config import Environment, Settings, StartError
 from server.db.migrate import is_current
 from server.embedded import running_settings
 
@@ -59,6 +59,17 @@ def require_schema(settings: Settings) -> None:
             f"The database at {shown_database(settings.database_url)} does not have the schema of this version. "
             "Run `rowlock migrate`."
         )
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What will not work as the settings are, though a process can start with them; each with how to mend it."""
+    found = []
+    if settings.environment is Environment.PRODUCTION and settings.require_verified_email and not settings.smtp_url:
+        found.append(
+            "ROWLOCK_REQUIRE_VERIFIED_EMAIL is set and ROWLOCK_SMTP_URL is not: no mail with a code can be sent, so "
+            "nobody new can verify an address, and nobody new can book. Set ROWLOCK_SMTP_URL; see docs/mail.md."
+        )
+    return found
 
 
 def wait_for_database(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from server.domain.waiting_room_admission import Moved, end_run_out, move_next
 from server.domain.waiting_room_entries import line_head
+from server.work_metrics import ADMISSIONS
 from workers.runtime import WorkerRuntime
 from workers.work import Work
 
@@ -20,6 +21,7 @@ async def move_lines(runtime: WorkerRuntime) -> None:
     while await runtime.database.transaction(lambda session: end_run_out(session, most)) == most:
         pass
     while (moved := await runtime.database.transaction(lambda session: move_next(session, most))) is not None:
+        ADMISSIONS.inc(moved.admitted)
         if moved.admitted or moved.ended:
             await _tell_redis(runtime, moved)
 

@@ -5,6 +5,7 @@ what goes wrong is logged, and the next look at the schedule finds what was not 
 """
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import ExitStack
 from typing import Final
 
 import structlog
@@ -14,9 +15,12 @@ from dramatiq.broker import Broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
+from server import tracing
 from server.config import Settings
 from server.errors import RowlockError
+from server.metrics import measured
 from server.payments.wake import redis_broker
+from server.work_metrics import LAST_RUN, RUN_SECONDS, RUNS
 from workers.lookout import Lookout
 from workers.runtime import WorkerRuntime
 from workers.work import Work
@@ -36,6 +40,7 @@ class Runtimes(AsyncIO):
         self._settings = settings
         self._runtime: WorkerRuntime | None = None
         self._lookout = Lookout(settings, self.run)
+        self._numbers = ExitStack()
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Be ready before the first message."""
@@ -43,6 +48,7 @@ class Runtimes(AsyncIO):
         loop_thread = get_event_loop_thread()
         assert loop_thread is not None, "it was started just now"  # noqa: S101
         self._runtime = loop_thread.run_coroutine(WorkerRuntime.start(self._settings))
+        self._numbers.enter_context(measured(self._runtime.database, self._runtime.ledger))
         served = [work for work in WORKS if not worker.consumer_whitelist or work.queue in worker.consumer_whitelist]
         loop_thread.run_coroutine(self._lookout.start(served))
 
@@ -53,18 +59,29 @@ class Runtimes(AsyncIO):
         loop_thread.run_coroutine(self._lookout.stop())
         if self._runtime is not None:
             loop_thread.run_coroutine(self._runtime.close())
+        self._numbers.close()
         super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
 
     async def run(self, work: Work) -> None:
         """Do one kind of work now, on the event loop."""
         assert self._runtime is not None, "messages come after the boot"  # noqa: S101
+        outcome = "failed"
         try:
-            with self._lookout.doing(work):
+            with (
+                RUN_SECONDS.labels(work.actor).time(),
+                tracing.span(f"work {work.actor}", root=True),
+                self._lookout.doing(work),
+            ):
                 await work.run(self._runtime)
         except RowlockError as error:
+            outcome = "put_off"
             _log.warning("work.put_off", work=work.actor, reason=error.reason)
         except Exception:  # noqa: BLE001 - whatever it is, the process must go on with other work
             _log.exception("work.failed", work=work.actor)
+        else:
+            outcome = "done"
+            LAST_RUN.labels(work.actor).set_to_current_time()
+        RUNS.labels(work.actor, outcome).inc()
 
 
 def worker(settings: Settings, queues: Collection[str] = ()) -> Worker:

@@ -10,6 +10,9 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
+from server import tracing
+from server.work_metrics import ROWS, ROWS_AT_WORK
+
 Row = TypeVar("Row")
 
 _MOST: Final = 64
@@ -27,6 +30,7 @@ class Drain(Generic[Row]):
         work: brings one row as far as it can be brought now.
         most: rows in work at once.
         pause: after how many seconds more may be taken, where ``take`` gave fewer than are due; None: it gave all.
+        kind: what the rows are, for metrics and traces.
     """
 
     def __init__(
@@ -36,11 +40,16 @@ class Drain(Generic[Row]):
         *,
         most: int = _MOST,
         pause: Callable[[], float | None] = lambda: None,
+        kind: str = "rows",
     ) -> None:
         self._take = take
         self._work = work
         self._most = most
         self._pause = pause
+        self._kind = kind
+        self._done = ROWS.labels(kind, "done")
+        self._failed = ROWS.labels(kind, "failed")
+        self._at_work = ROWS_AT_WORK.labels(kind)
         self._later: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
@@ -109,8 +118,12 @@ class Drain(Generic[Row]):
                 return
 
     async def _work_on(self, row: Row) -> None:
-        try:
-            await self._work(row)
-        except Exception:  # noqa: BLE001 - the other rows have nothing to do with it
-            # Its lease runs out, and then it is due again.
-            _log.exception("work.failed", kind=type(row).__name__)
+        with self._at_work.track_inprogress(), tracing.span(f"work on {self._kind}", root=True):
+            try:
+                await self._work(row)
+            except Exception:  # noqa: BLE001 - the other rows have nothing to do with it
+                # Its lease runs out, and then it is due again.
+                self._failed.inc()
+                _log.exception("work.failed", kind=type(row).__name__)
+            else:
+                self._done.inc()

@@ -19,12 +19,13 @@ from server.mail.sending import Due, Sender
 from server.partners.addresses import Addresses
 from server.partners.delivering import MOST_AT_ONCE, Deliverer
 from server.partners.sending import Sending
-from server.parts import connect_database, connect_redis, make_ledger, make_sender
+from server.parts import connect_database, connect_redis, make_ledger, make_publisher, make_sender
 from server.payments.collecting import Collector, Patience
 from server.payments.comparing import Comparer
 from server.payments.port import PaymentProvider
 from server.payments.providers import close_providers, connect_providers
 from server.payments.refunding import Refunder
+from server.payments.watched import watched
 from server.payments.webhook_handling import WebhookHandler
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
@@ -77,9 +78,9 @@ class WorkerRuntime:
         """Build everything; nothing is connected before it is needed."""
         database = connect_database(settings)
         redis = connect_redis(settings)
-        publisher = Publisher(redis, prefix=settings.redis_key_prefix)
+        publisher = make_publisher(settings, redis)
         ledger = make_ledger(settings, database, publisher)
-        providers = connect_providers(settings, database)
+        providers = watched(connect_providers(settings, database))
         patience = Patience(
             call=settings.payment_call_timeout,
             first_wait=settings.payment_resolve_interval,
@@ -91,8 +92,8 @@ class WorkerRuntime:
         refunder = Refunder(database, providers, patience, rate=settings.refund_rate or None)
         sender = make_sender(settings, database)
         deliverer = _deliverer(settings, database)
-        payments = Drain(collector.take, collector.carry_on)
-        refunds = Drain(refunder.take, refunder.carry_on, pause=refunder.pause)
+        payments = Drain(collector.take, collector.carry_on, kind="payments")
+        refunds = Drain(refunder.take, refunder.carry_on, pause=refunder.pause, kind="refunds")
         webhooks = WebhookHandler(
             database,
             providers,
@@ -106,12 +107,14 @@ class WorkerRuntime:
             ledger=ledger,
             payments=payments,
             refunds=refunds,
-            comparisons=Drain(comparer.take, comparer.carry_on, most=_COMPARED_AT_ONCE),
+            comparisons=Drain(comparer.take, comparer.carry_on, most=_COMPARED_AT_ONCE, kind="comparisons"),
             # Few at once: what providers tell in thousands must not use up what they let us ask.
-            webhooks=Drain(webhooks.take, webhooks.handle, most=8),
+            webhooks=Drain(webhooks.take, webhooks.handle, most=8, kind="webhooks"),
             # The next ones are made while these are handed over.
-            mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections),
-            deliveries=Drain(deliverer.take, deliverer.carry_on, most=MOST_AT_ONCE, pause=deliverer.pause),
+            mails=Drain(sender.take, sender.carry_on, most=2 * settings.smtp_connections, kind="mails"),
+            deliveries=Drain(
+                deliverer.take, deliverer.carry_on, most=MOST_AT_ONCE, pause=deliverer.pause, kind="deliveries"
+            ),
             deliverer=deliverer,
             sender=sender,
             providers=providers,

@@ -31,13 +31,19 @@ def worker(
     settings = ready_settings(load_settings())
     configure_logging(settings.log_level, settings.log_format)
 
+    from server.metrics import serve_metrics_if_possible
+    from server.tracing import start_tracing
     from workers.broker import worker as make_worker
 
+    end_tracing = start_tracing(settings, "rowlock-worker")
     running = make_worker(settings, queues or ())
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     running.start()
+    stop_metrics = serve_metrics_if_possible(settings.worker_metrics_address, settings.process_index)
     stop.wait()
+    stop_metrics()
     running.stop(timeout=_STOP_LIMIT_MS)
     running.broker.close()
+    end_tracing()

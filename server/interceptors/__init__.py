@@ -55,6 +55,7 @@ def make_chain(
     streams: OpenStreams,
     draining: Draining,
     default_deadline: float,
+    traced: Around | None = None,
 ) -> Chain:
     """The one list of concerns.
 
@@ -66,11 +67,13 @@ def make_chain(
         streams: the open streams.
         draining: knows when the process is about to stop.
         default_deadline: seconds for unary calls that come without one.
+        traced: makes spans; None: nobody asked for any.
     """
     return Chain(
         around=(
             status,  # outermost: nothing leaves unmapped, not even a fault of the concerns inside
             observer.observe,  # sees what is refused below and why, before it becomes a status
+            *([] if traced is None else [traced]),  # inside the log, whose trace id it takes
         ),
         guards=(
             draining.guard,  # first: what a stopping server takes up it may not finish

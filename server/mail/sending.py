@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from server import clock
+from server import clock, tracing
 from server.db.engine import Database
 from server.db.models.notifications import Notification
 from server.domain import notification_queue as queue
@@ -27,6 +27,7 @@ from server.mail.post import Outcome, Post, PutOff, Refused, Taken, Uncertain, U
 from server.mail.rendering import Renderer, Words
 from server.seats.halls import Halls
 from server.states import BookingState, NotificationKind
+from server.work_metrics import MAILS
 
 _LONGEST_WRITE_PAUSE: Final = 10.0
 
@@ -192,7 +193,10 @@ class Sender:
                 lambda session: queue.hand_over(session, attempt, lease, subject=words.subject, body=words.inbox)
             )
 
-        await self._write_down(attempt, await self._post.deliver(mail, hand_over))
+        with tracing.span("mail deliver", kind="client"):
+            outcome = await self._post.deliver(mail, hand_over)
+        MAILS.labels(type(outcome).__name__.lower()).inc()
+        await self._write_down(attempt, outcome)
 
     async def _write_down(self, attempt: Attempt, outcome: Outcome) -> None:
         if isinstance(outcome, Unreachable):

@@ -24,6 +24,7 @@ from server.seats.board import Boards, read_board
 from server.seats.commands import Command, Hold
 from server.seats.connection import LedgerConnection
 from server.seats.halls import Halls
+from server.seats.ledger_metrics import BOARD_OUTDATED, MORE_TO_LOCK, RULES_CHANGED, LedgerCounts
 from server.seats.rules import SaleRules, load_rules, rules_version
 from server.seats.state import RulesOutdatedError
 from server.seats.write import Published
@@ -53,9 +54,10 @@ class Attempts:
         database: where rules and boards are read.
         max_hold_time: longest time that a booking may be held, extensions included.
         halls: where halls come from.
+        counts: told what had to be done again.
     """
 
-    def __init__(self, database: Database, max_hold_time: timedelta, halls: Halls) -> None:
+    def __init__(self, database: Database, max_hold_time: timedelta, halls: Halls, counts: LedgerCounts) -> None:
         self._rules: dict[int, tuple[SaleRules, float]] = {}
         """The rules, and when they were last compared with the database; the least recently compared first."""
         self._reading: dict[int, asyncio.Future[SaleRules | None]] = {}
@@ -63,6 +65,7 @@ class Attempts:
         self._boards = Boards()
         self._database = database
         self._max_hold_time = max_hold_time
+        self._counts = counts
 
     async def carry_out(
         self, commands: Sequence[Command], connection: LedgerConnection, is_awaited: Callable[[int], bool]
@@ -81,6 +84,7 @@ class Attempts:
         except Exception as error:
             if len(commands) == 1:
                 return [_refusal(error)], []
+            self._counts.taken_apart += 1
             log.warning("ledger.batch_taken_apart", commands=len(commands), exc_info=error)
         return await self._one_by_one(commands, connection, is_awaited)
 
@@ -167,16 +171,16 @@ class Attempts:
                 await self._prepare(batch)
                 return await batch.attempt(connection)
             except RestartError:
-                causes.append("more to lock")
+                causes.append(MORE_TO_LOCK)
             except RulesOutdatedError:
-                causes.append("rules changed")
+                causes.append(RULES_CHANGED)
                 for performance_id in batch.rules:
                     self._rules.pop(performance_id, None)
                     # It may have another hall by now.
                     self._boards.drop(performance_id)
                 batch.rules.clear()
             except BoardOutdatedError:
-                causes.append("board outdated")
+                causes.append(BOARD_OUTDATED)
                 batch.run_out.clear()
                 for performance_id in _picking(commands):
                     self._boards.drop(performance_id)
@@ -187,6 +191,8 @@ class Attempts:
                 if error.pgcode is not None and error.pgcode.startswith(_UNFIT):
                     connection.close()
                 await _before_next_attempt(error, attempt)
+            self._counts.repeat(causes[-1])
+        self._counts.contended += 1
         log.warning("ledger.contended", commands=len(commands), causes=causes)
         raise _contended()
 

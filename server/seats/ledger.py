@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, overload
 
@@ -22,6 +22,7 @@ from server.seats.booking import Booking
 from server.seats.commands import Block, Command, Hold, OnBooking, Release, Unblock
 from server.seats.connection import LedgerConnection
 from server.seats.halls import Halls
+from server.seats.ledger_metrics import LedgerCounts
 from server.seats.rules import SaleRules
 from server.seats.write import Published
 
@@ -64,12 +65,18 @@ class Ledger:
         self._batch_size = batch_size
         self._by_performance = by_performance
         self._queue_limit = queue_limit
-        self._waiting: deque[_Waiting] = deque()
-        self._attempts = Attempts(database, max_hold_time, halls or Halls())
+        self._waiting: deque[Waiting] = deque()
+        self.counts = LedgerCounts()
+        self._attempts = Attempts(database, max_hold_time, halls or Halls(), self.counts)
         self._connections = [LedgerConnection(database.engine) for _ in range(batches_in_flight)]
         self._running: set[asyncio.Task[None]] = set()
         self.batches = 0
         self.commands = 0
+
+    @property
+    def queue_limit(self) -> int:
+        """Commands that may wait."""
+        return self._queue_limit
 
     @property
     def queue_length(self) -> int:
@@ -93,8 +100,9 @@ class Ledger:
                 committed: ask again with the same request_id.
         """
         if len(self._waiting) >= self._queue_limit:
+            self.counts.refused += 1
             raise Unavailable("OVERLOADED", "too many requests wait for seats; try again soon", retry_after=1)
-        waiting = _Waiting(command, asyncio.get_running_loop().create_future(), deadline.get())
+        waiting = Waiting(command, asyncio.get_running_loop().create_future(), deadline.get())
         self._waiting.append(waiting)
         self._start_batches()
         return await waiting.done
@@ -133,9 +141,10 @@ class Ledger:
             self._running.add(running)
             running.add_done_callback(self._running.discard)
 
-    async def _run(self, batch: Sequence["_Waiting"], connection: LedgerConnection) -> None:
+    async def _run(self, batch: Sequence["Waiting"], connection: LedgerConnection) -> None:
         self.batches += 1
         self.commands += len(batch)
+        began = self.counts.begin(one.arrival for one in batch)
         published: list[Published] = []
         try:
             outcomes: Sequence[Outcome | BaseException]
@@ -145,6 +154,7 @@ class Ledger:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             connection.close()
             outcomes = [error] * len(batch)
+        self.counts.end(began)
         self._connections.append(connection)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if waiting.done.done():
@@ -166,10 +176,10 @@ class Ledger:
         self._gathering = None
         self._start_batches()
 
-    def _take(self) -> list["_Waiting"]:
+    def _take(self) -> list["Waiting"]:
         """The next batch: in order of arrival, without those whose caller has gone."""
-        batch: list[_Waiting] = []
-        kept: list[_Waiting] = []
+        batch: list[Waiting] = []
+        kept: list[Waiting] = []
         while self._waiting and len(batch) < self._batch_size:
             waiting = self._waiting.popleft()
             if not waiting.is_awaited():
@@ -183,10 +193,13 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class Waiting:
+    """A command, who waits for it, until when, and since when (``time.perf_counter``)."""
+
     command: Command
     done: "asyncio.Future[Booking | None]"
     deadline: float | None
+    arrival: float = field(default_factory=time.perf_counter)
 
     def is_awaited(self) -> bool:
         """Whether the caller still waits; one whose deadline has passed is told so."""
