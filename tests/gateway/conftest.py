@@ -17,8 +17,9 @@ from server.db.engine import Database
 from server.runtime import runtime
 from tests.gateway_process import Gateway, gateway_process
 from tests.invariants import assert_sound
+from tests.paying import desk_on
 from tests.rpc.auth.conftest import QUICK, Client, Person
-from tests.rpc.good_requests import WEBHOOK_SECRET
+from tests.rpc.good_requests import WEBHOOK_SECRET, Maker
 from tests.staging import Staged, stage
 
 
@@ -26,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The first test waits until the gateway is built, which a machine without any of it yet takes minutes for.
     for item in items:
         if "tests/gateway/" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
 
 
 @dataclass
@@ -94,3 +95,12 @@ async def door(settings: Settings, database: Database) -> AsyncIterator[Door]:
         hall = database.run_transaction(stage)
         yield Door(client, address, gateway, http, hall, await client.sign_up(), await client.staff(admin))
     assert_sound(database)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def maker(door: Door, database: Database) -> AsyncIterator[Maker]:
+    """Makes what requests can name."""
+    async with desk_on(database) as desk:
+        maker = Maker(door.client, database, desk)
+        await maker.begin()
+        yield maker

@@ -109,9 +109,11 @@ async def test_a_call_without_a_trace_gets_one_that_the_log_has(post: Post, give
 
 async def test_an_address_is_believed_of_hops_that_are_trusted(post: Post) -> None:
     sent = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
-    async with gateway_process([post.address], "-trusted-proxies=127.0.0.0/8,10.0.0.0/8") as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url) as http:
-            await http.get("/v1/events", headers=sent)
+    async with (
+        gateway_process([post.address], "-trusted-proxies=127.0.0.0/8,10.0.0.0/8") as gateway,
+        httpx.AsyncClient(base_url=gateway.url) as http,
+    ):
+        await http.get("/v1/events", headers=sent)
     assert post.recorder.seen["x-forwarded-for"] == ["203.0.113.9, 10.1.2.3, 127.0.0.1"]
 
 
@@ -121,9 +123,7 @@ async def test_two_identities_are_both_passed_on_for_the_server_to_refuse(post: 
 
 
 async def test_two_keys_for_one_thing_are_refused(post: Post) -> None:
-    answer = await post.http.post(
-        "/v1/venues", json={}, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
-    )
+    answer = await post.http.post("/v1/venues", json={}, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
     assert (answer.status_code, reason(answer)) == (400, "INVALID_FIELD")
 
 
