@@ -64,6 +64,7 @@ class Payment(Base):
         Index("ix_payments_reference", "provider_reference", postgresql_where="provider_reference IS NOT NULL"),
         Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
         Index("ix_payments_compare", "compare_after_time", postgresql_where="compare_after_time IS NOT NULL"),
+        Index("ix_payments_discrepancy", "complete_time", postgresql_where="discrepancy IS NOT NULL"),
     )
 
 

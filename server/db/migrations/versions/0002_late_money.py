@@ -24,3 +24,10 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="compare_after_time IS NOT NULL",
     )
+    op.create_index(
+        "ix_payments_discrepancy",
+        "payments",
+        ["complete_time"],
+        unique=False,
+        postgresql_where="discrepancy IS NOT NULL",
+    )
