@@ -31,6 +31,8 @@ from rowlock.v1 import (
     event_pb2_grpc,
     notification_pb2,
     notification_pb2_grpc,
+    partner_pb2,
+    partner_pb2_grpc,
     payment_pb2,
     payment_pb2_grpc,
     performance_pb2,
@@ -57,6 +59,8 @@ Metadata = tuple[tuple[str, str], ...]
 BOOKING, TICKET, PAYMENT, REFUND = (f"rowlock.dev/{word}" for word in ("Booking", "Ticket", "Payment", "Refund"))
 WEBHOOK_SECRET = "whsec_of_good_requests"
 """What the server must be told to believe Stripe by."""
+RECEIVER = "https://93.184.216.34/rowlock"
+"""An address on the public internet, which nothing is sent to: no worker runs."""
 _EVENT = b'{"id": "evt_1", "type": "account.updated", "created": 1700000000, "data": {"object": {"object": "account"}}}'
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
@@ -181,6 +185,7 @@ class Maker:
         used = await self._used_ticket(staged, anna, 5)
         names["rowlock.dev/CheckIn"] = f"{hall}/checkIns/{uuid4()}"
         names["rowlock.dev/Notification"] = await self._told(anna)
+        names["rowlock.dev/WebhookEndpoint"] = await self._endpoint(staff)
         owed, cancelled = await self._owed(staged, anna, 6), await self._cancelled()
         whose = (anna, bob.name, staff, admin)
         line, others_line = self._lines(anna, bob)
@@ -196,6 +201,15 @@ class Maker:
         mine, foreign = [resources.queue_entry(house.performance_id, one.id) for one in lines.join(house, *ids)]
         room = resources.waiting_room(house.performance_id)
         return {"rowlock.dev/QueueEntry": mine, "rowlock.dev/WaitingRoom": room}, {"rowlock.dev/QueueEntry": foreign}
+
+    async def _endpoint(self, staff: Metadata) -> str:
+        """A webhook end point."""
+        partners: partner_pb2_grpc.PartnerServiceAsyncStub = partner_pb2_grpc.PartnerServiceStub(self.channel)
+        wanted = partner_pb2.WebhookEndpoint(uri=RECEIVER)
+        made = await partners.CreateWebhookEndpoint(
+            partner_pb2.CreateWebhookEndpointRequest(parent="users/me", webhook_endpoint=wanted), metadata=staff
+        )
+        return made.webhook_endpoint.name
 
     def _empty(self) -> str:
         """A performance with a line that nobody stands in."""
@@ -463,6 +477,9 @@ def _words(world: World) -> dict[str, Any]:
         "SetUserRole.role": auth_pb2.ROLE_STAFF,
         "CreateApiKey.api_key.role": auth_pb2.ROLE_KIOSK,
         "ExchangeApiKey.api_key": world.key,
+        "RotateApiKey.api_key": world.key,
+        "CreateWebhookEndpoint.webhook_endpoint.uri": RECEIVER,
+        "UpdateWebhookEndpoint.webhook_endpoint.uri": RECEIVER,
         "CreateSeatMap.seat_map.layout": layout,
         "ImportSeatMap.format": seat_map_pb2.ImportSeatMapRequest.ROWLOCK,
         "ImportSeatMap.document": _document(),

@@ -127,7 +127,8 @@ type AuthServiceClient interface {
 	// only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 	// Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-	// `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+	// `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+	// their own end. Idempotent by `request_id`: a repeated call
 	// gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
 	RotateApiKey(ctx context.Context, in *RotateApiKeyRequest, opts ...grpc.CallOption) (*RotateApiKeyResponse, error)
 	// Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.
@@ -448,7 +449,8 @@ type AuthServiceServer interface {
 	// only. Revoking a revoked key changes nothing. Idempotent by `request_id`. Errors: NOT_FOUND.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error)
 	// Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-	// `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+	// `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+	// their own end. Idempotent by `request_id`: a repeated call
 	// gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
 	RotateApiKey(context.Context, *RotateApiKeyRequest) (*RotateApiKeyResponse, error)
 	// Gives an access token for an API key. Open to whoever has the key; repeat it when the token nears its end.

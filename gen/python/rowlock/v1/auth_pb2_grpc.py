@@ -331,7 +331,8 @@ class AuthServiceServicer:
 
     def RotateApiKey(self, request, context):
         """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-        `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+        `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+        their own end. Idempotent by `request_id`: a repeated call
         gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -128,7 +128,8 @@ class AuthServiceStub:
     """
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateApiKeyRequest, _auth_pb2.RotateApiKeyResponse]
     """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-    `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+    `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+    their own end. Idempotent by `request_id`: a repeated call
     gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
     """
     ExchangeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]
@@ -240,7 +241,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateApiKeyRequest, _auth_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-    `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+    `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+    their own end. Idempotent by `request_id`: a repeated call
     gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
     """
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]  # type: ignore[assignment]
@@ -469,7 +471,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RotateApiKeyResponse, _abc.Awaitable[_auth_pb2.RotateApiKeyResponse]]:
         """Makes a successor of an API key, which may do the same. Open to whoever has the key. The former one works until
-        `overlap` has passed, so that devices can be given the new one in peace. Idempotent by `request_id`: a repeated call
+        `overlap` has passed, so that devices can be given the new one in peace; access tokens that were got by it, until
+        their own end. Idempotent by `request_id`: a repeated call
         gets the key, without the secret. Errors: API_KEY_INVALID, ACCOUNT_DISABLED.
         """
 
