@@ -25,7 +25,7 @@ from server.domain.rows import changed, found
 from server.errors import FailedPrecondition
 from server.seats.rules import touch_rules
 from server.states import LineOrder, PerformanceState
-from server.waiting_room.cycle import Cycle, Terms, next_chance, shortened
+from server.waiting_room.cycle import Cycle, Terms, next_chance, next_look, shortened
 from server.waiting_room.estimate import admitted_per_cycle
 from server.waiting_room.order import FIRST_ARRIVAL, SEED_BYTES, hmac_pads
 
@@ -175,7 +175,7 @@ def update(session: Session, room: WaitingRoom, values: RoomValues) -> None:
         since = database_now(session) if values.enabled else None
         room.enabled, room.enabled_time = values.enabled, since
     waits = room.enabled and room.waiting_count > 0
-    room.next_admission_time = next_chance(cycle, now=now, opening=opening_of(session, room)) if waits else None
+    room.next_admission_time = next_look(cycle, now=now, opening=opening_of(session, room)) if waits else None
     changed(session, room)
 
 

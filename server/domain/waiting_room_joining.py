@@ -23,7 +23,7 @@ from server.domain.waiting_room_answers import Join, Joined, Key, Outcome, recal
 from server.domain.waiting_room_entries import Entry, entry_of
 from server.errors import FailedPrecondition, RowlockError
 from server.states import EventState, LineOrder, PerformanceState, QueueEntryState
-from server.waiting_room.cycle import next_chance
+from server.waiting_room.cycle import next_look
 from server.waiting_room.order import arrival_place, drawn_place
 from server.waiting_room.tickets import EntryTicket
 
@@ -219,7 +219,7 @@ def _insert(
     ids = {(performance_id, customer_id): entry_id for performance_id, customer_id, entry_id in made}
     for performance_id in {performance_id for performance_id, _ in wanted}:
         room = rooms[performance_id]
-        chance = room.row.next_admission_time or next_chance(cycle_of(room.row), now=now, opening=room.opening)
+        look = room.row.next_admission_time or next_look(cycle_of(room.row), now=now, opening=room.opening)
         session.execute(
             update(WaitingRoom)
             .where(WaitingRoom.performance_id == performance_id)
@@ -227,7 +227,7 @@ def _insert(
                 joined_count=room.joined,
                 waiting_count=room.waiting,
                 revision=room.row.revision + 1,
-                next_admission_time=chance,
+                next_admission_time=look,
                 # What staff have set did not change.
                 update_time=WaitingRoom.update_time,
             )

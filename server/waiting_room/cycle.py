@@ -63,7 +63,7 @@ def advance(
     if not waiting:
         return Step(cycle, 0, begins=False, next_time=None)
     if now < opening:
-        return Step(cycle, 0, begins=False, next_time=min(opening, now + _OPENING_CHECK))
+        return Step(cycle, 0, begins=False, next_time=next_look(cycle, now=now, opening=opening))
     begins = is_over(cycle, now)
     if begins:
         cycle = Cycle(cycle.number + 1, _begin(terms, cycle, now) + terms.admit_interval, terms.admit_count)
@@ -80,6 +80,12 @@ def next_chance(cycle: Cycle, *, now: datetime, opening: datetime) -> datetime:
     if cycle.left or is_over(cycle, now) or cycle.end_time is None:
         return now
     return cycle.end_time
+
+
+def next_look(cycle: Cycle, *, now: datetime, opening: datetime) -> datetime:
+    """When a worker has to look at a line in which somebody waits: soon, too, if the opening was brought forward."""
+    chance = next_chance(cycle, now=now, opening=opening)
+    return min(chance, now + _OPENING_CHECK) if now < opening else chance
 
 
 def is_over(cycle: Cycle, now: datetime) -> bool:
