@@ -51,7 +51,7 @@ class Up:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Up]:
+def running(folder: Path, **changed: str) -> Iterator[Up]:
     environment = {
         **os.environ,
         "ROWLOCK_DATA_DIR": str(folder / ".rowlock"),
@@ -60,6 +60,7 @@ def running(folder: Path) -> Iterator[Up]:
         "ROWLOCK_GATEWAY_ADDRESS": "off",
         "ROWLOCK_METRICS_ADDRESS": "off",
         "PYTHONUNBUFFERED": "1",
+        **changed,
     }
     log = folder / "log"
     with log.open("w") as output:

@@ -96,7 +96,7 @@ func keepChangeable(message protoreflect.Message) {
 	for _, path := range mask.GetPaths() {
 		name, _, _ := strings.Cut(path, ".")
 		field := kind.Fields().ByTextName(name)
-		if seen[name] || (field != nil && !changeable(field)) {
+		if name == "" || seen[name] || (field != nil && !changeable(field)) {
 			continue
 		}
 		seen[name] = true
