@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from workers.broker import worker
 
 PASSWORD = "correct horse battery"
 # A browser writes these for every answer that is a refusal, or when the server is away, as it is in some tests.
-USUAL = re.compile(r"Failed to load resource: (the server responded with a status of 4|net::)")
+USUAL = re.compile(r"Failed to load resource: (the server responded with a status of (4|503)|net::)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -184,27 +185,31 @@ def gateway_in_front(address: str) -> Iterator[str]:
     """The built gateway as a process; gives its URL."""
     folder = gateway_build.kiosk()
     assert folder is not None
-    process = subprocess.Popen(
-        [
-            str(gateway_build.build()),
-            "-address=127.0.0.1:0",
-            f"-servers={address}",
-            f"-kiosk-dir={folder}",
-            "-metrics-address=off",
-            "-log-format=json",
-            "-log-level=info",
-        ],
-        stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ROWLOCK_")},
-    )
+    command = [
+        str(gateway_build.build()),
+        "-address=127.0.0.1:0",
+        f"-servers={address}",
+        f"-kiosk-dir={folder}",
+        "-metrics-address=off",
+        "-log-format=json",
+        "-log-level=info",
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROWLOCK_")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
+    # Its log must be read, or it would wait for room to write more.
+    log = process.stdout
+    reader = threading.Thread(target=lambda: [None for _ in log])
     try:
-        first = json.loads(process.stdout.readline())
+        first = json.loads(log.readline())
         assert first["event"] == "serving", first
+        reader.start()
         yield f"http://{first['address']}"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(30)
+        if reader.ident is not None:
+            reader.join()
 
 
 @pytest.fixture(scope="module")

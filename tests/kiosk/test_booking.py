@@ -103,7 +103,7 @@ def test_the_best_seats_and_standing_places_without_pointing(kiosk: Kiosk, visit
     # More of them, added to the booking that exists.
     best.get_by_role("button", name="Choose").click()
     expect(anna.basket.get_by_role("listitem")).to_have_count(4)
-    standing.get_by_label("Floor").select_option("3")
+    standing.get_by_role("combobox").select_option("3")
     standing.get_by_role("button", name="Take").click()
 
     expect(anna.basket.get_by_role("listitem")).to_have_count(7)
@@ -118,7 +118,7 @@ def test_the_kind_of_ticket_decides_the_price(kiosk: Kiosk, visitor: Visit) -> N
     house = kiosk.house()
     anna = visitor(house, kiosk.customer())
 
-    anna.page.get_by_label("Ticket", exact=True).select_option(label="Student · €15.00")
+    anna.page.locator('[name="ticket-type"]').select_option(label="Student · €15.00")
     anna.press(7)
 
     expect(anna.basket.get_by_text("Total: €15.00")).to_be_visible()

@@ -55,7 +55,7 @@ export class ListView {
 
   /** @param {import("../hall/plan.js").Section} section */
   #section(section) {
-    const only = this.plan.sections.length === 1;
+    const only = this.plan.sections.filter(({ seats }) => seats.length).length === 1;
     return this.#part(section.name || words.hall, section.seats, only, (content) => {
       if (!only) this.show(section.box);
       content.append(...section.rows.map((row) => this.#row(row)));
