@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -167,11 +168,35 @@ def generate_go() -> None:
         *sources(),
         env=env,
     )
+    finish_openapi(openapi / "rowlock.swagger.json")
     (openapi / "go.mod").write_text(f"module {OPENAPI_MODULE}\n\ngo 1.26.0\n")
     (openapi / "openapi.go").write_text(OPENAPI_PACKAGE)
     subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
     subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
     (GEN / "protos.sha256").write_text(fingerprint() + "\n")
+
+
+def finish_openapi(path: Path) -> None:
+    """Say in the OpenAPI document what its generator does not know: how streams look, and Idempotency-Key."""
+    document = json.loads(path.read_text())
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "type": "string",
+        "required": False,
+        "description": "The same as `requestId`: a second try with the same key gives the answer of the first.",
+    }
+    for operations in document["paths"].values():
+        for verb, operation in operations.items():
+            answer = operation["responses"].get("200", {}).get("schema", {})
+            if answer.get("title", "").startswith("Stream result of"):
+                operation["produces"] = ["application/x-ndjson", "text/event-stream"]
+            elif answer.get("$ref", "").endswith("HttpBody"):
+                operation["produces"] = ["application/pdf", "text/csv"]
+                operation["responses"]["200"]["schema"] = {"type": "string", "format": "binary"}
+            if verb != "get":
+                operation.setdefault("parameters", []).append(key)
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def go_is_stale() -> bool:
