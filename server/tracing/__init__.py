@@ -1,9 +1,9 @@
 """Traces by OpenTelemetry: off unless asked for, and then absent from the code that runs.
 
-Where nobody asked, no span is made, no OpenTelemetry module is imported, and the classes that make spans are not in
-use: ``server.parts`` builds the plain ones. Where somebody did (``ROWLOCK_TRACING_ENDPOINT``), there are spans of RPCs
-(``rpc``), of transactions and statements (``database``), of the ledger's commands and batches (``ledger``), of
-publication (``feed``), and by ``span`` of what workers do.
+Where nobody asked, no span is made, no module of this package but this one is imported, and the classes that make
+spans are not in use: ``server.parts`` builds the plain ones. Where somebody did (``ROWLOCK_TRACING_ENDPOINT``), there
+are spans of RPCs (``rpc``), of transactions and statements (``database``), of the ledger's commands and batches
+(``ledger``), of publication (``feed``), and by ``span`` of what workers do.
 
 A caller's W3C ``traceparent`` is taken up: the id of the trace is the ``trace_id`` of the log. A trace that begins
 here has the id that the log says, too.
