@@ -229,8 +229,9 @@ def _begin_anew(session: Session, room: WaitingRoom, values: RoomValues, *, reor
             raise FailedPrecondition(
                 "WAITING_ROOM_OPENED", "the line has begun to move; its order and opening can change when it is empty"
             )
-        # The seed of the last draw is known by now.
         room.opened_time = None
+    if not room.waiting_count:
+        # The seed of the last draw may be known by now: it is told with the opening, whether or not somebody came.
         room.seed = os.urandom(SEED_BYTES)
     room.open_time = values.open_time
     if not reordered:

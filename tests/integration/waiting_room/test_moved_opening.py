@@ -1,12 +1,13 @@
-"""A line that waits for the begin of the sale moves when the sale begins, however often that is put off or brought on."""
+"""A line that waits for the begin of the sale moves when the sale begins, though that was moved meanwhile."""
 
 from datetime import timedelta
 from uuid import uuid4
 
+from server import clock
 from server.db.engine import Database
 from server.states import QueueEntryState
 from tests.invariants import assert_sound
-from tests.lining import LineDesk
+from tests.lining import DRAW, HOUR, LineDesk
 
 
 def test_a_line_is_found_to_be_open_soon_after_the_sale_was_brought_forward(fresh_database: Database) -> None:
@@ -20,10 +21,25 @@ def test_a_line_is_found_to_be_open_soon_after_the_sale_was_brought_forward(fres
 
     desk.run(sale, later=timedelta(0), id=house.performance_id)
     desk.run(
-        "UPDATE waiting_rooms SET next_admission_time = next_admission_time - interval '31s' WHERE performance_id = :id",
+        "UPDATE waiting_rooms SET next_admission_time = next_admission_time - interval '31s'"
+        " WHERE performance_id = :id",
         id=house.performance_id,
     )  # half a minute passes
 
     desk.step()
     assert desk.get(entry).state is QueueEntryState.ADMITTED
     assert_sound(fresh_database)
+
+
+def test_a_draw_whose_seed_was_told_is_not_drawn_by_it_again(fresh_database: Database) -> None:
+    desk = LineDesk(fresh_database)
+    house = desk.shut(order=DRAW)
+    desk.open_now(house)
+    told = desk.room(house)
+    assert not told.draws_at(told.read_time), "nobody came, and the seed is published"
+
+    desk.change(house, open_time=clock.now() + HOUR)
+
+    again = desk.room(house)
+    assert again.draws_at(again.read_time)
+    assert again.seed != told.seed
