@@ -55,6 +55,7 @@ class Workshop:
             payment_resolve_interval="100ms",
             payment_sweep_interval="300ms",
             expiry_sweep_interval="300ms",
+            delivery_private_networks=True,
         )
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([strike.name, point, wanted]) + "\n")

@@ -21,6 +21,8 @@ from typing import Any, Final
 from server.config import load_settings
 from server.domain import (
     cancellation,
+    changes,
+    deliveries,
     notification_queue,
     payment_attempts,
     payment_comparison,
@@ -32,6 +34,8 @@ from server.domain import (
 from server.logs import configure_logging
 from server.mail.post import Post
 from server.mail.sending import Sender
+from server.partners.delivering import Deliverer
+from server.partners.sending import Sending
 from server.payments.collecting import Collector
 from server.payments.comparing import Comparer
 from server.payments.paypal import PayPal
@@ -146,6 +150,13 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "mail was marked as handed over": lambda: before(Post, "_send"),
     "mail server has answered": lambda: after(Post, "_send"),
     "mail is written down as sent, not committed": lambda: after(notification_queue, "sent"),
+    # telling partners
+    "changes were given positions, not committed": lambda: after(changes, "give_positions", bool),
+    "changes were put into lanes, not committed": lambda: after(deliveries, "spread", bool),
+    "lane was taken up": lambda: after(Deliverer, "take", bool),
+    "receiver has answered": lambda: after(Sending, "send"),
+    "delivery is written down, not committed": lambda: after(deliveries, "settle"),
+    "failure is written down, not committed": lambda: before(deliveries, "wait_before"),
     # expiring holds
     "run-out holds were found": lambda: after(expiry, "run_out_holds", bool),
     # moving lines

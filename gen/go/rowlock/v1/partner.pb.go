@@ -1725,7 +1725,7 @@ const file_rowlock_v1_partner_proto_rawDesc = "" +
 	"\achanges\x18\x01 \x03(\v2\x12.rowlock.v1.ChangeR\achanges\x12#\n" +
 	"\rnext_position\x18\x02 \x01(\x03R\fnextPosition\x12\x12\n" +
 	"\x04more\x18\x03 \x01(\bR\x04more\x12+\n" +
-	"\x11outdated_position\x18\x04 \x01(\x03R\x10outdatedPosition\"\xaa\t\n" +
+	"\x11outdated_position\x18\x04 \x01(\x03R\x10outdatedPosition\"\xbc\t\n" +
 	"\x0fWebhookEndpoint\x12\x96\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x81\x01\xe2A\x01\b\xbaHzrx\x18d2t^(users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/webhookEndpoints/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$R\x04name\x12(\n" +
 	"\x03uri\x18\x02 \x01(\tB\x16\xe2A\x01\x02\xbaH\x0fr\r\x18\xd0\x0f2\b^[!-~]*$R\x03uri\x12^\n" +
@@ -1740,8 +1740,8 @@ const file_rowlock_v1_partner_proto_rawDesc = "" +
 	" \x01(\tB\v\xe2A\x01\x03\xbaH\x04r\x02\x18 R\fsecretPrefix\x12[\n" +
 	"\x19former_secret_expire_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x16formerSecretExpireTime\x12N\n" +
 	"\x12failing_since_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x10failingSinceTime\x12>\n" +
-	"\x14waiting_performances\x18\r \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\x13waitingPerformances\x12\x1f\n" +
-	"\x04etag\x18\x0e \x01(\tB\v\xe2A\x01\x01\xbaH\x04r\x02\x18@R\x04etag\x12A\n" +
+	"\x14waiting_performances\x18\r \x01(\x05B\v\xe2A\x01\x03\xbaH\x04\x1a\x02(\x00R\x13waitingPerformances\x121\n" +
+	"\x04etag\x18\x0e \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\x04etag\x12A\n" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
