@@ -20,6 +20,7 @@ COMPOSE_GO = "github.com/compose-spec/compose-go/v2@v2.16.2"
 
 VARIABLES = {variable_name(name) for name in Settings.model_fields}
 IMAGES = {f"{PREFIX}IMAGE", f"{PREFIX}GATEWAY_IMAGE"}
+PRODUCTION = "deploy/compose.production.yaml"
 DOCKERFILES = ("deploy/Dockerfile", "deploy/gateway.Dockerfile")
 
 
@@ -35,8 +36,23 @@ def test_the_compose_file_keeps_the_schema(compose: dict[str, Any], tmp_path: Pa
         [go, "mod", "download", "-json", COMPOSE_GO], cwd=tmp_path, check=True, capture_output=True, text=True
     )
     schema = json.loads((Path(json.loads(told.stdout)["Dir"]) / "schema" / "compose-spec.json").read_bytes())
-    faults = [f"{fault.json_path}: {fault.message}" for fault in Draft7Validator(schema).iter_errors(compose)]
-    assert not faults
+    for file in (compose, yaml.safe_load((ROOT / PRODUCTION).read_text())):
+        faults = [f"{fault.json_path}: {fault.message}" for fault in Draft7Validator(schema).iter_errors(file)]
+        assert not faults
+
+
+def test_production_gives_each_program_its_keys(compose: dict[str, Any]) -> None:
+    production = yaml.safe_load((ROOT / PRODUCTION).read_text())["services"]
+    programs = {
+        name for name, service in compose["services"].items() if "build" in service and "profiles" not in service
+    }
+    assert programs <= set(production)
+    assert set(production) <= set(compose["services"])
+    for name in programs - {"gateway"}:
+        settings = production[name]["environment"]
+        assert settings["ROWLOCK_ENVIRONMENT"] == "production"
+        (folder,) = [volume.split(":")[-2] for volume in production[name]["volumes"]]
+        assert settings["ROWLOCK_JWT_PRIVATE_KEY_FILE"].startswith(folder)
 
 
 def test_every_service_is_known_to_be_healthy_before_it_is_used(compose: dict[str, Any]) -> None:
@@ -69,7 +85,7 @@ def test_containers_get_longer_to_stop_than_the_programs_take(compose: dict[str,
     assert seconds["gateway"] > defaults["gateway_drain_time"].total_seconds() + 2
 
 
-@pytest.mark.parametrize("path", ["docker-compose.yml", *DOCKERFILES])
+@pytest.mark.parametrize("path", ["docker-compose.yml", PRODUCTION, *DOCKERFILES])
 def test_what_is_set_is_a_setting(path: str) -> None:
     text = (ROOT / path).read_text()
     assert set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", text)) - IMAGES <= VARIABLES
