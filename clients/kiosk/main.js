@@ -34,7 +34,14 @@ function bar() {
     "header",
     { class: "bar" },
     screen ? el("a", { class: "skip", href: "#list" }, words.skip) : null,
-    screen ? el("button", { type: "button", "aria-label": words.back, onclick: () => void back() }, "‹", el("span", { class: "roomy" }, ` ${words.back}`)) : el("strong", { class: "brand" }, words.title),
+    screen
+      ? el(
+          "button",
+          { type: "button", "aria-label": words.back, onclick: () => void back() },
+          "‹",
+          el("span", { class: "roomy" }, ` ${words.back}`),
+        )
+      : el("strong", { class: "brand" }, words.title),
     el("span", { class: "gap" }),
     chosen,
     button("⚙", () => openSettings(session, settingsChanged), { "aria-label": words.settings }),
@@ -45,7 +52,10 @@ function bar() {
 /** Show the screen in the language of now. */
 function render() {
   if (!screen) {
-    app.replaceChildren(bar(), performanceList((one) => void go(one.name)));
+    app.replaceChildren(
+      bar(),
+      performanceList((one) => void go(one.name)),
+    );
     return;
   }
   const { hall, feed, cart } = screen;

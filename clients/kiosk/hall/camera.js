@@ -100,7 +100,12 @@ export class Camera {
   /** The part of the plane that is in sight. @returns {import("./plan.js").Box} */
   get view() {
     const [halfWidth, halfHeight] = [this.width / 2 / this.scale, this.height / 2 / this.scale];
-    return { left: this.x - halfWidth, top: this.y - halfHeight, right: this.x + halfWidth, bottom: this.y + halfHeight };
+    return {
+      left: this.x - halfWidth,
+      top: this.y - halfHeight,
+      right: this.x + halfWidth,
+      bottom: this.y + halfHeight,
+    };
   }
 
   #keep() {

@@ -46,7 +46,7 @@ export class Feed extends EventTarget {
     void follow({
       where: () => ({
         path: `/v1/${this.performance}:watchSeats`,
-        query: this.revision ? { resumeRevision: String(this.revision) } : {},
+        query: { resumeRevision: this.revision },
       }),
       token: () => this.session.watchToken(),
       distrust: () => this.session.distrust(),

@@ -38,7 +38,9 @@ export function drawLabels(context, scene, camera, freeByArea) {
     context.fillStyle = (!look.contrast && area.text?.color) || look.ink;
     if (area.text) write(area.text.text, toX(area.x), toY(area.y));
     else if (area.capacity > 0) {
-      const under = texts.some((one) => Math.abs(one.y - y) * camera.scale < 24 && Math.abs(one.x - x) * camera.scale < 60);
+      const under = texts.some(
+        (one) => Math.abs(one.y - y) * camera.scale < 24 && Math.abs(one.x - x) * camera.scale < 60,
+      );
       write(`${area.label} · ${freeByArea.get(area.id) ?? 0}`, toX(x), toY(y) + (under ? 24 : 0));
     } else if (area.label) write(area.label, toX(x), toY(y));
   }
@@ -75,7 +77,10 @@ export function drawLabels(context, scene, camera, freeByArea) {
 export function freeByArea(plan, states) {
   const free = new Map();
   for (const [area, places] of plan.placesOfArea) {
-    free.set(area, places.reduce((sum, index) => sum + (states[index] === AVAILABLE ? 1 : 0), 0));
+    free.set(
+      area,
+      places.reduce((sum, index) => sum + (states[index] === AVAILABLE ? 1 : 0), 0),
+    );
   }
   return free;
 }

@@ -11,7 +11,8 @@ export class Near {
     /** @type {number[][]} */
     this.cells = Array.from({ length: this.columns * this.lines }, () => []);
     for (let index = 0; index < plan.count; index += 1) {
-      if (plan.drawn[index]) this.cells[this.#line(plan.y[index]) * this.columns + this.#column(plan.x[index])].push(index);
+      if (plan.drawn[index])
+        this.cells[this.#line(plan.y[index]) * this.columns + this.#column(plan.x[index])].push(index);
     }
   }
 

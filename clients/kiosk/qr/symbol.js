@@ -24,7 +24,7 @@ const LEVEL_M = 0b00;
  */
 export function qrCode(text, mask) {
   const { version, words } = codeWords(text);
-  const symbol = new Symbol(version);
+  const symbol = new Modules(version);
   symbol.write(words);
   if (mask !== undefined) return symbol.masked(mask);
   let best = symbol.masked(0);
@@ -36,10 +36,11 @@ export function qrCode(text, mask) {
 }
 
 /** A symbol before it is masked. */
-class Symbol {
+class Modules {
   /** @param {number} version */
   constructor(version) {
     this.version = version;
+    /** @type {number} */
     this.side = 4 * version + 17;
     this.dark = Array.from({ length: this.side }, () => new Array(this.side).fill(false));
     /** Modules that are no data. */

@@ -1,6 +1,7 @@
 /** Was der Kiosk auf Deutsch sagt. */
 
-const count = (/** @type {number} */ n, /** @type {string} */ one, /** @type {string} */ many) => (n === 1 ? one : many);
+const count = (/** @type {number} */ n, /** @type {string} */ one, /** @type {string} */ many) =>
+  n === 1 ? one : many;
 
 /** @type {typeof import("./en.js").default} */
 export default {
@@ -42,7 +43,8 @@ export default {
   needAccount: "Ich habe noch kein Konto",
   signInToSee: "Melden Sie sich an, um live zu sehen, was frei ist, und um Plätze zu wählen.",
   map: "Saalplan",
-  mapHelp: "Pfeiltasten bewegen den Plan, Plus und Minus vergrößern und verkleinern, 0 zeigt alles. Die Liste hat dieselben Plätze.",
+  mapHelp:
+    "Pfeiltasten bewegen den Plan, Plus und Minus vergrößern und verkleinern, 0 zeigt alles. Die Liste hat dieselben Plätze.",
   zoomIn: "Vergrößern",
   zoomOut: "Verkleinern",
   showAll: "Den ganzen Saal zeigen",
@@ -84,7 +86,8 @@ export default {
   seatHeld: (seat) => `${seat} ist für Sie reserviert.`,
   seatGiven: (seat) => `${seat} wurde zurückgegeben.`,
   lost: (seats) => `Jemand war schneller: ${seats}. Bitte wählen Sie einen anderen Platz.`,
-  standingFirst: "Stehplätze werden hier zuerst gewählt. Geben Sie Ihre Plätze zurück und nehmen Sie dann alles zusammen.",
+  standingFirst:
+    "Stehplätze werden hier zuerst gewählt. Geben Sie Ihre Plätze zurück und nehmen Sie dann alles zusammen.",
   payment: "Bezahlung",
   chooseProvider: "Wie möchten Sie bezahlen?",
   simulator: "Probezahlung, es fließt kein Geld",

@@ -1,6 +1,7 @@
 /** What the kiosk says in English. */
 
-const count = (/** @type {number} */ n, /** @type {string} */ one, /** @type {string} */ many) => (n === 1 ? one : many);
+const count = (/** @type {number} */ n, /** @type {string} */ one, /** @type {string} */ many) =>
+  n === 1 ? one : many;
 
 export default {
   languageName: "English",

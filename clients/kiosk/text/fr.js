@@ -42,7 +42,8 @@ export default {
   needAccount: "Je n’ai pas encore de compte",
   signInToSee: "Connectez-vous pour voir en direct les places libres et pour choisir.",
   map: "Plan de la salle",
-  mapHelp: "Les flèches déplacent le plan, plus et moins agrandissent et réduisent, 0 montre tout. La liste contient les mêmes places.",
+  mapHelp:
+    "Les flèches déplacent le plan, plus et moins agrandissent et réduisent, 0 montre tout. La liste contient les mêmes places.",
   zoomIn: "Agrandir",
   zoomOut: "Réduire",
   showAll: "Montrer toute la salle",
@@ -120,7 +121,8 @@ export default {
   refusal: {
     SEAT_TAKEN: "Quelqu’un a été plus rapide. Veuillez choisir une autre place.",
     SOLD_OUT: "Il ne reste pas assez de places qui conviennent.",
-    CUSTOMER_LIMIT_REACHED: "Cela ferait plus de places qu’une personne ne peut en avoir pour cette représentation ({limit}).",
+    CUSTOMER_LIMIT_REACHED:
+      "Cela ferait plus de places qu’une personne ne peut en avoir pour cette représentation ({limit}).",
     TICKET_TYPE_LIMIT_REACHED: "Cela ferait plus de ces billets qu’une personne ne peut en avoir ({limit}).",
     TICKET_TYPE_SOLD_OUT: "Ce type de billet est épuisé.",
     TICKET_TYPE_ZONE: "Ce billet n’est pas vendu pour cette place.",

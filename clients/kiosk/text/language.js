@@ -52,9 +52,11 @@ export function money(amount) {
  * @param {string} [timeZone]
  */
 export function moment(time, timeZone) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short", timeZone: timeZone || undefined }).format(
-    new Date(time),
-  );
+  return new Intl.DateTimeFormat(language, {
+    dateStyle: "full",
+    timeStyle: "short",
+    timeZone: timeZone || undefined,
+  }).format(new Date(time));
 }
 
 /**

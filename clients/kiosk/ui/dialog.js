@@ -15,9 +15,7 @@ let made = 0;
 export function openDialog(title, children, { stays = false, class: name = "", onclose } = {}) {
   made += 1;
   const id = `dialog-${made}`;
-  const close = stays
-    ? null
-    : button("×", () => dialog.close(), { class: "quiet close", "aria-label": words.close });
+  const close = stays ? null : button("×", () => dialog.close(), { class: "quiet close", "aria-label": words.close });
   const dialog = el(
     "dialog",
     { class: name, "aria-labelledby": id },
@@ -54,7 +52,12 @@ export function confirmed(title, question) {
       title,
       [
         el("p", null, question),
-        el("div", { class: "actions" }, button(words.yes, agree, { class: "main" }), button(words.no, () => dialog.close())),
+        el(
+          "div",
+          { class: "actions" },
+          button(words.yes, agree, { class: "main" }),
+          button(words.no, () => dialog.close()),
+        ),
       ],
       { onclose: () => resolve(answer) },
     );

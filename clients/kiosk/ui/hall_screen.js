@@ -74,9 +74,16 @@ export class HallScreen {
       "aria-describedby": "map-help",
     });
     this.map = new MapView(this.canvas, plan, this.feed.states, (index) => this.cart.of(index));
-    this.list = new ListView(plan, this.feed.states, this.cart, prices, (index) => void this.choose(index), (box) => {
-      this.map.show(box);
-    });
+    this.list = new ListView(
+      plan,
+      this.feed.states,
+      this.cart,
+      prices,
+      (index) => void this.choose(index),
+      (box) => {
+        this.map.show(box);
+      },
+    );
     this.basket = new Basket(plan, this.cart, prices, {
       remove: (index) => void this.choose(index),
       pay: () => void this.pay(),
@@ -84,7 +91,13 @@ export class HallScreen {
       cancel: () => void this.#try(() => this.cart.cancel(), words.givenUp),
       over: () => this.#over(),
     });
-    this.standing = standingForm(plan, this.feed.states, prices, performance.customerLimit, (wish) => void this.stand(wish));
+    this.standing = standingForm(
+      plan,
+      this.feed.states,
+      prices,
+      performance.customerLimit,
+      (wish) => void this.stand(wish),
+    );
     this.badge = el("span", { class: "badge", role: "status" });
     this.pointed = el("p", { class: "pointed" });
     this.ticketsButton = button(words.tickets, () => void this.showTickets(`${performance.name}/bookings/-`));
@@ -134,7 +147,13 @@ export class HallScreen {
       return this.#try(() => this.cart.claim({ bestAvailable: { quantity, zone, ticketType } }));
     }
     for (let attempt = 1; attempt <= REPEATED_CHOICES; attempt += 1) {
-      const chosen = sideBySide(this.hall.plan, this.feed.states, quantity, zone, (index) => this.cart.of(index) !== "");
+      const chosen = sideBySide(
+        this.hall.plan,
+        this.feed.states,
+        quantity,
+        zone,
+        (index) => this.cart.of(index) !== "",
+      );
       if (!chosen) return announce(words.refusal.SOLD_OUT, { alarm: true });
       for (const index of chosen) this.cart.toggle(index);
       await this.cart.settle();
@@ -151,6 +170,7 @@ export class HallScreen {
     if (!held.length) return this.#try(() => this.cart.claim({ generalAdmission }));
     // Standing places belong to a booking from its beginning: take them together with what is held, in a new one.
     if (room.enabled) return announce(words.standingFirst, { alarm: true });
+    /** @type {{seat: string, ticketType: string}[]} */
     const seats = [];
     for (const one of held) {
       if (plan.drawn[one.index]) seats.push({ seat: one.seat, ticketType: one.ticketType });
@@ -191,7 +211,12 @@ export class HallScreen {
       button("−", () => this.map.zoomBy(1 / ZOOM), { "aria-label": words.zoomOut }),
       button("⤢", () => this.map.fit(), { "aria-label": words.showAll }),
     );
-    this.hint = el("div", { class: "hint" }, el("span", null, words.signInToSee), button(words.signIn, () => void this.#signedIn(), { class: "main" }));
+    this.hint = el(
+      "div",
+      { class: "hint" },
+      el("span", null, words.signInToSee),
+      button(words.signIn, () => void this.#signedIn(), { class: "main" }),
+    );
     this.line = room.enabled
       ? waitingPanel(this.session, performance.name, this.cart, () => this.#signedIn(), this.#stop.signal)
       : null;
@@ -224,9 +249,16 @@ export class HallScreen {
           this.cart.ticketType = type;
           this.list.refresh();
         }),
-        plan.sections.some((section) => section.seats.length) ? bestForm(plan, prices, limit, (wish) => void this.best(wish)) : null,
+        plan.sections.some((section) => section.seats.length)
+          ? bestForm(plan, prices, limit, (wish) => void this.best(wish))
+          : null,
         this.standing.element,
-        el("section", { class: "wish", "aria-label": words.legend }, el("h2", null, words.legend), legend(plan, prices, this.map.scene.look)),
+        el(
+          "section",
+          { class: "wish", "aria-label": words.legend },
+          el("h2", null, words.legend),
+          legend(plan, prices, this.map.scene.look),
+        ),
         this.list.element,
       ),
     );
@@ -235,8 +267,11 @@ export class HallScreen {
   #listen() {
     const signal = this.#stop.signal;
     const { plan, prices } = this.hall;
-    const on = (/** @type {EventTarget} */ target, /** @type {string} */ type, /** @type {(event: any) => void} */ act) =>
-      target.addEventListener(type, act, { signal });
+    const on = (
+      /** @type {EventTarget} */ target,
+      /** @type {string} */ type,
+      /** @type {(event: any) => void} */ act,
+    ) => target.addEventListener(type, act, { signal });
     on(this.feed, "seats", ({ detail }) => {
       this.map.changed(detail);
       this.list.refresh();
@@ -251,7 +286,9 @@ export class HallScreen {
       this.basket.refresh();
       const mine = new Set(shown.filter((index) => this.cart.of(index) === "mine"));
       for (const index of mine) if (!before.has(index)) announce(words.seatHeld(placeName(plan, index)));
-      if (this.cart.held) for (const index of before) if (!mine.has(index) && !shown.includes(index)) announce(words.seatGiven(placeName(plan, index)));
+      if (this.cart.held)
+        for (const index of before)
+          if (!mine.has(index) && !shown.includes(index)) announce(words.seatGiven(placeName(plan, index)));
       before = mine;
     });
     on(this.cart, "refused", ({ detail: { error, seats } }) => {
@@ -270,7 +307,8 @@ export class HallScreen {
       const type = index >= 0 && prices.of(plan.places[index].zone, this.cart.ticketType);
       const state = index >= 0 && stateName(this.feed.states[index], this.cart.of(index));
       const marks = index >= 0 && plan.accessible[index] ? `, ${words.accessible}` : "";
-      this.pointed.textContent = index < 0 ? "" : `${placeName(plan, index)} · ${type ? money(type.price) : words.noPrice} · ${state}${marks}`;
+      this.pointed.textContent =
+        index < 0 ? "" : `${placeName(plan, index)} · ${type ? money(type.price) : words.noPrice} · ${state}${marks}`;
     });
     on(this.session, "change", () => {
       if (this.session.signedIn) void this.#welcome();
@@ -291,7 +329,7 @@ export class HallScreen {
       if (!this.cart.booking) await this.cart.resume();
       this.map.showOwn(this.cart.shown);
       const kept = keptPayment();
-      if (kept?.performance !== this.hall.performance.name) return;
+      if (!kept || kept.performance !== this.hall.performance.name) return;
       if (this.cart.held) return this.pay(kept.payment);
       // It was found out without us: the booking is paid, or its time is up.
       forgetPayment();

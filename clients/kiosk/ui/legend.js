@@ -20,7 +20,9 @@ export function legend(plan, prices, look) {
       shapeOf(number)(context, SIZE / 2, SIZE / 2, SIZE * 0.4);
       context.fill();
     });
-    list.append(el("li", null, drawn, el("span", null, zone.zone), el("b", null, type ? money(type.price) : words.noPrice)));
+    list.append(
+      el("li", null, drawn, el("span", null, zone.zone), el("b", null, type ? money(type.price) : words.noPrice)),
+    );
   });
   /** @type {[string, (context: CanvasRenderingContext2D) => void][]} */
   const signs = [

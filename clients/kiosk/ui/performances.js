@@ -27,7 +27,11 @@ export function performanceList(choose) {
       note.textContent = list.childElementCount ? "" : words.noPerformances;
       more.hidden = !next;
     } catch (error) {
-      note.replaceChildren(explain(error), " ", button(words.tryAgain, () => void load()));
+      note.replaceChildren(
+        explain(error),
+        " ",
+        button(words.tryAgain, () => void load()),
+      );
     }
   }
   let asked = "";

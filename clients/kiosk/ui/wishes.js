@@ -71,7 +71,12 @@ export function standingForm(plan, states, prices, limit, take) {
     });
     return el("div", { class: "line", "data-area": area.id }, field(label, quantity, left), add);
   });
-  const element = el("section", { class: "wish", "aria-label": words.standing }, el("h2", null, words.standing), ...rows);
+  const element = el(
+    "section",
+    { class: "wish", "aria-label": words.standing },
+    el("h2", null, words.standing),
+    ...rows,
+  );
   element.hidden = rows.length === 0;
   const refresh = () => {
     const free = freeByArea(plan, states);
