@@ -1,6 +1,6 @@
 {{/*
-Pods that serve nobody, of (dict "root" $ "role" "worker" "values" .Values.worker "replicas" …). They have no probe: one
-that fails ends and is started again, and what it had begun is found in the database by the next.
+Pods that serve nobody, of (dict "root" $ "role" "worker" "values" .Values.worker "metricsPort" 9564 "replicas" …). They
+have no probe: one that fails ends and is started again, and what it had begun is found in the database by the next.
 */}}
 {{- define "rowlock.workers" -}}
 {{- $root := .root }}
@@ -41,6 +41,8 @@ spec:
           args: [{{ .role }}]
           env:
             {{- include "rowlock.environment" (dict "root" $root "more" .values.settings) | nindent 12 }}
+          ports:
+            - {name: metrics, containerPort: {{ .metricsPort }}}
           resources:
             {{- toYaml .values.resources | nindent 12 }}
           {{- include "rowlock.containerSecurity" . | nindent 10 }}
