@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
-from server.domain.currencies import decimal_places
+from server.domain.currencies import KNOWN, decimal_places
 from server.errors import InvalidArgument
 
 _NANOS = 1_000_000_000
@@ -65,8 +65,10 @@ def minor_units(amount: Money, field: str) -> int:
     """The integer minor units of an amount that is not negative.
 
     Raises:
-        InvalidArgument: it has a fraction that its currency has no coins for.
+        InvalidArgument: there is no such currency, or the amount has a fraction that it has no coins for.
     """
+    if amount.currency_code not in KNOWN:
+        raise InvalidArgument.of(f"{field}.currency_code", "is no currency of ISO 4217")
     places = decimal_places(amount.currency_code)
     scale: int = 10**places
     whole, rest = divmod(int(amount.nanos), _NANOS // scale)
