@@ -133,8 +133,33 @@ def calls(
         f"-pause={pause}s",
         f"-timeout={timeout}s",
     ]
-    time = ProcessorTime(pids or {})
-    done = subprocess.run([str(_program()), "calls", *arguments], check=False, capture_output=True, text=True)
+    return _run("calls", arguments, pids or {})
+
+
+def rest(
+    url: str,
+    *,
+    seconds: float,
+    tokens: Path | None = None,
+    callers: int = CALLERS,
+    pids: Mapping[str, int] | None = None,
+) -> Calls:
+    """Let callers ask for one address over HTTP, each on a connection of its own; a chain is one request.
+
+    Args:
+        url: what is asked for.
+        seconds: how long.
+        tokens: a file of `write_tokens`; None: no token is sent.
+        callers: requests under way at once.
+        pids: processes whose processor time is told, by name.
+    """
+    arguments = [f"-url={url}", f"-tokens={tokens or ''}", f"-callers={callers}", f"-for={seconds}s"]
+    return _run("rest", arguments, pids or {})
+
+
+def _run(command: str, arguments: Sequence[str], pids: Mapping[str, int]) -> Calls:
+    time = ProcessorTime(pids)
+    done = subprocess.run([str(_program()), command, *arguments], check=False, capture_output=True, text=True)
     used = time.used()
     if done.returncode:
         raise RuntimeError(f"the load generator failed: {done.stderr.strip()}")
@@ -184,6 +209,7 @@ class Watchers:
         tokens: a file of `write_tokens`.
         connections: which they share; 0: each has its own.
         opening: streams being opened at once.
+        url: a stream of newline-delimited JSON over HTTP, in the place of target, method and request.
     """
 
     def __init__(
@@ -197,6 +223,7 @@ class Watchers:
         tokens: Path | None = None,
         connections: int = 0,
         opening: int = 200,
+        url: str = "",
     ) -> None:
         self._arrivals = folder / "arrivals"
         self._arrivals.unlink(missing_ok=True)
@@ -211,6 +238,7 @@ class Watchers:
             f"-watchers={watchers}",
             f"-connections={connections or watchers}",
             f"-opening={opening}",
+            f"-url={url}",
         ]
         self.ready: dict[str, Any] = {}
 

@@ -24,6 +24,8 @@ SCENARIOS = (
     "checkin",
     "queue",
     "refund",
+    "gateway",
+    "kiosk-join",
 )
 
 

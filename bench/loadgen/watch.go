@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 type watchFlags struct {
 	target, method, request, tokens, arrivals string
+	url                                       string
 	watchers, connections, opening            int
 }
 
@@ -56,6 +58,8 @@ type watchRun struct {
 	flags     watchFlags
 	request   []byte
 	contexts  []context.Context
+	tokens    []string
+	client    *http.Client
 	open      atomic.Int64
 	messages  atomic.Int64
 	bytes     atomic.Int64
@@ -75,6 +79,7 @@ func runWatch(arguments []string) error {
 	flags := flag.NewFlagSet("watch", flag.ExitOnError)
 	flags.StringVar(&given.target, "target", "", "host:port of the server")
 	flags.StringVar(&given.method, "method", "", "/package.Service/Method, server-streaming")
+	flags.StringVar(&given.url, "url", "", "a stream of newline-delimited JSON over HTTP, in the place of target and method")
 	flags.StringVar(&given.request, "request", "", "file of the encoded request")
 	flags.StringVar(&given.tokens, "tokens", "", "file of access tokens, one a line")
 	flags.StringVar(&given.arrivals, "arrivals", "", "file that recorded arrivals go to: revision, microseconds")
@@ -83,11 +88,15 @@ func runWatch(arguments []string) error {
 	flags.IntVar(&given.opening, "opening", 200, "streams being opened at once")
 	_ = flags.Parse(arguments)
 
-	request, err := os.ReadFile(given.request)
+	tokens, err := readTokens(given.tokens)
 	if err != nil {
 		return err
 	}
-	tokens, err := readTokens(given.tokens)
+	if given.url != "" {
+		run := &watchRun{flags: given, tokens: tokens, client: restClient(given.watchers), ended: map[string]int{}}
+		return run.carryOut(nil)
+	}
+	request, err := os.ReadFile(given.request)
 	if err != nil {
 		return err
 	}
@@ -102,6 +111,10 @@ func runWatch(arguments []string) error {
 			return err
 		}
 	}
+	return run.carryOut(connections)
+}
+
+func (run *watchRun) carryOut(connections []*grpc.ClientConn) error {
 	begin := time.Now()
 	run.openAll(connections)
 	if err := say(run.report("ready", time.Since(begin))); err != nil {
@@ -120,7 +133,12 @@ func (run *watchRun) openAll(connections []*grpc.ClientConn) {
 		ready := sync.OnceFunc(func() { <-places; waiting.Done() })
 		go func() {
 			defer ready()
-			err := run.watch(index, connections[index%len(connections)], ready)
+			var err error
+			if run.client != nil {
+				err = run.watchRest(index, ready)
+			} else {
+				err = run.watch(index, connections[index%len(connections)], ready)
+			}
 			run.open.Add(-1)
 			run.mutex.Lock()
 			run.ended[fmt.Sprintf("%s: %s", status.Code(err), status.Convert(err).Message())]++
@@ -149,25 +167,34 @@ func (run *watchRun) watch(index int, connection *grpc.ClientConn, ready func())
 	if err := stream.RecvMsg(&message); err != nil {
 		return err
 	}
-	took := time.Since(begin)
-	record := &record{}
-	run.firstLen.Store(int64(len(message)))
-	run.mutex.Lock()
-	run.first = append(run.first, took)
-	run.records = append(run.records, record)
-	run.mutex.Unlock()
+	record := run.begun(time.Since(begin), len(message))
 	ready()
 	for {
 		if err := stream.RecvMsg(&message); err != nil {
 			return err
 		}
-		run.messages.Add(1)
-		run.bytes.Add(int64(len(message)))
-		revision := numberField(message, 1)
-		record.revision.Store(revision)
-		if run.recording.Load() {
-			record.add(arrival{revision, time.Now().UnixMicro()})
-		}
+		run.heard(record, numberField(message, 1), len(message))
+	}
+}
+
+// begun notes the first message of a stream.
+func (run *watchRun) begun(took time.Duration, size int) *record {
+	record := &record{}
+	run.firstLen.Store(int64(size))
+	run.mutex.Lock()
+	run.first = append(run.first, took)
+	run.records = append(run.records, record)
+	run.mutex.Unlock()
+	return record
+}
+
+// heard notes another one.
+func (run *watchRun) heard(record *record, revision uint64, size int) {
+	run.messages.Add(1)
+	run.bytes.Add(int64(size))
+	record.revision.Store(revision)
+	if run.recording.Load() {
+		record.add(arrival{revision, time.Now().UnixMicro()})
 	}
 }
 
