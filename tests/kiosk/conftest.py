@@ -181,13 +181,13 @@ class Visitor:
 
 
 @contextmanager
-def gateway_in_front(address: str) -> Iterator[str]:
-    """The built gateway as a process; gives its URL."""
+def gateway_in_front(address: str, port: int = 0) -> Iterator[str]:
+    """The built gateway as a process; gives its URL. Port 0: any that is free."""
     folder = gateway_build.kiosk()
     assert folder is not None
     command = [
         str(gateway_build.build()),
-        "-address=127.0.0.1:0",
+        f"-address=127.0.0.1:{port}",
         f"-servers={address}",
         f"-kiosk-dir={folder}",
         "-metrics-address=off",
@@ -212,16 +212,33 @@ def gateway_in_front(address: str) -> Iterator[str]:
             reader.join()
 
 
-@pytest.fixture(scope="module")
-def open_kiosk(settings: Settings, database: Database, browser: Browser) -> Iterator[Kiosk]:
-    """The module's."""
-    work = worker(settings.model_copy(update=QUICK))
+@contextmanager
+def running_kiosk(
+    settings: Settings, database: Database, browser: Browser, *, port: int = 0, **changed: Any
+) -> Iterator[Kiosk]:
+    """Everything that a kiosk needs, within the block.
+
+    Args:
+        settings: of server and worker.
+        database: theirs.
+        browser: to open windows with.
+        port: of the gateway; 0: any that is free.
+        changed: settings that differ.
+    """
+    own = settings.model_copy(update={"trusted_proxies": frozenset({"127.0.0.1/32"}), **changed})
+    work = worker(own.model_copy(update=QUICK))
     work.start()
-    trusting = settings.model_copy(update={"trusted_proxies": frozenset({"127.0.0.1/32"})})
-    with threaded_server(trusting) as server, gateway_in_front(server.address) as url:
+    with threaded_server(own) as server, gateway_in_front(server.address, port) as url:
         yield Kiosk(server, f"{url}/kiosk/", database, browser)
     work.stop(timeout=10_000)
     assert_sound(database)
+
+
+@pytest.fixture(scope="module")
+def open_kiosk(settings: Settings, database: Database, browser: Browser) -> Iterator[Kiosk]:
+    """The module's."""
+    with running_kiosk(settings, database, browser) as kiosk:
+        yield kiosk
 
 
 @pytest.fixture
