@@ -96,6 +96,7 @@ gen: $(SYNCED) ## Generate code from the protos, and the documents that come fro
 	@$(BIN)/python scripts/gen.py
 	@$(BIN)/python scripts/configuration.py
 	@$(BIN)/python scripts/errors.py
+	@$(BIN)/python scripts/dashboard.py
 	@$(BIN)/python scripts/promises.py
 
 gen-check: $(SYNCED) ## buf lint, format and breaking; generated files are fresh
@@ -103,6 +104,7 @@ gen-check: $(SYNCED) ## buf lint, format and breaking; generated files are fresh
 	@$(BIN)/python scripts/gen.py --lint
 	@$(BIN)/python scripts/configuration.py --check
 	@$(BIN)/python scripts/errors.py --check
+	@$(BIN)/python scripts/dashboard.py --check
 	@$(BIN)/python scripts/promises.py --check
 
 # -- Tidying -------------------------------------------------------------------------------------------------

@@ -17,6 +17,11 @@ FAN_OUT: Final = Histogram(
     "From a frame's arrival in this process, which is its commit where it was made here, to its last watcher",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+PUBLICATION: Final = Histogram(
+    "rowlock_feed_publication_seconds",
+    "How long Redis took to take the frames of one turn, which is what other processes wait in addition",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 POLL_FAILURES: Final = Counter("rowlock_feed_poll_failures", "Comparisons with the database that failed")
 SUBSCRIBED: Final = Gauge("rowlock_feed_subscribed", "1 while frames of other processes come through Redis")
 REFUSED_FRAMES: Final = Counter("rowlock_feed_refused_frames", "Frames from Redis that could not be read")

@@ -86,7 +86,8 @@ class Publisher:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_TOGETHER))]
                 try:
-                    await self._send(redis, batch)
+                    with metrics.PUBLICATION.time():
+                        await self._send(redis, batch)
                 except (RedisError, OSError, TimeoutError) as error:
                     self._give_up(len(batch), error)
                     return
