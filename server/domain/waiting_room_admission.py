@@ -66,16 +66,20 @@ def move_next(session: Session, most: int) -> Moved | None:
         most: how many are sent away at once where the sale is over.
     """
     due = or_(WaitingRoom.next_admission_time <= statement_time(), _over(statement_time()))
-    room = session.scalars(
+    overdue = (
         select(WaitingRoom)
         .join(Performance, Performance.id == WaitingRoom.performance_id)
         .join(Event, Event.id == Performance.event_id)
         .where(WaitingRoom.next_admission_time.is_not(None), due)
         .order_by(WaitingRoom.next_admission_time)
         .limit(1)
-        .with_for_update(skip_locked=True, key_share=True, of=WaitingRoom)
         .execution_options(populate_existing=True)
-    ).one_or_none()
+    )
+    free = overdue.with_for_update(skip_locked=True, key_share=True, of=WaitingRoom)
+    room = session.scalars(free).one_or_none()
+    if room is None:
+        # What is left is locked, it may be by customers who join without a pause: whoever never waits never has a turn.
+        room = session.scalars(overdue.with_for_update(key_share=True, of=WaitingRoom)).one_or_none()
     if room is None:
         return None
     now = database_now(session)

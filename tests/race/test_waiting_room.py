@@ -4,19 +4,22 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Select
+from sqlalchemy import Select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.domain import waiting_room_admission, waiting_room_joining
+from server.domain.waiting_room_admission import Moved
 from server.domain.waiting_room_answers import Join, Joined
+from server.domain.waiting_room_joining import join_all
 from server.errors import RowlockError
 from server.seats import statements
 from server.seats.batch import Batch
@@ -161,6 +164,25 @@ def test_two_workers_admit_no_more_than_one_interval_allows(desk: LineDesk) -> N
         desk.next_cycle(house)
         step_twice(desk)
     assert Counter(cycle for cycle, _ in desk.admitted(house)) == dict.fromkeys(range(1, 7), 10)
+    assert_sound(desk.database)
+
+
+def test_a_line_moves_though_somebody_joins_whenever_a_worker_looks(desk: LineDesk) -> None:
+    house = desk.shut(admit_count=10, admit_interval=HOUR)
+    desk.join_many(house, 20)
+    desk.open_now(house)
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def join_and_look(session: Session) -> "Future[Moved | None]":
+            join_all(session, [Join(house.performance_id, uuid4())])
+            worker = pool.submit(desk.step)
+            while not worker.done() and not desk.database.run_transaction(lambda other: other.scalar(waiting)):
+                pass
+            return worker
+
+        assert desk.database.run_transaction(join_and_look).result() == Moved(house.performance_id, 10, 0)
     assert_sound(desk.database)
 
 
