@@ -10,6 +10,7 @@ from rowlock_client.cli import (
     contact,
     doors,
     notifications,
+    partner,
     payments,
     queue,
     refunds,
@@ -37,3 +38,4 @@ for _module in (
     app.registered_commands += _module.app.registered_commands
 
 app.add_typer(queue.app, name="queue")
+app.add_typer(partner.app, name="partner")
