@@ -1,8 +1,9 @@
 /** The kiosk: starts it, and goes from one screen to the other. */
 
 import { Session } from "./api/session.js";
+import { Hall } from "./booking/hall.js";
 import { announce, button, el, select } from "./ui/dom.js";
-import { Hall, HallScreen } from "./ui/hall_screen.js";
+import { HallScreen } from "./ui/hall_screen.js";
 import { watchIdleness } from "./ui/idle.js";
 import { forgetPayment, keptPayment } from "./ui/payment.js";
 import { performanceList } from "./ui/performances.js";

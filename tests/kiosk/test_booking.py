@@ -110,6 +110,11 @@ def test_the_best_seats_and_standing_places_without_pointing(kiosk: Kiosk, visit
     expect(anna.basket.get_by_text("Standing: Floor")).to_have_count(3)
     expect(anna.basket.get_by_text("Total: €136.00")).to_be_visible()
     expect(standing.get_by_text("17 of 20 free")).to_be_visible()
+    # Two more are one too many: what was had is had still.
+    standing.get_by_role("combobox").select_option("2")
+    standing.get_by_role("button", name="Take").click()
+    expect(anna.toast).to_contain_text("more places than one person may have for this performance (8)")
+    expect(anna.basket.get_by_role("listitem")).to_have_count(7)
     anna.basket.get_by_role("button", name="Give back: Standing: Floor").first.click()
     expect(anna.basket.get_by_role("listitem")).to_have_count(6)
 

@@ -21,7 +21,7 @@ export async function loadPlan(call, performance) {
   const path = `/v1/${performance}/seatMap`;
   const first = await call(path, { query: { pageSize: SHOW_ALL } });
   const seats = first.seats;
-  for (let next = first.nextPageToken; next;) {
+  for (let next = first.nextPageToken; next; ) {
     const page = await call(path, { query: { pageSize: SHOW_ALL, pageToken: next } });
     for (const seat of page.seats) seats.push(seat);
     next = page.nextPageToken;

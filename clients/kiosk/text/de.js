@@ -86,8 +86,6 @@ export default {
   seatHeld: (seat) => `${seat} ist für Sie reserviert.`,
   seatGiven: (seat) => `${seat} wurde zurückgegeben.`,
   lost: (seats) => `Jemand war schneller: ${seats}. Bitte wählen Sie einen anderen Platz.`,
-  standingFirst:
-    "Stehplätze werden hier zuerst gewählt. Geben Sie Ihre Plätze zurück und nehmen Sie dann alles zusammen.",
   payment: "Bezahlung",
   chooseProvider: "Wie möchten Sie bezahlen?",
   simulator: "Probezahlung, es fließt kein Geld",
@@ -122,6 +120,8 @@ export default {
   stay: "Ich bin noch da",
   refusal: {
     SEAT_TAKEN: "Jemand war schneller. Bitte wählen Sie einen anderen Platz.",
+    STANDING_FIRST:
+      "Stehplätze werden hier zuerst gewählt. Geben Sie Ihre Plätze zurück und nehmen Sie dann alles zusammen.",
     SOLD_OUT: "So viele passende Plätze sind nicht mehr frei.",
     CUSTOMER_LIMIT_REACHED: "Das wären mehr Plätze, als eine Person für diese Vorstellung haben darf ({limit}).",
     TICKET_TYPE_LIMIT_REACHED: "Das wären mehr von diesen Karten, als eine Person haben darf ({limit}).",

@@ -85,7 +85,6 @@ export default {
   seatHeld: (/** @type {string} */ seat) => `${seat} is held for you.`,
   seatGiven: (/** @type {string} */ seat) => `${seat} was given back.`,
   lost: (/** @type {string} */ seats) => `Somebody was faster: ${seats}. Please choose another one.`,
-  standingFirst: "Standing places are chosen first here. Give your seats back, then take them together.",
   payment: "Payment",
   chooseProvider: "How would you like to pay?",
   simulator: "Test payment, no money moves",
@@ -120,6 +119,7 @@ export default {
   stay: "I am still here",
   refusal: /** @type {Record<string, string>} */ ({
     SEAT_TAKEN: "Somebody was faster. Please choose another seat.",
+    STANDING_FIRST: "Standing places are chosen first here. Give your seats back, then take them together.",
     SOLD_OUT: "There are not that many suitable places left.",
     CUSTOMER_LIMIT_REACHED: "That would be more places than one person may have for this performance ({limit}).",
     TICKET_TYPE_LIMIT_REACHED: "That would be more of this ticket than one person may have ({limit}).",

@@ -85,7 +85,6 @@ export default {
   seatHeld: (seat) => `${seat} est gardée pour vous.`,
   seatGiven: (seat) => `${seat} a été rendue.`,
   lost: (seats) => `Quelqu’un a été plus rapide : ${seats}. Veuillez en choisir une autre.`,
-  standingFirst: "Ici, les places debout se choisissent d’abord. Rendez vos places, puis prenez le tout ensemble.",
   payment: "Paiement",
   chooseProvider: "Comment voulez-vous payer ?",
   simulator: "Paiement d’essai, sans argent",
@@ -120,6 +119,7 @@ export default {
   stay: "Je suis là",
   refusal: {
     SEAT_TAKEN: "Quelqu’un a été plus rapide. Veuillez choisir une autre place.",
+    STANDING_FIRST: "Ici, les places debout se choisissent d’abord. Rendez vos places, puis prenez le tout ensemble.",
     SOLD_OUT: "Il ne reste pas assez de places qui conviennent.",
     CUSTOMER_LIMIT_REACHED:
       "Cela ferait plus de places qu’une personne ne peut en avoir pour cette représentation ({limit}).",

@@ -15,7 +15,7 @@ export class Basket {
   /**
    * @param {import("../hall/plan.js").Plan} plan
    * @param {import("../booking/cart.js").Cart} cart
-   * @param {import("./prices.js").Prices} prices
+   * @param {import("../booking/prices.js").Prices} prices
    * @param {{remove: (index: number) => void, pay: () => void, extend: () => void, cancel: () => void, over: () => void}} acts
    */
   constructor(plan, cart, prices, acts) {

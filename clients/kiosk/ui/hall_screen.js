@@ -1,55 +1,22 @@
 /** The hall: plan, list, basket and wishes of one performance, and how they work together. */
 
-import { call } from "../api/http.js";
 import { Cart } from "../booking/cart.js";
-import { sideBySide } from "../hall/choose.js";
+import { takeBest, takeStanding } from "../booking/wishes.js";
 import { AVAILABLE, Feed } from "../hall/feed.js";
 import { MapView } from "../hall/map_view.js";
-import { loadPlan } from "../hall/plan.js";
 import { Basket } from "./basket.js";
 import { announce, button, el } from "./dom.js";
 import { legend } from "./legend.js";
 import { ListView } from "./list_view.js";
 import { forgetPayment, keptPayment, pay } from "./payment.js";
 import { placeName, stateName } from "./place_names.js";
-import { Prices } from "./prices.js";
 import { signIn } from "./sign_in.js";
 import { showTickets } from "./tickets.js";
 import { waitingPanel } from "./waiting.js";
 import { bestForm, standingForm, typeForm } from "./wishes.js";
 import { explain, money, moment, words } from "../text/language.js";
 
-const REPEATED_CHOICES = 3;
 const ZOOM = 1.6;
-
-/** What is read once, so that a change of language need not read it again. */
-export class Hall {
-  /**
-   * @param {any} performance
-   * @param {import("../hall/plan.js").Plan} plan
-   * @param {any[]} types
-   * @param {any} room the waiting room
-   */
-  constructor(performance, plan, types, room) {
-    this.performance = performance;
-    this.plan = plan;
-    this.prices = new Prices(types);
-    this.room = room;
-  }
-
-  /**
-   * @param {string} name of the performance
-   */
-  static async load(name) {
-    const [performance, plan, types, room] = await Promise.all([
-      call(`/v1/${name}`),
-      loadPlan(call, name),
-      call(`/v1/${name}/ticketTypes`, { query: { pageSize: 1000 } }),
-      call(`/v1/${name}/waitingRoom`),
-    ]);
-    return new Hall(performance, plan, types.ticketTypes, room);
-  }
-}
 
 /** The screen of one hall. Made anew when the language changes; feed and cart live on. */
 export class HallScreen {
@@ -57,7 +24,7 @@ export class HallScreen {
 
   /**
    * @param {import("../api/session.js").Session} session
-   * @param {Hall} hall
+   * @param {import("../booking/hall.js").Hall} hall
    * @param {{feed: Feed, cart: Cart}} [kept] of the screen before, in another language
    */
   constructor(session, hall, kept) {
@@ -139,47 +106,14 @@ export class HallScreen {
     this.cart.toggle(index);
   }
 
-  /** @param {import("./wishes.js").Best} wish */
-  async best({ quantity, zone }) {
-    if (!(await this.#signedIn())) return;
-    if (!this.cart.held) {
-      const ticketType = this.cart.ticketType;
-      return this.#try(() => this.cart.claim({ bestAvailable: { quantity, zone, ticketType } }));
-    }
-    for (let attempt = 1; attempt <= REPEATED_CHOICES; attempt += 1) {
-      const chosen = sideBySide(
-        this.hall.plan,
-        this.feed.states,
-        quantity,
-        zone,
-        (index) => this.cart.of(index) !== "",
-      );
-      if (!chosen) return announce(words.refusal.SOLD_OUT, { alarm: true });
-      for (const index of chosen) this.cart.toggle(index);
-      await this.cart.settle();
-      if (chosen.every((index) => this.cart.of(index))) return;
-    }
+  /** @param {import("../booking/wishes.js").Best} wish */
+  async best(wish) {
+    if (await this.#signedIn()) await this.#try(() => takeBest(this.cart, this.feed.states, wish));
   }
 
-  /** @param {import("./wishes.js").Standing} wish */
-  async stand({ area, quantity, type }) {
-    if (!(await this.#signedIn())) return;
-    const { plan, room } = this.hall;
-    const generalAdmission = [{ area: area.id, quantity, ticketType: type.name }];
-    const held = this.cart.held ? this.cart.booking.seats : [];
-    if (!held.length) return this.#try(() => this.cart.claim({ generalAdmission }));
-    // Standing places belong to a booking from its beginning: take them together with what is held, in a new one.
-    if (room.enabled) return announce(words.standingFirst, { alarm: true });
-    /** @type {{seat: string, ticketType: string}[]} */
-    const seats = [];
-    for (const one of held) {
-      if (plan.drawn[one.index]) seats.push({ seat: one.seat, ticketType: one.ticketType });
-      else generalAdmission.push({ area: plan.places[one.index].area, quantity: 1, ticketType: one.ticketType });
-    }
-    await this.#try(async () => {
-      await this.cart.cancel();
-      await this.cart.claim({ seats, generalAdmission: joined(generalAdmission) });
-    });
+  /** @param {import("../booking/wishes.js").Standing} wish */
+  async stand(wish) {
+    if (await this.#signedIn()) await this.#try(() => takeStanding(this.cart, this.hall.room.enabled, wish));
   }
 
   /** Pay what is held. */
@@ -387,18 +321,4 @@ export class HallScreen {
       announce(explain(error), { alarm: true });
     }
   }
-}
-
-/**
- * Claims of the same area and type together.
- *
- * @param {{area: string, quantity: number, ticketType: string}[]} claims
- */
-function joined(claims) {
-  const found = new Map();
-  for (const claim of claims) {
-    const key = `${claim.area}\n${claim.ticketType}`;
-    found.set(key, { ...claim, quantity: claim.quantity + (found.get(key)?.quantity ?? 0) });
-  }
-  return [...found.values()];
 }

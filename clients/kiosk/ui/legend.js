@@ -8,7 +8,7 @@ const SIZE = 22;
 
 /**
  * @param {import("../hall/plan.js").Plan} plan
- * @param {import("./prices.js").Prices} prices
+ * @param {import("../booking/prices.js").Prices} prices
  * @param {Look} look
  */
 export function legend(plan, prices, look) {

@@ -21,7 +21,7 @@ export class ListView {
    * @param {import("../hall/plan.js").Plan} plan
    * @param {Uint8Array} states
    * @param {import("../booking/cart.js").Cart} cart
-   * @param {import("./prices.js").Prices} prices
+   * @param {import("../booking/prices.js").Prices} prices
    * @param {(index: number) => void} choose
    * @param {(box: import("../hall/plan.js").Box) => void} show bring a section into sight on the plan
    */

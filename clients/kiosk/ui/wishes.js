@@ -4,9 +4,6 @@ import { freeByArea } from "../hall/labels.js";
 import { button, el, field, select } from "./dom.js";
 import { money, words } from "../text/language.js";
 
-/** @typedef {{quantity: number, zone: string}} Best */
-/** @typedef {{area: any, quantity: number, type: any}} Standing */
-
 /**
  * @param {number} most
  * @param {number} chosen
@@ -19,9 +16,9 @@ function quantities(most, chosen) {
 
 /**
  * @param {import("../hall/plan.js").Plan} plan
- * @param {import("./prices.js").Prices} prices
+ * @param {import("../booking/prices.js").Prices} prices
  * @param {number} limit places that one customer may have
- * @param {(best: Best) => void} choose
+ * @param {(best: import("../booking/wishes.js").Best) => void} choose
  */
 export function bestForm(plan, prices, limit, choose) {
   const seated = new Set(plan.places.filter((_, index) => plan.drawn[index]).map((place) => place.zone));
@@ -51,9 +48,9 @@ export function bestForm(plan, prices, limit, choose) {
  *
  * @param {import("../hall/plan.js").Plan} plan
  * @param {Uint8Array} states
- * @param {import("./prices.js").Prices} prices
+ * @param {import("../booking/prices.js").Prices} prices
  * @param {number} limit
- * @param {(wish: Standing) => void} take
+ * @param {(wish: import("../booking/wishes.js").Standing) => void} take
  */
 export function standingForm(plan, states, prices, limit, take) {
   /** @type {{area: any, left: HTMLElement}[]} */
@@ -89,7 +86,7 @@ export function standingForm(plan, states, prices, limit, take) {
 /**
  * Which kind of ticket seats are chosen with, where there is more than one for some seat.
  *
- * @param {import("./prices.js").Prices} prices
+ * @param {import("../booking/prices.js").Prices} prices
  * @param {string} chosen
  * @param {(type: string) => void} change
  */
