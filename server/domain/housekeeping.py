@@ -6,10 +6,11 @@ In small batches, and past rows that somebody holds: tidying never makes anybody
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, delete, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as DatabaseSession
 
+from server.db.clock import statement_time
 from server.db.models.accounts import AccountCode, RequestResult, Session
 
 KEEP_ENDED: Final = timedelta(days=1)
@@ -27,7 +28,7 @@ def delete_outdated(session: DatabaseSession, *, answers_after: timedelta, limit
     Returns:
         How many rows were deleted; 0: nothing is left to do.
     """
-    now = func.clock_timestamp()
+    now = statement_time()
     ended = or_(Session.expire_time < now - KEEP_ENDED, Session.revoke_time < now - KEEP_ENDED)
     return (
         _delete(

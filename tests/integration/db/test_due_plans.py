@@ -12,7 +12,7 @@ from server.db.engine import Database
 from server.db.models.notifications import Notification
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
-from server.domain import allocations, payment_comparison, refund_pace, webhooks
+from server.domain import allocations, housekeeping, payment_comparison, refund_pace, webhooks
 from server.domain.backlog import backlog
 from server.domain.due import take_up
 from server.domain.waiting_room_admission import end_run_out
@@ -31,6 +31,9 @@ SWEEPS: dict[str, Callable[[Session], object]] = {
     "comparisons": lambda session: payment_comparison.take_comparable(session, 10, SOON, SOON),
     "allocations": lambda session: allocations.due_allocations(session, 10),
     "admissions": lambda session: end_run_out(session, 10),
+    "old answers to requests, ended sessions and old codes": lambda session: housekeeping.delete_outdated(
+        session, answers_after=SOON, limit=10
+    ),
     "old changes of seats": lambda session: trim(session, retention=SOON, limit=10),
 }
 
@@ -45,7 +48,7 @@ def test_a_sweep_finds_what_is_due_by_an_index_of_times(database: Database, swee
 
     def work(session: Session) -> list[str]:
         # As PostgreSQL would choose with millions of rows, of which a test has none.
-        session.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"))
+        session.execute(text("SET LOCAL enable_seqscan = off"))
         connection = session.connection()
         event.listen(connection, "before_cursor_execute", hear)
         sweep(session)
