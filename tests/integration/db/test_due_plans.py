@@ -1,5 +1,6 @@
 """What sweeps look for they find by an index of times, however many rows wait for a later time."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,13 @@ from server.db.models.webhooks import ProviderWebhook
 from server.domain import allocations, housekeeping, payment_comparison, refund_pace, webhooks
 from server.domain.backlog import backlog
 from server.domain.due import take_up
+from server.domain.revocations import revoked_within
 from server.domain.waiting_room_admission import end_run_out
 from server.seats.change_log import trim
 from server.states import Provider
 
 SOON = timedelta(seconds=30)
+COMPARED = re.compile("_time [<>]")
 
 SWEEPS: dict[str, Callable[[Session], object]] = {
     "payments": lambda session: take_up(session, Payment, 10, SOON),
@@ -34,6 +37,7 @@ SWEEPS: dict[str, Callable[[Session], object]] = {
     "old answers to requests, ended sessions and old codes": lambda session: housekeeping.delete_outdated(
         session, answers_after=SOON, limit=10
     ),
+    "revocations": lambda session: revoked_within(session, SOON),
     "old changes of seats": lambda session: trim(session, retention=SOON, limit=10),
 }
 
@@ -43,7 +47,7 @@ def test_a_sweep_finds_what_is_due_by_an_index_of_times(database: Database, swee
     said: list[tuple[str, Any]] = []
 
     def hear(_connection: Connection, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        if "_time <" in statement:
+        if COMPARED.search(statement):
             said.append((statement, values))
 
     def work(session: Session) -> list[str]:
@@ -61,7 +65,7 @@ def test_a_sweep_finds_what_is_due_by_an_index_of_times(database: Database, swee
     plans = database.run_transaction(work)
     assert plans
     for plan in plans:
-        assert any("Index Cond" in line and "_time <" in line for line in plan.splitlines()), plan
+        assert any("Index Cond" in line and COMPARED.search(line) for line in plan.splitlines()), plan
 
 
 def test_what_waits_is_counted_without_reading_what_is_done(database: Database) -> None:
