@@ -7,7 +7,7 @@ database. What was read too long ago is not told any more: no number is better t
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -28,10 +28,11 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
+    """What was read at one time."""
+
     kinds: tuple[Backlog, ...]
     figures: StandingFigures
-    time: float = field(default_factory=time.time)
 
 
 class BacklogMetrics(Collector):
@@ -46,14 +47,15 @@ class BacklogMetrics(Collector):
         self._database = database
         self._interval = interval
         self._lock = threading.Lock()
-        self._reading: _Reading | None = None
+        self._last: tuple[Reading, float] | None = None
+        """What was read last, and when by the clock of the world."""
         self._failing = False
 
     def read(self) -> None:
         """Look once. It does not raise."""
         try:
             reading = self._database.run_transaction(
-                lambda session: _Reading(tuple(backlog(session)), standing_figures(session))
+                lambda session: Reading(tuple(backlog(session)), standing_figures(session))
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
             READ_FAILURES.inc()
@@ -63,14 +65,15 @@ class BacklogMetrics(Collector):
             return
         self._failing = False
         with self._lock:
-            self._reading = reading
+            self._last = reading, time.time()
 
     def collect(self) -> Iterator[Metric]:
         """Tell it to Prometheus."""
         with self._lock:
-            reading = self._reading
-        if reading is None or time.time() - reading.time > self._interval * _OLD_AFTER:
+            last = self._last
+        if last is None or time.time() - last[1] > self._interval * _OLD_AFTER:
             return
+        reading, at = last
         waiting = GaugeMetricFamily("rowlock_backlog_rows", "Rows that workers will do, now or later", labels=("kind",))
         overdue = GaugeMetricFamily(
             "rowlock_backlog_overdue_seconds", "For how long the longest overdue row is; 0: none is", labels=("kind",)
@@ -94,4 +97,4 @@ class BacklogMetrics(Collector):
         )
         yield GaugeMetricFamily("rowlock_waiting_room_longest", "Customers in the longest line", figures.longest_line)
         yield GaugeMetricFamily("rowlock_waiting_rooms", "Waiting rooms in which somebody waits", figures.lines)
-        yield GaugeMetricFamily("rowlock_backlog_read_timestamp_seconds", "When all of this was read", reading.time)
+        yield GaugeMetricFamily("rowlock_backlog_read_timestamp_seconds", "When all of this was read", at)

@@ -40,7 +40,7 @@ def entries() -> Iterator[Any]:
         yield pytest.param(text, id=text.partition("\n")[0])
 
 
-@pytest.mark.parametrize("entry", entries())
+@pytest.mark.parametrize("entry", list(entries()))
 def test_an_entry_says_what_it_means_where_to_look_and_what_to_do(entry: str) -> None:
     assert re.search(r"^\*(critical|warning|info)\.\* \S", entry, re.MULTILINE)
     assert re.search(r"^- \*\*First look:\*\* \S", entry, re.MULTILINE)

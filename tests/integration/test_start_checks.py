@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Settings, StartError
-from server.start_checks import ready_settings, wait_for_database, wait_for_redis
+from server.config import Settings, StartError, load_settings
+from server.start_checks import ready_settings, wait_for_database, wait_for_redis, warnings
 
 NOBODY = Settings(
     database_url="postgresql://me:hunter2@127.0.0.1:1/shop",
@@ -46,3 +46,21 @@ def test_a_database_without_the_schema_is_refused(postgres_url: str, valkey_url:
 
 def test_a_migrated_database_and_a_living_redis_will_do(settings: Settings) -> None:
     assert ready_settings(settings) == settings
+
+
+def test_asking_for_verified_addresses_without_a_mail_server_is_warned_of_in_production(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    house = {
+        "environment": "production",
+        "database_url": "postgresql://db/x",
+        "redis_url": "redis://cache",
+        "jwt_private_key_file": key,
+    }
+    (warning,) = warnings(load_settings({**house, "require_verified_email": True}, env_file=None))
+    assert "ROWLOCK_SMTP_URL" in warning
+    mailing = {**house, "require_verified_email": True, "smtp_url": "smtp://mail:25"}
+    assert warnings(load_settings(mailing, env_file=None)) == []
+    assert warnings(load_settings({**house, "require_verified_email": False}, env_file=None)) == []
+    # `rowlock up` catches mails by itself.
+    assert warnings(Settings(require_verified_email=True)) == []

@@ -1,5 +1,7 @@
 """What callers are told when PostgreSQL refuses or goes away, and that the next transaction works."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,3 +125,18 @@ def test_a_connection_that_ends_during_the_commit_leaves_the_outcome_unknown(she
         )
     )
     assert refused(shelf, says("INSERT INTO shelf VALUES (2)"), Unavailable) == "OUTCOME_UNKNOWN"
+
+
+async def test_calls_that_wait_for_a_thread_are_seen(fresh_database_url: str) -> None:
+    database = Database(fresh_database_url, threads=1)
+    gate = threading.Event()
+    try:
+        calls = [asyncio.create_task(database.transaction(lambda _: gate.wait(10))) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert database.use().waiting == 2
+        gate.set()
+        await asyncio.gather(*calls)
+        assert (database.use().in_use, database.use().waiting) == (0, 0)
+    finally:
+        gate.set()
+        database.close()
