@@ -60,7 +60,7 @@ class PostOffice:
 
     def execute(self, sql: str) -> None:
         """Change what no function changes."""
-        self.database.run_transaction(lambda session: session.execute(text(sql)) and None)
+        self.database.run_transaction(lambda session: session.execute(text(sql)))
 
     def subscribe(self, uri: str, owner: UUID | None = None, sight: Sight | None = None, **more: Any) -> NewSecret:
         """An end point of somebody who sees everything, or what is said."""
