@@ -107,6 +107,14 @@ gen-check: $(SYNCED) ## buf lint, format and breaking; generated files are fresh
 	@$(BIN)/python scripts/dashboard.py --check
 	@$(BIN)/python scripts/promises.py --check
 
+# -- Publishing ----------------------------------------------------------------------------------------------
+
+.PHONY: dist
+dist: $(UV) ## Build both wheels, rowlock and rowlock-client, into dist/
+	@$(UV) build --quiet --out-dir dist
+	@$(UV) build --quiet --out-dir dist clients/python
+	@ls dist/*
+
 # -- Tidying -------------------------------------------------------------------------------------------------
 
 .PHONY: clean reset

@@ -12,7 +12,7 @@ from server.config import PREFIX, Settings, variable_name
 from tests.helm import CHART, faults, helm, rendered
 
 # The first run on a machine builds Helm.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("helm")]
+pytestmark = pytest.mark.timeout(900)
 
 EVERYTHING = (
     "edge.enabled=true",

@@ -17,7 +17,7 @@ from server import gateway_build
 ROOT = Path(__file__).resolve().parents[2]
 
 # Packages are fetched, on a machine that is busy with other tests.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("packages")]
+pytestmark = pytest.mark.timeout(300)
 
 
 def uv(*arguments: str | Path, cwd: Path = ROOT) -> None:
@@ -69,11 +69,12 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both."""
+    """A folder with both, and with the name of the gateway that their sources make."""
     folder = tmp_path_factory.mktemp("dist")
     # The client's goes through its source archive, as uv does by default, which has to carry the generated code.
     uv("build", "--out-dir", folder, cwd=ROOT / "clients" / "python")
     uv("build", "--wheel", "--out-dir", folder)
+    (folder / "gateway").write_text(gateway_build.binary().name)
     return folder
 
 
@@ -133,7 +134,9 @@ def test_both_wheels_have_the_same_client(wheels: Path) -> None:
 def test_the_commands_ask_only_for_what_the_whole_asks_for() -> None:
     light = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text())["project"]
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {*light["dependencies"], *(one for more in light["optional-dependencies"].values() for one in more)} <= set(whole["dependencies"])
+    assert {*light["dependencies"], *(one for more in light["optional-dependencies"].values() for one in more)} <= set(
+        whole["dependencies"]
+    )
 
 
 def test_the_whole_has_everything_that_a_checkout_has(wheels: Path) -> None:
@@ -157,9 +160,9 @@ def test_the_installed_program_works_away_from_the_checkout(server: Environment,
     assert int(server.run("python", "-c", code).stdout) >= 4
 
 
-def test_the_installed_gateway_is_built_from_the_same_sources(server: Environment) -> None:
+def test_the_installed_gateway_is_built_from_the_same_sources(server: Environment, wheels: Path) -> None:
     code = "from server import gateway_build as g; print(g.binary().name, g.sources().name, (g.kiosk() or g).name)"
     name, sources, screens = server.run("python", "-c", code).stdout.split()
     # The same name says that the same files are built, to the byte.
-    assert name == gateway_build.binary().name
+    assert name == (wheels / "gateway").read_text()
     assert (sources, screens) == ("gateway_source", "kiosk")
