@@ -6,11 +6,14 @@
   the same change comes through the gateway, in the middle.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from sqlalchemy import text
 
 from bench import generator
 from bench.generator import Calls, Watchers
@@ -25,6 +28,7 @@ GET_PERFORMANCE = "/rowlock.v1.EventService/GetPerformance"
 PLACES = 2_000
 HOLDS_PER_S = 50
 CUSTOMERS = 200
+_SETTLED = 60.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def run(options: Options) -> Outcome:
             for one in rounds:
                 one.require_success()
         options.progress("a stream of each kind")
-        late = _added(stage, server, url, staged, tokens, options.seconds)
+        late = _added(stage, (server.address, url), staged, tokens, options.seconds)
     pairs = list(zip(found["rest"], found["grpc"], strict=True))
     return Outcome(
         {
@@ -89,36 +93,45 @@ def gateway_of(stage: Stage, server: Program) -> Iterator[Front]:
         yield Front(f"http://{gateway.address}", gateway.pid)
 
 
-def _added(stage: Stage, server: Program, url: str, staged: Staged, tokens: Path, seconds: float) -> list[float]:
+def _added(stage: Stage, addresses: tuple[str, str], staged: Staged, tokens: Path, seconds: float) -> list[float]:
     """By how many milliseconds each change came later through the gateway."""
     name = resources.performance(staged.id)
     holds = random_holds(staged, CUSTOMERS)[: round(HOLDS_PER_S * seconds)]
     chains = generator.write_chains(stage.folder / "holds", holds)
     request = seat_feed_pb2.WatchSeatsRequest(performance=name).SerializeToString()
+    server, url = addresses
+    stream = f"{url}/v1/{name}:watchSeats"
     folders = [stage.folder / kind for kind in ("direct", "through")]
     for folder in folders:
         folder.mkdir()
-    stream = f"{url}/v1/{name}:watchSeats"
     with (
-        Watchers(server.address, WATCH_SEATS, request, watchers=1, folder=folders[0], tokens=tokens) as direct,
-        Watchers(
-            "", "", b"", watchers=1, folder=folders[1], tokens=tokens, url=f"{url}/v1/{name}:watchSeats"
-        ) as through,
+        Watchers(server, WATCH_SEATS, request, watchers=1, folder=folders[0], tokens=tokens) as direct,
+        Watchers("", "", b"", watchers=1, folder=folders[1], tokens=tokens, url=stream) as through,
     ):
         for watcher in (direct, through):
             watcher.tell("record")
-        found = generator.calls(server.address, CREATE_BOOKING, chains, tokens=tokens, rate=HOLDS_PER_S)
-        found.require_success()
-        last = _settled(direct)
-        while _settled(through) < last:
-            pass
-        came = [dict(watcher.quit()[0]) for watcher in (direct, through)]
+        generator.calls(server, CREATE_BOOKING, chains, tokens=tokens, rate=HOLDS_PER_S).require_success()
+        came = []
+        for watcher in (direct, through):
+            wait_for(watcher, revision_of(stage, staged))
+            came.append(dict(watcher.quit()[0]))
     return [(came[1][revision] - when) / 1000 for revision, when in came[0].items() if revision in came[1]]
 
 
-def _settled(watchers: Watchers) -> int:
-    """The revision that a watcher has come to, once nothing more comes."""
-    revision, before = 0, -1
-    while revision != before:
-        before, revision = revision, int(watchers.tell("count")["lowest_revision"])
-    return revision
+def revision_of(stage: Stage, staged: Staged) -> int:
+    """The newest revision of a performance."""
+    query = text("SELECT revision FROM inventories WHERE performance_id = :id")
+    return stage.database.run_transaction(lambda session: int(session.scalar(query, {"id": staged.id})))
+
+
+def wait_for(watchers: Watchers, last: int) -> None:
+    """Wait until every stream has come to a revision.
+
+    Raises:
+        RuntimeError: one ended, or took more than a minute.
+    """
+    deadline = time.monotonic() + _SETTLED
+    while (told := watchers.tell("count"))["lowest_revision"] < last:
+        if told.get("ended") or time.monotonic() > deadline:
+            raise RuntimeError(f"not all came to revision {last}: {told}")
+        time.sleep(0.05)

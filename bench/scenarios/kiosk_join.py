@@ -12,14 +12,13 @@ from bench import generator
 from bench.generator import Watchers
 from bench.programs import memory
 from bench.scenario import Options, Outcome
-from bench.scenarios.gateway import gateway_of
+from bench.scenarios.gateway import gateway_of, revision_of, wait_for
 from bench.stage import CREATE_BOOKING, Stage, Staged, hall_document, open_stage, random_holds
 from server import gateway_build, resources
 
 PLACES = 20_000
 SCREENS = 1_000
 HOLDS_PER_S = 50
-_SETTLED = 60.0
 
 
 def run(options: Options) -> Outcome:
@@ -44,7 +43,7 @@ def run(options: Options) -> Outcome:
             chains = generator.write_chains(stage.folder / "holds", holds)
             made = generator.calls(server.address, CREATE_BOOKING, chains, tokens=tokens, rate=HOLDS_PER_S)
             made.require_success()
-            _wait_for(screens, len(holds))
+            wait_for(screens, revision_of(stage, staged))
             screens.tell("stop")
             streams = screens.quit()
         committed = _commit_times(stage, staged)
@@ -63,14 +62,6 @@ def run(options: Options) -> Outcome:
         },
         {"postgres": described, "messages": len(late), "first_bytes": screens.ready["first_bytes"]},
     )
-
-
-def _wait_for(screens: Watchers, last: int) -> None:
-    deadline = time.monotonic() + _SETTLED
-    while (told := screens.tell("count"))["lowest_revision"] < last:
-        if told["open"] != SCREENS or time.monotonic() > deadline:
-            raise RuntimeError(f"of {last} revisions: {told}")
-        time.sleep(0.1)
 
 
 def _commit_times(stage: Stage, staged: Staged) -> dict[int, int]:

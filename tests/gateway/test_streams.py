@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from server.config import Settings
+from server.db.engine import Database
 from server.metrics import STREAMS
-from tests.gateway.conftest import Door, bearer
+from tests.gateway.conftest import Door, bearer, serving
 from tests.gateway_process import Gateway, gateway_process, reason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -150,3 +152,25 @@ async def test_a_gateway_that_stops_tells_its_streams_where_to_go_on(door: Door)
             assert "DRAIN" in (await events.answer.aread()).decode()
         assert await stopped == 0
         assert gateway.log[-1]["event"] == "stopped"
+
+
+async def test_streams_never_keep_calls_waiting(door: Door, settings: Settings, database: Database) -> None:
+    """A server has one connection carry so many calls; more screens than that come, and an unary call beside them."""
+    limits = {"max_concurrent_streams": 410, "max_streams_per_account": 1_000}
+    request = (
+        f"GET /v1/{door.performance}:watchSeats HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.anna.access}\r\n\r\n"
+    ).encode()
+    async with serving(settings, database, **limits) as (_, address), gateway_process([address]) as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+
+        async def joined() -> asyncio.StreamWriter:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request)
+            await reader.readuntil(b'"snapshot"')
+            return writer
+
+        screens = await asyncio.gather(*(joined() for _ in range(420)))
+        async with httpx.AsyncClient(timeout=10) as http:
+            assert (await http.get(f"{gateway.url}/v1/{door.performance}")).status_code == 200
+        for screen in screens:
+            screen.close()

@@ -4,7 +4,6 @@ package rest
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -33,7 +32,7 @@ const largestAnswer = 32 << 20 // a page of 20,000 seats is about 5 MB
 // A single name may stand for many: it is looked up as DNS has it. With encrypt nil the connection is plain.
 func Connect(
 	servers []string, encrypt *tls.Config, callTimeout time.Duration, streams *Streams,
-) (*grpc.ClientConn, error) {
+) (*Pool, error) {
 	protection := insecure.NewCredentials()
 	if encrypt != nil {
 		protection = credentials.NewTLS(encrypt)
@@ -57,11 +56,11 @@ func Connect(
 		options = append(options, grpc.WithResolvers(fixed))
 		target = "servers:///" + strings.Join(servers, ",")
 	}
-	return grpc.NewClient(target, options...)
+	return newPool(func() (*grpc.ClientConn, error) { return grpc.NewClient(target, options...) })
 }
 
 // Handler serves every RPC of the contract through a connection.
-func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, error) {
+func Handler(ctx context.Context, connection grpc.ClientConnInterface) (http.Handler, error) {
 	answers := jsonMarshaler()
 	paths, err := readPaths()
 	if err != nil {
@@ -84,20 +83,20 @@ func Handler(ctx context.Context, connection *grpc.ClientConn) (http.Handler, er
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 	)
-	for service, register := range map[string]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		"AuthService":         rowlock.RegisterAuthServiceHandler,
-		"BookingService":      rowlock.RegisterBookingServiceHandler,
-		"BoxOfficeService":    rowlock.RegisterBoxOfficeServiceHandler,
-		"ContactService":      rowlock.RegisterContactServiceHandler,
-		"EventService":        rowlock.RegisterEventServiceHandler,
-		"NotificationService": rowlock.RegisterNotificationServiceHandler,
-		"PartnerService":      rowlock.RegisterPartnerServiceHandler,
-		"PaymentService":      rowlock.RegisterPaymentServiceHandler,
-		"ReportService":       rowlock.RegisterReportServiceHandler,
-		"WaitingRoomService":  rowlock.RegisterWaitingRoomServiceHandler,
+	for _, err := range []error{
+		rowlock.RegisterAuthServiceHandlerClient(ctx, mux, rowlock.NewAuthServiceClient(connection)),
+		rowlock.RegisterBookingServiceHandlerClient(ctx, mux, rowlock.NewBookingServiceClient(connection)),
+		rowlock.RegisterBoxOfficeServiceHandlerClient(ctx, mux, rowlock.NewBoxOfficeServiceClient(connection)),
+		rowlock.RegisterContactServiceHandlerClient(ctx, mux, rowlock.NewContactServiceClient(connection)),
+		rowlock.RegisterEventServiceHandlerClient(ctx, mux, rowlock.NewEventServiceClient(connection)),
+		rowlock.RegisterNotificationServiceHandlerClient(ctx, mux, rowlock.NewNotificationServiceClient(connection)),
+		rowlock.RegisterPartnerServiceHandlerClient(ctx, mux, rowlock.NewPartnerServiceClient(connection)),
+		rowlock.RegisterPaymentServiceHandlerClient(ctx, mux, rowlock.NewPaymentServiceClient(connection)),
+		rowlock.RegisterReportServiceHandlerClient(ctx, mux, rowlock.NewReportServiceClient(connection)),
+		rowlock.RegisterWaitingRoomServiceHandlerClient(ctx, mux, rowlock.NewWaitingRoomServiceClient(connection)),
 	} {
-		if err := register(ctx, mux, connection); err != nil {
-			return nil, fmt.Errorf("%s: %w", service, err)
+		if err != nil {
+			return nil, err
 		}
 	}
 	return normalize(takeWebhooks(mux, rowlock.NewPaymentServiceClient(connection))), nil

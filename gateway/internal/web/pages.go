@@ -17,7 +17,7 @@ const healthTime = 2 * time.Second
 func alive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
 // ready says whether calls would be served: not while it stops, and not without a server.
-func ready(connection *grpc.ClientConn, stopping func() bool) http.HandlerFunc {
+func ready(connection grpc.ClientConnInterface, stopping func() bool) http.HandlerFunc {
 	health := grpc_health_v1.NewHealthClient(connection)
 	return func(w http.ResponseWriter, r *http.Request) {
 		if stopping() {

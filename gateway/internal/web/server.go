@@ -107,7 +107,7 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 }
 
 func handler(
-	everything context.Context, s *Settings, connection *grpc.ClientConn, stopping func() bool,
+	everything context.Context, s *Settings, connection grpc.ClientConnInterface, stopping func() bool,
 ) (http.Handler, error) {
 	calls, err := rest.Handler(everything, connection)
 	if err != nil {
