@@ -116,7 +116,7 @@ async def use(server: Scraped, database: Database, house: Staged, row: str) -> N
         await watch.read()
         watch.cancel()
         with pytest.raises(grpc.aio.AioRpcError):
-            await channel.unary_unary(f"/rowlock.v1.{uuid4()}/Get")(b"", metadata=who)
+            await channel.unary_unary(f"/rowlock.v1.{uuid4()}/Get", None, None)(b"", metadata=who)
 
 
 @pytest.mark.timeout(240)

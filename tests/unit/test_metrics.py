@@ -70,7 +70,7 @@ class StandIn:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     at = [1000.0]
-    monkeypatch.setattr(backlog_metrics.time, "time", lambda: at[0])
+    monkeypatch.setattr(time, "time", lambda: at[0])
     return at
 
 
