@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import segno
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
 from tests.kiosk.conftest import Kiosk, Visitor

@@ -53,17 +53,19 @@ def test_a_choice_made_while_the_server_is_away_is_made_when_it_is_back(kiosk: K
 @pytest.mark.mistake("Whoever walked away from a kiosk left their session and their seats to the next one.")
 def test_who_walks_away_is_signed_out_and_their_seats_are_free(kiosk: Kiosk, visitor: Visit) -> None:
     house = kiosk.house()
-    anna, ben = visitor(house, kiosk.customer(), "idle=6"), visitor(house, kiosk.customer())
+    anna, ben = visitor(house, kiosk.customer(), clock=True), visitor(house, kiosk.customer())
     anna.press(40)
     anna.wait_ours(40, "mine")
     ben.wait_state(40, HELD)
 
     warning = anna.page.get_by_role("dialog", name="Are you still there?")
+    anna.page.clock.fast_forward("01:45")
     expect(warning).to_be_visible()
     warning.get_by_role("button", name="I am still here").click()
     expect(warning).to_be_hidden()
     assert anna.ours(40) == "mine"
 
+    anna.page.clock.fast_forward("02:05")
     expect(anna.page.get_by_role("heading", name="What is on")).to_be_visible()
     expect(anna.page.locator(".bar").get_by_role("button", name="Sign in")).to_be_visible()
     assert anna.page.evaluate("() => sessionStorage.getItem('rowlock.refresh')") is None
