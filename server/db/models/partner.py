@@ -92,7 +92,11 @@ class WebhookEndpoint(Timestamps, Base):
     disable_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
     failing_since: Mapped[datetime | None]
 
-    __table_args__ = (Index(None, "user_id", "create_time", "id"), Index(None, "create_time", "id"))
+    __table_args__ = (
+        Index(None, "user_id", "create_time", "id"),
+        Index(None, "create_time", "id"),
+        Index("ix_webhook_endpoints_off", "disable_time", postgresql_where="disable_reason <> ''"),
+    )
 
 
 class WebhookLane(Base):

@@ -62,6 +62,7 @@ class Payment(Base):
         Index("ix_payments_booking", "performance_id", "booking_id", "create_time"),
         Index("ix_payments_customer", "customer_id", "create_time"),
         Index("ix_payments_reference", "provider_reference", postgresql_where="provider_reference IS NOT NULL"),
+        Index("ix_payments_create_time", "create_time", "id"),
         Index("ix_payments_due", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
         Index("ix_payments_compare", "compare_after_time", postgresql_where="compare_after_time IS NOT NULL"),
         Index("ix_payments_discrepancy", "complete_time", postgresql_where="discrepancy IS NOT NULL"),
@@ -103,6 +104,7 @@ class Refund(Base):
 
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount"),
+        Index("ix_refunds_create_time", "create_time", "id"),
         Index("ix_refunds_payment", "performance_id", "payment_id"),
         Index("ix_refunds_due", "provider", "next_attempt_time", postgresql_where="next_attempt_time IS NOT NULL"),
         Index("ix_refunds_failed", "create_time", postgresql_where="state = 4"),

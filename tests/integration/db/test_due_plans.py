@@ -13,7 +13,7 @@ from server.db.engine import Database
 from server.db.models.notifications import Notification
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
-from server.domain import allocations, housekeeping, payment_comparison, refund_pace, webhooks
+from server.domain import allocations, deliveries, housekeeping, payment_comparison, refund_pace, webhooks
 from server.domain.backlog import backlog
 from server.domain.due import take_up
 from server.domain.revocations import revoked_within
@@ -32,6 +32,8 @@ SWEEPS: dict[str, Callable[[Session], object]] = {
     "messages of providers": lambda session: take_up(session, ProviderWebhook, 10, SOON),
     "old messages of providers": lambda session: webhooks.delete_outdated(session, SOON, 10),
     "comparisons": lambda session: payment_comparison.take_comparable(session, 10, SOON, SOON),
+    "deliveries to partners": lambda session: deliveries.take_due(session, 10, SOON, 4, {}),
+    "old records of deliveries": lambda session: deliveries.delete_outdated(session, SOON, 10),
     "allocations": lambda session: allocations.due_allocations(session, 10),
     "admissions": lambda session: end_run_out(session, 10),
     "old answers to requests, ended sessions and old codes": lambda session: housekeeping.delete_outdated(

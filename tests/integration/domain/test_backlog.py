@@ -66,9 +66,10 @@ def test_every_due_column_of_the_schema_is_in_it(database: Database, kinds: dict
         "performances",
         "allocations",
         "waiting_rooms",
+        "webhook_lanes",
     }
     assert set(due) == tables
-    assert len(kinds) == len(tables) + 1  # and the holds
+    assert len(kinds) == len(tables) + 3  # and holds, changes to be placed, end points that are off
 
 
 def test_the_command_ends_with_a_status_that_programs_can_use(

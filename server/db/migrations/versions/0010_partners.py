@@ -207,6 +207,12 @@ def _webhooks() -> None:
         op.f("ix_webhook_endpoints_user_id_create_time_id"), "webhook_endpoints", ["user_id", "create_time", "id"]
     )
     op.create_index(op.f("ix_webhook_endpoints_create_time_id"), "webhook_endpoints", ["create_time", "id"])
+    op.create_index(
+        "ix_webhook_endpoints_off",
+        "webhook_endpoints",
+        ["disable_time"],
+        postgresql_where=sa.text("disable_reason <> ''"),
+    )
     op.create_table(
         "webhook_lanes",
         sa.Column("performance_id", sa.BigInteger(), autoincrement=False, nullable=False),
