@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -152,6 +152,22 @@ def change(
     allocation.update_time = database_now(session)
     session.flush()
     return get(session, performance_id, allocation_id)
+
+
+def move_releases(session: Session, performance_id: int, start: datetime, new_start: datetime) -> None:
+    """Have what was to be released at the start, or would be after it, be released at the new start.
+
+    Call it before ``touch_rules``: the ledger locks allocations before inventories.
+    """
+    if new_start == start:
+        return
+    follows = (Allocation.release_time == start) | (Allocation.release_time > new_start)
+    session.execute(
+        update(Allocation)
+        .where(Allocation.performance_id == performance_id, Allocation.state == AllocationState.LIVE, follows)
+        .values(release_time=new_start, version=Allocation.version + 1, update_time=func.clock_timestamp()),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def due_allocations(session: Session, limit: int) -> Sequence[tuple[int, UUID]]:

@@ -16,6 +16,7 @@ from server.db.clock import database_now
 from server.db.models.catalogue import Event, Performance, SeatMap, SeatMapVersion, TicketType, Venue
 from server.db.models.inventory import Booking, Inventory
 from server.domain import events
+from server.domain.allocations import move_releases
 from server.domain.prices import Price, price_of
 from server.domain.rows import Listing, SortKey, behind, changed, count, found, locked, referred
 from server.domain.time_zones import require_time_zone
@@ -177,6 +178,7 @@ def update(session: Session, performance: Performance, values: PerformanceValues
     require_scheduled(performance)
     version, venue = _seat_map(session, values)
     before = (performance.seat_map_id, performance.seat_map_version)
+    move_releases(session, performance.id, performance.start_time, values.start_time)
     if before == (version.seat_map_id, version.number):
         touch_rules(session, performance.id)
     else:

@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
+_ABOUT_US: Final = frozenset({401, 403})
+"""Our app lacks a permission, or our account is limited: once that is mended, the same call succeeds."""
+
 
 class PayPal:
     """The provider.
@@ -166,7 +169,10 @@ def _key(kind: str, our_id: UUID) -> str:
 
 
 def _read(answer: Answer, reader: Callable[[Mapping[str, Any]], T]) -> T | Declined | Unknown:
-    """What a yes says, read by ``reader``; a no is ``Declined``."""
+    """What a yes says, read by ``reader``; a no is ``Declined``, unless it is about us and not about the money."""
+    if answer.status in _ABOUT_US:
+        _log.error("paypal.not_allowed", status=answer.status, issue=answer.issue)
+        return Unknown(f"PayPal does not let us: {answer.issue}")
     if not answer.is_yes:
         return Declined(answer.issue)
     try:

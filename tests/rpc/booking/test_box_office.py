@@ -152,6 +152,24 @@ async def test_an_allocation_is_released_by_itself_when_its_time_comes(counter: 
     assert (await counter.read(allocation)).state == box_office_pb2.Allocation.RELEASED
 
 
+async def test_an_allocation_follows_the_performances_start(counter: Counter, house: Staged) -> None:
+    name = f"performances/{house.performance_id}"
+    shown = await counter.events.GetPerformance(performance_pb2.GetPerformanceRequest(name=name))
+    start = shown.start_time.ToDatetime(UTC)
+    at_the_start = await counter.set_aside(house, "Stalls-A-1")
+    before_it = await counter.set_aside(house, "Stalls-A-2", until=start - timedelta(hours=1))
+    for moved in (timedelta(hours=5), -timedelta(hours=3)):
+        changed = performance_pb2.Performance(name=name)
+        changed.start_time.FromDatetime(start + moved)
+        changed.sale_end_time.FromDatetime(start + moved)
+        changed.refund_deadline.FromDatetime(start + moved)
+        mask = FieldMask(paths=["start_time", "sale_end_time", "refund_deadline"])
+        request = performance_pb2.UpdatePerformanceRequest(performance=changed, update_mask=mask)
+        await counter.events.UpdatePerformance(request, metadata=counter.staff)
+        times = [(await counter.read(one)).release_time.ToDatetime(UTC) for one in (at_the_start, before_it)]
+        assert times == [start + moved, min(start - timedelta(hours=1), start + moved)]
+
+
 async def test_who_sets_aside_and_who_buys_at_once_do_not_both_get_the_seat(counter: Counter, house: Staged) -> None:
     customers = [await counter.office.customer() for _ in range(8)]
     calls = [counter.office.book(house, customer, "Stalls-C-1") for customer in customers]

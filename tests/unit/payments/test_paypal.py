@@ -10,7 +10,7 @@ import pytest
 
 from server.config import Settings, SettingsError, load_settings
 from server.payments import paypal_messages as messages
-from server.payments.paypal import LIVE_URL, SANDBOX_URL
+from server.payments.paypal import LIVE_URL, SANDBOX_URL, _read
 from server.payments.paypal_api import Answer
 from server.payments.paypal_certificates import PayPalCertificates
 from server.payments.paypal_webhooks import _read_event
@@ -174,3 +174,10 @@ def test_paypals_own_certificates_are_looked_for(tmp_path: Path) -> None:
     assert live._is_paypals("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270")
     sandbox = PayPalCertificates("", live=False, timeout=timedelta(seconds=1))
     assert sandbox._is_paypals("https://api.sandbox.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_paypal_says_about_our_account_is_no_word_about_the_money(status: int) -> None:
+    """A permission that is missing must not turn a thousand refunds into failed ones."""
+    assert isinstance(_read(Answer(status, {"name": "NOT_AUTHORIZED"}), dict), Unknown)
+    assert _read(Answer(422, {"details": [{"issue": "INSTRUMENT_DECLINED"}]}), dict) == Declined("INSTRUMENT_DECLINED")

@@ -31,3 +31,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="discrepancy IS NOT NULL",
     )
+    # Staff list money over all performances, newest first.
+    op.create_index("ix_payments_create_time", "payments", ["create_time", "id"])
+    op.create_index("ix_refunds_create_time", "refunds", ["create_time", "id"])
