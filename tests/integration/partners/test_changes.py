@@ -152,8 +152,21 @@ async def test_drafts_are_seen_by_staff_alone(office: PostOffice) -> None:
     office.execute(f"UPDATE events SET state = 1 WHERE id = {house.event_id}")
     await office.deliverer.place()
 
+    draft = ["performance.scheduled", "performance.updated"]
     assert types(office, house, sight=Sight(None)) == []
-    assert types(office, house, sight=Sight(None, drafts=True)) == ["performance.scheduled"]
+    assert types(office, house, sight=Sight(None, drafts=True)) == draft
+
+
+async def test_who_follows_hears_of_a_performance_when_its_event_is_published(office: PostOffice) -> None:
+    house = office.database.run_transaction(stage)
+    office.execute(f"UPDATE events SET state = 1 WHERE id = {house.event_id}")
+    await office.deliverer.place()
+    passed = office.end()
+
+    office.execute(f"UPDATE events SET state = 2 WHERE id = {house.event_id}")
+    await office.deliverer.place()
+
+    assert types(office, house, after=passed, sight=Sight(None)) == ["performance.updated"]
 
 
 async def test_old_changes_are_deleted_and_whoever_asks_for_them_is_told(fresh_database: Database) -> None:

@@ -31,6 +31,20 @@ END $$;
 CREATE TRIGGER log_update AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION log_{table}_update();
 """
+# Its performances come into sight, or go out of it: whoever follows the log has passed what was said of them before.
+# They are locked, so that what is said of each is neither older nor newer than its other changes.
+_LOG_EVENTS = """
+CREATE FUNCTION log_events_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO changes (performance_id, kind, old_state, new_state, data)
+    SELECT p.id, 5, p.state, p.state, {data}
+    FROM (SELECT * FROM performances WHERE event_id = NEW.id ORDER BY id FOR NO KEY UPDATE) p;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER log_update AFTER UPDATE OF state ON events FOR EACH ROW WHEN (NEW.state <> OLD.state)
+    EXECUTE FUNCTION log_events_update();
+"""
+_PERFORMANCE = "to_jsonb({row}) - '{{wind_up_time,cancelled_bookings,version}}'::text[]"
 _KEY = "n.performance_id = o.performance_id AND n.id = o.id"
 # The customer of what hangs on a booking is the booking's.
 _OWNER = "(SELECT b.customer_id FROM bookings b WHERE b.performance_id = n.performance_id AND b.id = n.booking_id)"
@@ -170,12 +184,13 @@ def _changes() -> None:
         "performances",
         5,
         "NULL::uuid",
-        "to_jsonb(n) - '{wind_up_time,cancelled_bookings,version}'::text[]",
+        _PERFORMANCE.format(row="n"),
         *("state", "hall", "seat_map_version", "start_time", "end_time", "time_zone", "sale_start_time"),
         *("sale_end_time", "customer_limit", "hold_duration", "refund_deadline", "venue_id", "event_id"),
         performance="n.id",
         join="n.id = o.id",
     )
+    op.execute(_LOG_EVENTS.format(data=_PERFORMANCE.format(row="p")))
 
 
 def _webhooks() -> None:
