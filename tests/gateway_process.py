@@ -31,8 +31,9 @@ class Gateway:
         """The newest line with these fields; waits for it."""
         while True:
             for line in reversed(self.log):
-                if all(line.get(key) == value for key, value in wanted.items()):
-                    return line
+                if wanted.items() <= line.items():
+                    found: dict[str, Any] = line
+                    return found
             await asyncio.sleep(0.02)
 
     async def stop(self) -> int:
@@ -89,6 +90,4 @@ def reason(answer: httpx.Response) -> str:
 
 def fields(answer: httpx.Response) -> list[str]:
     """The fields that a refusal names."""
-    return [
-        str(violation["field"]) for one in answer.json()["details"] for violation in one.get("fieldViolations", ())
-    ]
+    return [str(violation["field"]) for one in answer.json()["details"] for violation in one.get("fieldViolations", ())]

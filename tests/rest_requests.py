@@ -82,10 +82,11 @@ def _path(template: str, message: Message) -> tuple[str, frozenset[str], bool]:
         nonlocal routed
         field, form = found[1], found[2] or "*"
         told.add(field)
-        value: Any = message
-        for name in field.split("."):
-            descriptor = value.DESCRIPTOR.fields_by_name[name]
-            value = getattr(value, name)
+        *parents, last = field.split(".")
+        holder: Any = message
+        for name in parents:
+            holder = getattr(holder, name)
+        descriptor, value = holder.DESCRIPTOR.fields_by_name[last], getattr(holder, last)
         if descriptor.enum_type is not None:
             known = descriptor.enum_type.values_by_number.get(value)
             value = known.name if known else str(value)

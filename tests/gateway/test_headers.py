@@ -18,7 +18,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OURS = {":authority", "user-agent", "content-type", "grpc-accept-encoding", "grpc-timeout", "te"}
 
 
-class Recorder(grpc.GenericRpcHandler):
+class Recorder(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Answers every call with an empty message, and remembers what came with the last one."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Recorder(grpc.GenericRpcHandler):
             await context.send_initial_metadata((("ratelimit", "default;r=4;t=30"), ("x-internal", "db-3")))
             return b""
 
-        return grpc.unary_unary_rpc_method_handler(answer)  # type: ignore[arg-type]
+        return grpc.unary_unary_rpc_method_handler(answer)
 
 
 @dataclass

@@ -53,7 +53,8 @@ async def watching(door: Door, gateway: Gateway | None = None, **headers: str) -
 
 
 def open_streams() -> float:
-    return STREAMS.labels("rowlock.v1.EventService", "WatchSeats")._value.get()
+    (metric,) = STREAMS.labels("rowlock.v1.EventService", "WatchSeats").collect()
+    return float(metric.samples[0].value)
 
 
 async def test_each_message_is_a_line_at_once(door: Door) -> None:
