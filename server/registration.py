@@ -3,8 +3,8 @@
 gRPC is given neither deserializers nor serializers: requests are read in the chain, after the guards, and answers
 may be bytes already (a seat feed's frame, encoded once for all its watchers; a stored answer given again).
 
-An RPC that no servicer here implements answers UNIMPLEMENTED. Which those may be is listed in
-``server/services/unserved.py``.
+An RPC that no servicer here implements answers UNIMPLEMENTED: those that belong to processes of another role. A test
+sees that together they implement all.
 """
 
 import importlib

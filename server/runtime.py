@@ -157,7 +157,6 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(checker.watch_redis(), "health of Redis")
         stack.push_async_callback(background.stop)
 
-        # Calls that the contract announces and no servicer has are listed in services/unserved.py, and tested.
         servicers = (
             AuthService(
                 AccountParts(

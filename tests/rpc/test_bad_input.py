@@ -23,7 +23,6 @@ from server.db.engine import Database
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method, methods_of
 from server.registration import contract
-from server.services.unserved import UNSERVED
 from server.states import Role
 from tests.invariants import assert_sound
 from tests.paying import desk_on
@@ -33,7 +32,7 @@ from tests.wrong_requests import Wrong, absent, fields_of, wrong_requests
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-METHODS: Final = [method for service in contract() for method in methods_of(service) if method.path not in UNSERVED]
+METHODS: Final = [method for service in contract() for method in methods_of(service)]
 LISTS: Final = [method for method in METHODS if "page_token" in method.request_class.DESCRIPTOR.fields_by_name]
 REFUSALS: Final = {
     "INVALID_ARGUMENT",

@@ -22,7 +22,6 @@ from server.domain.tokens import Tokens
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method, methods_of
 from server.registration import contract
-from server.services.unserved import UNSERVED
 from server.states import CodePurpose, Role
 from tests.invariants import assert_sound
 from tests.paying import desk_on
@@ -33,7 +32,7 @@ from tests.rpc.test_bad_input import Caller, everything, quiet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-METHODS: Final = [method for service in contract() for method in methods_of(service) if method.path not in UNSERVED]
+METHODS: Final = [method for service in contract() for method in methods_of(service)]
 STREAMS: Final = [method for method in METHODS if method.server_streaming]
 EOF: Final = grpc.aio.EOF  # type: ignore[attr-defined]  # which its stubs leave out
 ATTENTIVE: Final = {
