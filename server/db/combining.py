@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from server import tracing
 from server.db.engine import Database
 from server.errors import Aborted, RowlockError, Unavailable
 
@@ -49,6 +50,8 @@ class Combined(Generic[Item, Answer]):
         self._most = most
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._callers: dict[asyncio.Future[Answer], tracing.Origin] = {}
+        """The spans of those who wait, where there are traces."""
 
     async def __call__(self, item: Item) -> Answer:
         """Have one item worked on, together with whatever else waits.
@@ -63,16 +66,27 @@ class Combined(Generic[Item, Answer]):
         if self._running is None:
             # In a context of its own: it serves many callers, and must not inherit the deadline of the first.
             self._running = asyncio.get_running_loop().create_task(self._run(), context=Context())
-        return await answer
+        return await (self._traced(answer) if tracing.is_on() else answer)
+
+    async def _traced(self, answer: "asyncio.Future[Answer]") -> Answer:
+        self._callers[answer] = tracing.origin()
+        try:
+            return await answer
+        finally:
+            del self._callers[answer]
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 batch = self._take()
                 if batch:
-                    await self._work_on(batch)
+                    with tracing.span("combined", links=self._origins(batch)):
+                        await self._work_on(batch)
         finally:
             self._running = None
+
+    def _origins(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> Sequence[tracing.Origin]:
+        return [self._callers[answer] for _, answer in batch if answer in self._callers] if self._callers else ()
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """The next items, without those whose callers have gone."""

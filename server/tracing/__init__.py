@@ -11,17 +11,19 @@ here has the id that the log says, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from server.config import Settings, StartError, variable_name
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import SpanContext, Tracer
 
 Kind = Literal["internal", "client", "server"]
+Origin: TypeAlias = "SpanContext"
+"""Which span something was asked for in."""
 
 _NOTHING: Final[AbstractContextManager[None]] = nullcontext()
 _TRACES_PATH: Final = "/v1/traces"
@@ -40,8 +42,20 @@ def tracer() -> Tracer:
     return _tracer
 
 
+def origin() -> Origin:
+    """The span that surrounds the caller; only where ``is_on``."""
+    from opentelemetry.trace import get_current_span  # noqa: PLC0415 - an optional package
+
+    return get_current_span().get_span_context()
+
+
 def span(
-    name: str, attributes: Mapping[str, str | int] | None = None, *, kind: Kind = "internal", root: bool = False
+    name: str,
+    attributes: Mapping[str, str | int] | None = None,
+    *,
+    kind: Kind = "internal",
+    root: bool = False,
+    links: Sequence[Origin] = (),
 ) -> AbstractContextManager[object]:
     """A span around a block, for code that is not hot; nothing at all where traces are off.
 
@@ -50,14 +64,19 @@ def span(
         attributes: what to know of this one; no names, addresses or codes of people.
         kind: whether it asks somebody else.
         root: begin a trace of its own, whatever surrounds it.
+        links: the spans for which it is done, where those are several.
     """
     if _tracer is None:
         return _NOTHING
     from opentelemetry.context import Context  # noqa: PLC0415 - an optional package
-    from opentelemetry.trace import SpanKind  # noqa: PLC0415
+    from opentelemetry.trace import Link, SpanKind  # noqa: PLC0415
 
     return _tracer.start_as_current_span(
-        name, context=Context() if root else None, kind=SpanKind[kind.upper()], attributes=attributes
+        name,
+        context=Context() if root else None,
+        kind=SpanKind[kind.upper()],
+        attributes=attributes,
+        links=[Link(one) for one in links],
     )
 
 

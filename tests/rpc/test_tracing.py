@@ -60,7 +60,8 @@ async def hold_and_sign_up(settings: Settings, database: Database, *metadata: tu
             parent=f"performances/{house.performance_id}",
             seats=[booking_pb2.SeatClaim(seat=seat) for seat in ("Stalls-A-1", "Stalls-A-2")],
         )
-        await bookings.CreateBooking(request, metadata=who)
+        booking = await bookings.CreateBooking(request, metadata=who)
+        await bookings.GetBooking(booking_pb2.GetBookingRequest(name=booking.name), metadata=who)
         await client.auth.SignUp(
             auth_pb2.SignUpRequest(display_name="Ada", email="ada@example.org", password=PASSWORD), metadata=metadata
         )
@@ -92,6 +93,9 @@ async def test_one_trace_leads_from_the_call_to_sql_and_to_the_batch_that_carrie
     assert {"COMMIT"} <= {one.name for one in within}
     published = named(spans, "seats publish")
     assert any(linked(one, batch) for one in published)
+
+    (get,) = named(spans, "rowlock.v1.BookingService/GetBooking")
+    assert [one for one in named(spans, "combined") if linked(one, get)], "what is read for many names each of them"
 
     (sign_up,) = named(spans, "rowlock.v1.AuthService/SignUp")
     assert sign_up.context is not None
