@@ -1,6 +1,8 @@
 """The kiosk when things go wrong: servers that restart, people who walk away."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -50,7 +52,6 @@ def test_a_choice_made_while_the_server_is_away_is_made_when_it_is_back(kiosk: K
     assert shown in {"mine", ""}
 
 
-@pytest.mark.mistake("Whoever walked away from a kiosk left their session and their seats to the next one.")
 def test_who_walks_away_is_signed_out_and_their_seats_are_free(kiosk: Kiosk, visitor: Visit) -> None:
     house = kiosk.house()
     anna, ben = visitor(house, kiosk.customer(), clock=True), visitor(house, kiosk.customer())
@@ -96,3 +97,29 @@ def test_a_gap_in_the_feed_is_never_shown_as_if_it_were_none(kiosk: Kiosk, visit
     )
 
     assert told == {"refused": [0, 0, 0], "after": 3, "state": 3}
+
+
+def test_a_hold_that_runs_out_is_said_to_be_over_and_its_seats_are_free(kiosk: Kiosk, visitor: Visit) -> None:
+    house = kiosk.house(hold_duration=timedelta(seconds=4))
+    anna = visitor(house, kiosk.customer())
+    anna.press(22)
+    anna.wait_ours(22, "mine")
+
+    expect(anna.toast).to_contain_text("Your time is up")
+
+    assert anna.ours(22) == ""
+    expect(anna.basket.get_by_role("listitem")).to_have_count(0)
+
+
+def test_a_clock_that_is_wrong_takes_no_seat_away(kiosk: Kiosk, visitor: Visit) -> None:
+    house = kiosk.house()
+    anna = visitor(house, kiosk.customer(), clock=True)
+    anna.page.evaluate("() => sessionStorage.setItem('rowlock.idle', '0')")
+    anna.press(22)
+    anna.wait_ours(22, "mine")
+
+    with anna.page.expect_response("**/bookings/*"):
+        anna.page.clock.fast_forward("20:00")
+
+    expect(anna.basket.locator(".clock")).to_have_text(re.compile(r"Held for you for 1[45]:\d\d"))
+    assert anna.ours(22) == "mine"

@@ -118,10 +118,14 @@ export class Cart extends EventTarget {
     while (this.#work) await this.#work;
   }
 
-  /** Ask the server how things are. */
+  /** Ask the server how things are; a hold that has run out meanwhile is told as `refused`, with HOLD_EXPIRED. */
   async refresh() {
     if (!this.booking) return;
+    const { held } = this;
     this.#take(await this.session.call(`/v1/${this.booking.name}`));
+    if (!held || this.booking.state !== "EXPIRED") return;
+    const error = new ApiError("HOLD_EXPIRED", "the hold has run out");
+    this.dispatchEvent(new CustomEvent("refused", { detail: { error, seats: [] } }));
   }
 
   /** Go on with a booking that the customer held before, if there is one. */

@@ -82,7 +82,6 @@ export default {
   giveUp: "Alles zurückgeben",
   givenUp: "Alle Plätze wurden zurückgegeben.",
   nearlyOver: "Ihre Plätze sind noch eine Minute reserviert.",
-  holdOver: "Ihre Zeit ist um. Die Plätze wurden zurückgegeben.",
   seatHeld: (seat) => `${seat} ist für Sie reserviert.`,
   seatGiven: (seat) => `${seat} wurde zurückgegeben.`,
   lost: (seats) => `Jemand war schneller: ${seats}. Bitte wählen Sie einen anderen Platz.`,

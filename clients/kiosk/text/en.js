@@ -81,7 +81,6 @@ export default {
   giveUp: "Give all back",
   givenUp: "All seats were given back.",
   nearlyOver: "Your seats are held for one more minute.",
-  holdOver: "Your time is up. The seats were given back.",
   seatHeld: (/** @type {string} */ seat) => `${seat} is held for you.`,
   seatGiven: (/** @type {string} */ seat) => `${seat} was given back.`,
   lost: (/** @type {string} */ seats) => `Somebody was faster: ${seats}. Please choose another one.`,

@@ -81,7 +81,6 @@ export default {
   giveUp: "Tout rendre",
   givenUp: "Toutes les places ont été rendues.",
   nearlyOver: "Vos places sont gardées encore une minute.",
-  holdOver: "Le temps est écoulé. Les places ont été rendues.",
   seatHeld: (seat) => `${seat} est gardée pour vous.`,
   seatGiven: (seat) => `${seat} a été rendue.`,
   lost: (seats) => `Quelqu’un a été plus rapide : ${seats}. Veuillez en choisir une autre.`,

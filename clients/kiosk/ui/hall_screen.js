@@ -17,6 +17,7 @@ import { bestForm, standingForm, typeForm } from "./wishes.js";
 import { explain, money, moment, words } from "../text/language.js";
 
 const ZOOM = 1.6;
+const PATIENCE_MS = 3000;
 
 /** The screen of one hall. Made anew when the language changes; feed and cart live on. */
 export class HallScreen {
@@ -298,9 +299,13 @@ export class HallScreen {
     this.#connected = connected;
   }
 
+  #askedAt = -Infinity;
+
+  /** By the clock the hold is over. The server knows: a payment under way holds longer, and a clock may be wrong. */
   #over() {
-    this.cart.forget();
-    announce(words.holdOver, { alarm: true });
+    if (performance.now() - this.#askedAt < PATIENCE_MS) return;
+    this.#askedAt = performance.now();
+    void this.#try(() => this.cart.refresh());
   }
 
   async #signedIn() {
