@@ -431,14 +431,14 @@ class Settings(BaseSettings):
     worker_metrics_address: OptionalAddress = _setting(
         "Observability",
         "127.0.0.1:9564",
-        "Where a worker serves Prometheus metrics over HTTP, host:port; process N adds N to the port. `off`: nowhere. A "
-        "worker whose port is taken says so and works without.",
+        "Where a worker serves Prometheus metrics over HTTP, host:port; process N adds N to the port. `off`: nowhere. "
+        "A worker whose port is taken says so and works without.",
     )
     scheduler_metrics_address: OptionalAddress = _setting(
         "Observability",
         "127.0.0.1:9664",
-        "Where the scheduler serves Prometheus metrics over HTTP, host:port: its own, and what waits to be done and for "
-        "people in the whole installation. `off`: nowhere, and nobody looks for it.",
+        "Where the scheduler serves Prometheus metrics over HTTP, host:port: its own, and what waits to be done and "
+        "for people in the whole installation. `off`: nowhere, and nobody looks for it.",
     )
     backlog_interval: PositiveDuration = _setting(
         "Observability",
@@ -670,7 +670,7 @@ class Settings(BaseSettings):
     rate_limit_mail: Rate = _setting(
         "Rate limits",
         "5/hour",
-        "Sign-ups, verification and reset mails per e-mail address that is mailed to, from wherever they are asked for.",
+        "Sign-ups, verification and reset mails per e-mail address that is mailed to, wherever they are asked for.",
     )
     rate_limit_inquiries: Rate = _setting("Rate limits", "5/hour", "Inquiries to the house per network address.")
 

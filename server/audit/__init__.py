@@ -11,7 +11,18 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.audit import accounts, books, box_office, doors, money, notifications, partners, seats, waiting_room, webhooks
+from server.audit import (
+    accounts,
+    books,
+    box_office,
+    doors,
+    money,
+    notifications,
+    partners,
+    seats,
+    waiting_room,
+    webhooks,
+)
 from server.db.engine import Database
 
 ALWAYS: Final[Mapping[str, str]] = {
@@ -28,7 +39,13 @@ ALWAYS: Final[Mapping[str, str]] = {
 }
 """By what would be wrong; a row that comes back is a fault."""
 
-QUIET: Final[Mapping[str, str]] = {**box_office.QUIET, **money.QUIET, **waiting_room.QUIET, **webhooks.QUIET, **partners.QUIET}
+QUIET: Final[Mapping[str, str]] = {
+    **box_office.QUIET,
+    **money.QUIET,
+    **waiting_room.QUIET,
+    **webhooks.QUIET,
+    **partners.QUIET,
+}
 """The same, but only once everything that is due was worked off."""
 
 _OVERSOLD: Final = """

@@ -302,7 +302,7 @@ async def test_switching_on_lets_no_hold_through_that_decided_before(
 async def test_a_join_that_breaks_its_batch_fails_alone(desk: LineDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     house = desk.shut()
     poison = uuid4()
-    original = joining.join_all
+    original = join_all
 
     def broken(session: Any, joins: Any) -> Any:
         if any(join.customer_id == poison for join in joins):

@@ -1,4 +1,4 @@
-"""Money that comes in after its hold ran out: the same places under a successor, or all of it back. On a real database."""
+"""Money that comes in after its hold ran out: the same places under a successor, or all of it back; really stored."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -30,7 +30,8 @@ async def ran_out_while_nobody_knew(office: BoxOffice, house: Staged, who: Metad
         "UPDATE payments SET state = 7, attempt_count = 2, next_attempt_time = now() + interval '1 h' WHERE id = :id",
         "UPDATE bookings SET hold_expire_time = now() WHERE id = :booking",
     ):
-        office.database.run_transaction(lambda s, change=change: s.execute(text(change), key))
+        with office.database.engine.begin() as connection:
+            connection.execute(text(change), key)
     return booking, payment
 
 
