@@ -63,7 +63,7 @@ def create(
     role: Role,
     bounds: Bounds,
     expire_time: datetime | None,
-    rotated_from: UUID | None = None,
+    rotated_from: ApiKey | None = None,
 ) -> NewKey:
     """Make a key.
 
@@ -99,7 +99,8 @@ def create(
         calls_per_minute=bounds.calls_per_minute,
         held_places_per_day=bounds.held_places_per_day,
         sold_places_per_day=bounds.sold_places_per_day,
-        rotated_from=rotated_from,
+        rotated_from=None if rotated_from is None else rotated_from.id,
+        family_id=None if rotated_from is None else rotated_from.family_id or rotated_from.id,
         prefix=secret[:_SHOWN],
         key_hash=_hash(secret),
         expire_time=expire_time,
@@ -177,7 +178,7 @@ def rotate(session: Session, secret: str, overlap: timedelta) -> tuple[NewKey, d
         role=former.role,
         bounds=bounds,
         expire_time=former.expire_time,
-        rotated_from=former.id,
+        rotated_from=former,
     )
     end = database_now(session) + overlap
     former.expire_time = end if former.expire_time is None else min(end, former.expire_time)

@@ -50,8 +50,9 @@ def charge(session: Session, key_id: UUID, quota: KeyQuota, reference: str, amou
     """
     key = session.get(ApiKey, key_id)
     most = 0 if key is None else _most(key, quota)
-    if not most:
+    if key is None or not most:
         return False
+    key_id = key.family_id or key.id
     now = database_now(session)
     today = now.astimezone(UTC).date()
     row = insert(KeyCharge).values(key_id=key_id, quota=quota, reference=reference, day=today, amount=amount)
@@ -80,6 +81,8 @@ def charge(session: Session, key_id: UUID, quota: KeyQuota, reference: str, amou
 
 def give_back(session: Session, key_id: UUID, quota: KeyQuota, reference: str) -> None:
     """Undo a charge: the request was refused."""
+    key = session.get_one(ApiKey, key_id)
+    key_id = key.family_id or key.id
     gone = session.execute(
         delete(KeyCharge)
         .where(KeyCharge.key_id == key_id, KeyCharge.quota == quota, KeyCharge.reference == reference)
@@ -93,16 +96,19 @@ def give_back(session: Session, key_id: UUID, quota: KeyQuota, reference: str) -
         )
 
 
-def used_today(session: Session, key_ids: Collection[UUID]) -> dict[UUID, Use]:
-    """What keys have used up today."""
+def used_today(session: Session, keys: Collection[ApiKey]) -> dict[UUID, Use]:
+    """What keys have used up today, each together with those that it is a successor of."""
+    families = {key.id: key.family_id or key.id for key in keys}
     today = database_now(session).astimezone(UTC).date()
     rows = session.execute(
-        select(KeyUse.key_id, KeyUse.quota, KeyUse.used).where(KeyUse.key_id.in_(key_ids), KeyUse.day == today)
+        select(KeyUse.key_id, KeyUse.quota, KeyUse.used).where(
+            KeyUse.key_id.in_(set(families.values())), KeyUse.day == today
+        )
     ).all()
     used = {(row.key_id, row.quota): int(row.used) for row in rows}
     return {
-        key_id: Use(used.get((key_id, KeyQuota.HELD_PLACES), 0), used.get((key_id, KeyQuota.SOLD_PLACES), 0))
-        for key_id in key_ids
+        key_id: Use(used.get((family, KeyQuota.HELD_PLACES), 0), used.get((family, KeyQuota.SOLD_PLACES), 0))
+        for key_id, family in families.items()
     }
 
 

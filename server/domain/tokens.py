@@ -56,6 +56,7 @@ class Claims:
     permissions: frozenset[int] = frozenset()
     calls_per_minute: int = 0
     has_quotas: bool = False
+    family_id: UUID | None = None
 
 
 class UnknownKey(Unauthenticated):
@@ -89,6 +90,7 @@ class Tokens:
         permissions: Sequence[int] = (),
         calls_per_minute: int = 0,
         has_quotas: bool = False,
+        family_id: UUID | None = None,
         not_after: datetime | None = None,
     ) -> AccessToken:
         """Sign a token.
@@ -102,6 +104,7 @@ class Tokens:
             permissions: what it may be used for; none: all that the role may do, but not ALL_BOOKINGS.
             calls_per_minute: of all tokens of its key together; 0: no bound of its own.
             has_quotas: whether what it does is counted by the day.
+            family_id: the first of the keys that its key is a successor of.
             not_after: it ends then at the latest.
         """
         issued = now().replace(microsecond=0)
@@ -130,6 +133,8 @@ class Tokens:
             claims["cpm"] = calls_per_minute
         if has_quotas:
             claims["quotas"] = True
+        if family_id is not None:
+            claims["family"] = str(family_id)
         text = jwt.encode(
             claims,
             self.keys.signing_key,
@@ -186,6 +191,7 @@ def _claims(claims: dict[str, Any]) -> Claims:
         permissions=frozenset(KeyPermission[name] for name in claims.get("perm", ())),
         calls_per_minute=int(claims.get("cpm", 0)),
         has_quotas=bool(claims.get("quotas", False)),
+        family_id=None if "family" not in claims else UUID(claims["family"]),
         expire_time=datetime.fromtimestamp(claims["exp"], UTC),
     )
 

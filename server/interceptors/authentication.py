@@ -44,6 +44,7 @@ class Caller:
         permissions: what the token may be used for (KeyPermission); empty: all that the role may do.
         calls_per_minute: of all tokens of its key together; 0: no bound of its own.
         has_quotas: whether what its key does is counted by the day.
+        family_id: the first of the keys that its key is a successor of; None: there was none before it.
     """
 
     user_id: UUID
@@ -55,6 +56,7 @@ class Caller:
     permissions: frozenset[int] = frozenset()
     calls_per_minute: int = 0
     has_quotas: bool = False
+    family_id: UUID | None = None
 
     @property
     def grant(self) -> UUID:
@@ -201,6 +203,7 @@ class Authenticator:
             permissions=claims.permissions,
             calls_per_minute=claims.calls_per_minute,
             has_quotas=claims.has_quotas,
+            family_id=claims.family_id,
         )
         self.check(found)
         if self._cache_size:

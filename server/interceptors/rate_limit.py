@@ -171,14 +171,16 @@ class RateLimits:
             return None
         if known.calls_per_minute and self.keys is not None:
             return self._admit_key(known, self.keys)
-        if self.per_account is not None and (wait := self.per_account.wait(known.key_id or known.user_id)):
+        if self.per_account is not None and (
+            wait := self.per_account.wait(known.family_id or known.key_id or known.user_id)
+        ):
             raise _too_many("account", wait)
         return None
 
     @staticmethod
     async def _admit_key(known: Caller, keys: KeyBuckets) -> None:
         """The rate of a key's own stands in for that of accounts, be it lower or higher."""
-        if wait := await keys.wait(known.grant, known.calls_per_minute):
+        if wait := await keys.wait(known.family_id or known.grant, known.calls_per_minute):
             raise _too_many("key", wait)
 
     def _admit_webhook(self, _context: Context) -> None:

@@ -245,7 +245,7 @@ class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
 
         def work(session: Session) -> tuple[Sequence[ApiKey], int, dict[UUID, key_uses.Use]]:
             keys, total = api_keys.list_keys(session, owner_id=owner_id, after=page.after, limit=page.limit)
-            return keys, total, key_uses.used_today(session, [key.id for key in keys])
+            return keys, total, key_uses.used_today(session, keys)
 
         keys, total, used = await self._database.read(work)
         shown, next_page_token = page.cut(keys, key=lambda key: (key.create_time, key.id))
@@ -300,6 +300,7 @@ class AuthService(CredentialMethods, auth_pb2_grpc.AuthServiceServicer):
             scopes=key.scopes,
             permissions=key.permissions,
             calls_per_minute=key.calls_per_minute,
+            family_id=key.family_id,
             has_quotas=bool(key.held_places_per_day or key.sold_places_per_day),
             not_after=key.expire_time,
         )

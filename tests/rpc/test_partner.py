@@ -186,6 +186,22 @@ async def test_places_that_a_key_may_hold_in_a_day_are_counted_once_each(house: 
     assert (key.held_places_per_day, key.held_places_today, key.sold_places_today) == (3, 3, 0)
 
 
+async def test_rotation_is_no_way_to_more(house: House) -> None:
+    hall, made = house.staged(), await house.key(held_places_per_day=2, calls_per_minute=4)
+    former = await house.token(made.secret)
+    await house.hold(former, hall, 0, 1)
+    fresh = await house.client.auth.RotateApiKey(auth_pb2.RotateApiKeyRequest(api_key=made.secret))
+    later = await house.client.auth.RotateApiKey(auth_pb2.RotateApiKeyRequest(api_key=fresh.secret))
+    who = await house.token(later.secret)
+
+    refused = await refusal(house.hold(who, hall, 2))
+    assert refused.reason == "API_KEY_QUOTA_REACHED"
+    await house.changes(who)
+    await house.changes(former)
+    refused = await refusal(house.changes(who))
+    assert (refused.reason, refused.facts["limit"]) == ("RATE_LIMITED", "key")
+
+
 async def test_a_quota_holds_against_requests_at_once(house: House) -> None:
     hall = house.staged()
     who = await house.partner(held_places_per_day=5)

@@ -62,7 +62,9 @@ class RefreshToken(Base):
 class ApiKey(Base):
     """A device's or partner's key: a public prefix, and the SHA-256 of the whole.
 
-    ``permissions`` empty: all that its role may do. A quota of 0: there is none.
+    ``permissions`` empty: all that its role may do. A quota of 0: there is none. ``family_id`` is the first key of a
+    chain of successors, on whose account all of them use up what they may do: rotation is no way to more. None: it is
+    the first itself.
     """
 
     __tablename__ = "api_keys"
@@ -83,6 +85,7 @@ class ApiKey(Base):
     held_places_per_day: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     sold_places_per_day: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     rotated_from: Mapped[UUID | None]
+    family_id: Mapped[UUID | None]
 
 
 class AccountCode(Base):

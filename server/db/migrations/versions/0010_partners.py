@@ -90,6 +90,7 @@ def _api_keys() -> None:
     for name in ("calls_per_minute", "held_places_per_day", "sold_places_per_day"):
         op.add_column("api_keys", sa.Column(name, sa.Integer(), server_default="0", nullable=False))
     op.add_column("api_keys", sa.Column("rotated_from", sa.Uuid(), nullable=True))
+    op.add_column("api_keys", sa.Column("family_id", sa.Uuid(), nullable=True))
     op.create_table(
         "key_uses",
         sa.Column("key_id", sa.Uuid(), nullable=False),
