@@ -287,8 +287,8 @@ async def test_memory_does_not_grow_with_what_is_not_read(house: Staged, fresh_d
                 change = ((revision % 50, 1 + revision % 2),)
                 server.hub.deliver([Published(house.performance_id, revision, encode_changes(change), change)])
 
-        change(2 * QUICK.ring_frames)  # the ring is full from here on
         tracemalloc.start()
+        change(2 * QUICK.ring_frames)  # the ring is full from here on, with frames that are counted
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(20):
             change(1_000)

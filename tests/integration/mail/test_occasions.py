@@ -435,5 +435,7 @@ def test_every_kind_is_tried_here() -> None:
         *(NotificationKind.INQUIRY_ANSWER, NotificationKind.ADMISSION),
         # in test_sending.py and tests/rpc/test_notifications.py
         *(NotificationKind.ACCOUNT_EXISTS, NotificationKind.EMAIL_CHANGED, NotificationKind.ANNOUNCEMENT),
+        # in tests/integration/partners/test_deliveries.py
+        NotificationKind.WEBHOOK_ENDPOINT_OFF,
     }
     assert tried == set(NotificationKind)
