@@ -36,9 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests; each page has a session of its own."""
+    """One Chromium for a module's tests; each page has a session of its own.
+
+    No longer than that: while Playwright is open its event loop runs in this thread, and the asynchronous tests of
+    other modules, which the same process may run next, need one of their own.
+    """
     with chromium() as running:
         yield running
 
