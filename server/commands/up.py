@@ -159,7 +159,7 @@ def _what_to_try(settings: Settings) -> list[str]:
         (f"grpcurl {plaintext}{address} rowlock.v1.EventService/ListPerformances", ""),
     ]
     if settings.gateway_address:
-        steps.append((f"http://{settings.gateway_address}/kiosk/", "the same hall in a browser, once the gateway is up"))
+        steps.append((f"http://{settings.gateway_address}/kiosk/", "the hall in a browser, once the gateway is up"))
         steps.append((f"http://{settings.gateway_address}/docs/", "REST, to read and to try"))
     if address != "127.0.0.1:50051":
         steps.insert(0, (f"export ROWLOCK_SERVER={address}", "where the commands find it"))
