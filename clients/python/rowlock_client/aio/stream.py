@@ -160,7 +160,9 @@ class ResumingStream(Generic[MessageT]):
         if self._call is None:
             self._call = await self._open()
         try:
-            message = await asyncio.wait_for(self._call.read(), self._silence)
+            # Not wait_for: until Python 3.12 it forgets a cancellation that comes together with the message.
+            async with asyncio.timeout(self._silence):
+                message = await self._call.read()
         except TimeoutError:
             text = f"nothing was heard for {self._silence:g} s"
             raise Unavailable(grpc.StatusCode.UNAVAILABLE, text) from None
