@@ -42,6 +42,14 @@ FIGURES: Final = (
     Figure("onsale", "oversold", "… oversold", "0"),
     Figure("onsale", "seconds", "… seconds until all are sold and everybody has an answer"),
     Figure("onsale", "p99_ms", "… 99th percentile of the answers (ms)"),
+    Figure("pay", "bookings_per_s", "bookings per second, paid through the fake PayPal over HTTP"),
+    Figure("checkin", "scans_per_s", "scans per second at the doors of one performance"),
+    Figure("queue", "joins_per_s", "customers per second who join a line"),
+    Figure("queue", "ratio", "positions read in a line of 100,000, in proportion to empty calls", "≥ 0.5"),
+    Figure("queue", "rebuild_s", "… seconds to build it up again after Redis was emptied"),
+    Figure("refund", "refunds_per_s", "refunds per second of a sold-out performance of 20,000"),
+    Figure("refund", "worker_mb_before", "… memory of the worker before (MB)"),
+    Figure("refund", "worker_mb_peak", "… at most (MB)"),
 )
 
 
