@@ -22,9 +22,9 @@ from server.db.combining import Combined
 from server.db.engine import Database
 from server.domain import bookings, books, payment_reads
 from server.domain.signing_keys import Keys
-from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from server.errors import InvalidArgument, NotFound
 from server.interceptors.access import require_permission
-from server.interceptors.authentication import Caller, caller
+from server.interceptors.authentication import caller
 from server.payments.wake import REFUNDS, Waker
 from server.seats.booking import Booking
 from server.seats.commands import Add, Admission, Cancel, Confirm, Extend, Hold, OnBooking, Remove, Return
@@ -37,6 +37,7 @@ from server.services.booking_doors import DoorMethods
 from server.services.booking_messages import booking_message
 from server.services.booking_tickets import TicketMethods
 from server.services.booking_watch import BookingWatch
+from server.services.customers import Customers, Deed
 from server.services.field_mask import paths_of
 from server.services.key_quotas import charged, reference_of
 from server.services.mutation import once
@@ -46,7 +47,7 @@ from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
 from server.services.wire import money
-from server.states import BookingState, ConfirmedBy, KeyPermission, KeyQuota, Role
+from server.states import BookingState, ConfirmedBy, KeyPermission, KeyQuota
 from server.waiting_room.tickets import QueueTickets
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -104,6 +105,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
+        self._customers = Customers(database, Deed.BOOK, require_verified_email=policy.require_verified_email)
         self._waker = waker
         # After a payment many ask at once whether it has bought anything.
         self._reads: Combined[tuple[int, UUID], Booking] = Combined(database, bookings.get_bookings, read_only=True)
@@ -116,7 +118,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         await self._rules(performance_id)
         await self._require_scope(who, performance_id)
         (named, wants), hall = await self._by_names(performance_id, lambda rules: requested(request, rules))
-        customer_id = await self._customer(who, request.customer)
+        customer_id = await self._customers.named(who, request.customer)
         hold = Hold(
             performance_id=performance_id,
             customer_id=customer_id,
@@ -155,7 +157,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
 
     async def AddSeats(self, request: pb.AddSeatsRequest, context: Context) -> pb.Booking:
         """Claim further seats for a held booking."""
-        await self._require_verified(caller())
+        await self._customers.require_verified(caller())
         on, rules = await self._on_booking(request)
         named, hall = await self._by_names(rules.performance_id, lambda rules: claims(request.seats, rules))
         add = Add(**on, claims=named, hall=hall)
@@ -360,33 +362,3 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         except InvalidArgument:
             rules = await self._rules(performance_id, fresh=True)
             return read(rules), rules.hall
-
-    async def _customer(self, who: Caller, name: str) -> UUID:
-        """Whose booking it will be.
-
-        Raises:
-            PermissionDenied: only staff book for others.
-            NotFound: there is no such account.
-            FailedPrecondition: EMAIL_NOT_VERIFIED, and this installation asks for it.
-        """
-        customer_id = resources.parse_user(name, who.user_id, "customer") if name else who.user_id
-        if customer_id != who.user_id:
-            if who.role not in STAFF:
-                raise PermissionDenied("PERMISSION_DENIED", "only staff may book for others", role=who.role.name)
-            await self._database.read(lambda session: bookings.require_customer(session, customer_id))
-        else:
-            await self._require_verified(who)
-        return customer_id
-
-    async def _require_verified(self, who: Caller) -> None:
-        """Let a customer hold seats, if this installation does not ask for a verified address or there is one.
-
-        Raises:
-            FailedPrecondition: EMAIL_NOT_VERIFIED.
-        """
-        if (
-            self._policy.require_verified_email
-            and who.role is Role.CUSTOMER
-            and not await self._database.read(lambda session: bookings.may_hold(session, who.user_id))
-        ):
-            raise FailedPrecondition("EMAIL_NOT_VERIFIED", "verify your e-mail address before you hold seats")

@@ -24,10 +24,11 @@ from server.domain.waiting_room import USUAL, RoomValues, RoomView
 from server.domain.waiting_room_answers import Join, RequestMark
 from server.domain.waiting_room_entries import Entry
 from server.domain.waiting_room_leaving import leave
-from server.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted
+from server.errors import InvalidArgument, NotFound, ResourceExhausted
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller, optional_caller
 from server.interceptors.rate_limit import LocalBuckets
+from server.services.customers import Customers, Deed
 from server.services.field_mask import apply, paths_of
 from server.services.fingerprints import fingerprint
 from server.services.mutation import once
@@ -42,7 +43,7 @@ from server.services.waiting_room_messages import (
     waiting_message,
 )
 from server.services.wire import length_in, time_in
-from server.states import LineOrder, QueueEntryState, Role
+from server.states import LineOrder, QueueEntryState
 from server.waiting_room.cycle import Terms
 from server.waiting_room.index import LineIndex
 from server.waiting_room.joining import Joiner
@@ -113,6 +114,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         self._tickets = parts.tickets
         self._stream_end = stream_end
         self._policy = policy
+        self._customers = Customers(database, Deed.JOIN, require_verified_email=policy.require_verified_email)
 
     async def JoinQueue(self, request: pb.JoinQueueRequest, context: Context) -> pb.QueueEntry:
         """Take a place in line, or get back the one that the customer has."""
@@ -121,7 +123,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         room = await self._rooms.view(performance_id)
         await self._require_scope(who, performance_id)
         self._require_rate(who)
-        customer_id = await self._customer(who, request.customer)
+        customer_id = await self._customers.named(who, request.customer)
         ticket = self._ticket(request.entry_token, performance_id, customer_id)
         now, own = clock.now(), customer_id == who.user_id
         joined = await self._joiner.join(
@@ -273,27 +275,6 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
         if ticket is None or (ticket.performance_id, ticket.customer_id) != (performance_id, customer_id):
             raise InvalidArgument.of("entry_token", "is no ticket of this customer for this performance")
         return ticket
-
-    async def _customer(self, who: Caller, name: str) -> UUID:
-        """Whose place it will be.
-
-        Raises:
-            PermissionDenied: only staff join for others.
-            NotFound: there is no such account.
-            FailedPrecondition: EMAIL_NOT_VERIFIED, and this installation asks for it.
-        """
-        customer_id = resources.parse_user(name, who.user_id, "customer") if name else who.user_id
-        if customer_id != who.user_id:
-            if who.role not in STAFF:
-                raise PermissionDenied("PERMISSION_DENIED", "only staff may join for others", role=who.role.name)
-            await self._database.read(lambda session: bookings.require_customer(session, customer_id))
-        elif (
-            self._policy.require_verified_email
-            and who.role is Role.CUSTOMER
-            and not await self._database.read(lambda session: bookings.may_hold(session, customer_id))
-        ):
-            raise FailedPrecondition("EMAIL_NOT_VERIFIED", "verify your e-mail address before you join")
-        return customer_id
 
     def _require_rate(self, who: Caller) -> None:
         """Return if the caller has not joined too often lately.
