@@ -23,8 +23,7 @@ _ALGORITHM: Final = "EdDSA"
 _REQUIRED: Final = ["iss", "aud", "sub", "role", "iat", "nbf", "exp", "jti"]
 # Between machines of one installation. Nobody gains by it: whoever accepts a token also looks at its end.
 _CLOCK_SKEW: Final = timedelta(seconds=5)
-# Beyond what the library reports: claims of other types, times beyond the calendar, documents nested too deeply.
-_MALFORMED: Final = (
+MALFORMED: Final = (
     jwt.InvalidTokenError,
     ValueError,
     KeyError,
@@ -33,6 +32,8 @@ _MALFORMED: Final = (
     OverflowError,
     RecursionError,
 )
+"""What reading a signed text can raise, beyond what the library reports: claims of other types, times beyond the
+calendar, documents nested too deeply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class Tokens:
             return _claims(claims)
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("TOKEN_EXPIRED", "the access token has expired") from error
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise _invalid() from error
 
 

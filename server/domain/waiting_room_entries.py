@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -163,20 +163,6 @@ def packed_moves(session: Session, performance_id: int, revision: int) -> list[P
     """What each revision after ``revision`` changed, in order."""
     rows = session.execute(_PACKED_MOVES, {"performance": performance_id, "revision": revision})
     return [PackedMoves(number, bytes(members)) for number, members in rows]
-
-
-def count_before(session: Session, entry: Entry) -> int:
-    """How many wait before an entry. It counts them one by one: not for the many."""
-    return (
-        session.scalar(
-            select(func.count()).where(
-                QueueEntry.performance_id == entry.performance_id,
-                QueueEntry.state == QueueEntryState.WAITING,
-                QueueEntry.place < entry.place,
-            )
-        )
-        or 0
-    )
 
 
 def _head(session: Session, performance_id: int) -> tuple[UUID, int] | None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from server import resources
 from server.errors import RowlockError
 from server.payments.paypal_certificates import PayPalCertificates
-from server.payments.webhook_port import ProviderEvent, UntrustedWebhook, require_recent
+from server.payments.webhook_port import ProviderEvent, UntrustedWebhook, require_recent, required_word, word
 from server.states import WebhookSubject
 
 ID: Final = "paypal-transmission-id"
@@ -79,7 +79,7 @@ def signed(transmission_id: str, transmission_time: str, webhook_id: str, body: 
 
 def _read_event(event: dict[str, Any]) -> ProviderEvent:
     """What an event says. Of what is not ours in it, nothing is expected: others may use the same account."""
-    kind = _required(event["event_type"], 100)
+    kind = required_word(event["event_type"], 100)
     found = event.get("resource")
     thing: dict[str, Any] = found if isinstance(found, dict) else {}
     subject = _subject(kind)
@@ -98,15 +98,15 @@ def _read_event(event: dict[str, Any]) -> ProviderEvent:
         case WebhookSubject.DISPUTE:
             named = (thing.get("disputed_transactions") or [{}])[0]
     return ProviderEvent(
-        event_id=_required(event["id"], 255),
+        event_id=required_word(event["id"], 255),
         kind=kind,
         event_time=_time(event["create_time"]),
         subject=subject,
         payment_name=_payment_name(named.get("custom_id") or named.get("custom")),
-        payment_reference=_word(reference, 255),
+        payment_reference=word(reference, 255),
         refund_id=refund_id,
-        refund_reference=_word(refund_reference, 255),
-        dispute_reference=_word(thing.get("dispute_id"), 255) if subject is WebhookSubject.DISPUTE else None,
+        refund_reference=word(refund_reference, 255),
+        dispute_reference=word(thing.get("dispute_id"), 255) if subject is WebhookSubject.DISPUTE else None,
         summary=_summary(kind, thing),
     )
 
@@ -135,7 +135,7 @@ def _summary(kind: str, thing: dict[str, Any]) -> str:
 
 
 def _payment_name(value: object) -> str | None:
-    name = _word(value, 124)
+    name = word(value, 124)
     if name is None:
         return None
     # Refunds have points in the place of slashes: see ``paypal_messages``.
@@ -154,21 +154,8 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
-def _word(value: object, longest: int) -> str | None:
-    """A text of a length that can be stored; None: it is something else."""
-    is_word = isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
-    return str(value) if is_word else None
-
-
-def _required(value: object, longest: int) -> str:
-    word = _word(value, longest)
-    if word is None:
-        raise ValueError("a word is missing")
-    return word
-
-
 def _time(value: object) -> datetime:
-    time = datetime.fromisoformat(_required(value, 64))
+    time = datetime.fromisoformat(required_word(value, 64))
     if time.tzinfo is None:
         raise ValueError("a time without a zone")
     return time

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from server.payments.stripe_amounts import from_stripe
 from server.payments.stripe_metadata import PAYMENT_KEY, REFUND_ID_KEY, id_in
-from server.payments.webhook_port import ProviderEvent, UntrustedWebhook, require_recent
+from server.payments.webhook_port import ProviderEvent, UntrustedWebhook, require_recent, required_word, word
 from server.states import WebhookSubject
 
 SIGNATURE_HEADER: Final = "stripe-signature"
@@ -82,15 +82,15 @@ def _read_event(event: dict[str, Any]) -> ProviderEvent:
     found = event["data"]["object"]
     thing: dict[str, Any] = found if isinstance(found, dict) else {}
     metadata = thing.get("metadata") or {}
-    kind, name = thing.get("object"), _word(thing.get("id"), 255)
+    kind, name = thing.get("object"), word(thing.get("id"), 255)
     subject = _SUBJECTS.get(kind, WebhookSubject.OTHER) if isinstance(kind, str) else WebhookSubject.OTHER
     return ProviderEvent(
-        event_id=_required(event["id"], 255),
-        kind=_required(event["type"], 100),
+        event_id=required_word(event["id"], 255),
+        kind=required_word(event["type"], 100),
         event_time=_time(event["created"]),
         subject=subject,
-        payment_name=_word(metadata.get(PAYMENT_KEY), 124),
-        payment_reference=name if kind == "payment_intent" else _word(_id(thing.get("payment_intent")), 255),
+        payment_name=word(metadata.get(PAYMENT_KEY), 124),
+        payment_reference=name if kind == "payment_intent" else word(_id(thing.get("payment_intent")), 255),
         refund_id=id_in(metadata.get(REFUND_ID_KEY)) if subject is WebhookSubject.REFUND else None,
         refund_reference=name if subject is WebhookSubject.REFUND else None,
         dispute_reference=name if subject is WebhookSubject.DISPUTE else None,
@@ -112,19 +112,6 @@ def _summary(thing: dict[str, Any]) -> str:
 def _id(value: object) -> object:
     """The id of something that is named, or given whole."""
     return value.get("id") if isinstance(value, dict) else value
-
-
-def _word(value: object, longest: int) -> str | None:
-    """A text of a length that can be stored; None: it is something else."""
-    is_word = isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
-    return str(value) if is_word else None
-
-
-def _required(value: object, longest: int) -> str:
-    word = _word(value, longest)
-    if word is None:
-        raise ValueError("a word is missing")
-    return word
 
 
 def _time(seconds: object) -> datetime:

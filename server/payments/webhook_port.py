@@ -95,3 +95,21 @@ def require_recent(sent: datetime, now: datetime, tolerance: timedelta) -> None:
         raise UntrustedWebhook("it was sent too long ago")
     if sent - now > _FROM_THE_FUTURE:
         raise UntrustedWebhook("it was sent in the future")
+
+
+def word(value: object, longest: int) -> str | None:
+    """A text of a provider's that can be stored, of 1 to ``longest`` characters; None: it is something else."""
+    is_word = isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
+    return str(value) if is_word else None
+
+
+def required_word(value: object, longest: int) -> str:
+    """The same, where there has to be one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = word(value, longest)
+    if found is None:
+        raise ValueError("a word is missing")
+    return found

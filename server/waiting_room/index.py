@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.domain.waiting_room_entries import PackedLine, PackedMoves, line_head, packed_line, packed_moves
-from server.waiting_room.shared import SharedWork
+from server.waiting_room.shared import SharedByKey
 
 _ENTRY: Final = 40
 """Bytes of a packed entry: its place as a floating point number, then the member."""
@@ -128,7 +128,7 @@ class LineIndex:
         self._apply = redis.register_script(_APPLY)
         self._build = redis.register_script(_BUILD)
         self._put = redis.register_script(_PUT)
-        self._syncs: dict[UUID, SharedWork] = {}
+        self._syncs: SharedByKey[tuple[int, UUID]] = SharedByKey(lambda line: self._sync(*line))
         self._questions: dict[UUID, _Questions] = {}
         self._away_until = 0.0
         self._revisions: dict[UUID, int] = {}
@@ -156,16 +156,13 @@ class LineIndex:
 
     async def sync(self, performance_id: int, line_id: UUID) -> bool:
         """Bring a line to what is committed now; whether that was done. Those who call meanwhile share the work."""
-        work = self._syncs.get(line_id)
-        if work is None:
-            work = self._syncs[line_id] = SharedWork(lambda: self._sync(performance_id, line_id))
-        await work.done()
+        await self._syncs.done((performance_id, line_id))
         return not self.is_away
 
     def forget(self, line_id: UUID) -> None:
         """Keep nothing of a line that is no more."""
-        for kept in (self._syncs, self._questions, self._revisions):
-            kept.pop(line_id, None)
+        self._questions.pop(line_id, None)
+        self._revisions.pop(line_id, None)
 
     async def find_all(self, line_id: UUID, members: Sequence[bytes]) -> list[Found | None]:
         """Where (entry, customer) pairs stand, as far as Redis knows."""

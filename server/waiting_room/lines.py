@@ -21,7 +21,7 @@ from server.db.engine import Database
 from server.domain.waiting_room_entries import line_head, moves_since, read_line
 from server.errors import RowlockError
 from server.waiting_room.line import Line, Move
-from server.waiting_room.shared import SharedWork
+from server.waiting_room.shared import SharedByKey
 
 SETTLE: Final = 1.0
 _REFRESH: Final = 0.25
@@ -62,7 +62,7 @@ class Lines:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: OrderedDict[int, KeptLine] = OrderedDict()
-        self._reading: dict[int, SharedWork] = {}
+        self._reading = SharedByKey(self._read)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def at_hand(self, performance_id: int) -> KeptLine | None:
@@ -83,7 +83,7 @@ class Lines:
         """A line that may be asked; ``fresh``: as it is now. None: there never was one."""
         known = None if fresh else self.at_hand(performance_id)
         if known is None:
-            await self._read_again(performance_id)
+            await self._reading.done(performance_id)
             known = self._known.get(performance_id)
         return known
 
@@ -95,18 +95,10 @@ class Lines:
 
     async def _read_beside(self, performance_id: int) -> None:
         try:
-            await self._read_again(performance_id)
+            await self._reading.done(performance_id)
         except RowlockError as error:
             # Whoever asks when it is too old tries again, and is told.
             _log.warning("queue.line_not_read", reason=error.reason)
-
-    async def _read_again(self, performance_id: int) -> None:
-        reading = self._reading.setdefault(performance_id, SharedWork(lambda: self._read(performance_id)))
-        try:
-            await reading.done()
-        finally:
-            if not reading.is_wanted:
-                self._reading.pop(performance_id, None)
 
     async def _read(self, performance_id: int) -> None:
         begin = time.monotonic()

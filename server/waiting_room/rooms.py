@@ -18,7 +18,7 @@ from server.domain import waiting_room
 from server.domain.waiting_room import RoomView
 from server.errors import RowlockError
 from server.waiting_room.index import LineIndex
-from server.waiting_room.shared import SharedWork
+from server.waiting_room.shared import SharedByKey
 
 _FRESH: Final = 1.0
 _USABLE: Final = 3.0
@@ -41,7 +41,7 @@ class Rooms:
         self._index = index
         self._known: OrderedDict[int, tuple[RoomView, float]] = OrderedDict()
         """The views, and when they were begun to be read."""
-        self._reading: dict[int, SharedWork] = {}
+        self._reading = SharedByKey(self._read)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def at_hand(self, performance_id: int) -> RoomView | None:
@@ -62,10 +62,10 @@ class Rooms:
         known = self._known.get(performance_id)
         age = _USABLE if known is None else time.monotonic() - known[1]
         if fresh or known is None or age >= _USABLE:
-            await self._read_again(performance_id)
+            await self._reading.done(performance_id)
             return self._known[performance_id][0]
         if age > _FRESH and performance_id not in self._reading:
-            self._beside(self._read_again(performance_id))
+            self._beside(self._reading.done(performance_id))
         return known[0]
 
     async def close(self) -> None:
@@ -73,16 +73,6 @@ class Rooms:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _read_again(self, performance_id: int) -> None:
-        reading = self._reading.get(performance_id)
-        if reading is None:
-            reading = self._reading[performance_id] = SharedWork(lambda: self._read(performance_id))
-        try:
-            await reading.done()
-        finally:
-            if not reading.is_wanted:
-                self._reading.pop(performance_id, None)
 
     async def _read(self, performance_id: int) -> None:
         begin = time.monotonic()

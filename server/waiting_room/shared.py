@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
 
 
 class SharedWork:
@@ -38,3 +41,30 @@ class SharedWork:
             await asyncio.wait({earlier})
         self._running, self._next = self._next, None
         await self._work()
+
+
+class SharedByKey(Generic[Key]):
+    """The same for each of many things, of which those that nobody wants are forgotten.
+
+    Args:
+        work: what is done for a key.
+    """
+
+    def __init__(self, work: Callable[[Key], Awaitable[None]]) -> None:
+        self._work = work
+        self._shared: dict[Key, SharedWork] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        """Whether it is being done for the key, or will be."""
+        return key in self._shared
+
+    async def done(self, key: Key) -> None:
+        """As ``SharedWork.done``, for one key."""
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = SharedWork(lambda: self._work(key))
+        try:
+            await shared.done()
+        finally:
+            if not shared.is_wanted:
+                self._shared.pop(key, None)

@@ -18,6 +18,7 @@ from uuid import UUID
 import jwt
 
 from server.domain.signing_keys import Keys
+from server.domain.tokens import MALFORMED
 from server.waiting_room.order import FIRST_ARRIVAL
 
 MAX_CHARACTERS: Final = 2048
@@ -25,15 +26,6 @@ _ALGORITHM: Final = "EdDSA"
 _ENTRY: Final = "queue-entry+jwt"
 _ADMISSION: Final = "admission+jwt"
 _MOST: Final = 2**63 - 1
-_MALFORMED: Final = (
-    jwt.InvalidTokenError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,7 @@ class QueueTickets:
             if not isinstance(early, bool) or not isinstance(place, int) or not 0 <= place < 2 * FIRST_ARRIVAL:
                 return None
             return EntryTicket(_number(claims["performance"]), UUID(claims["entry"]), UUID(claims["sub"]), place, early)
-        except _MALFORMED:
+        except MALFORMED:
             return None
 
     def admission(self, token: AdmissionToken, expire_time: datetime) -> str:
@@ -92,7 +84,7 @@ class QueueTickets:
         try:
             claims = self._read(_ADMISSION, text)
             return AdmissionToken(_number(claims["performance"]), UUID(claims["entry"]), UUID(claims["sub"]))
-        except _MALFORMED:
+        except MALFORMED:
             return None
 
     def _signed(self, kind: str, claims: dict[str, Any]) -> str:
