@@ -74,13 +74,7 @@ def main() -> int:
     if wanted.release:
         protoc("--include_imports", f"--descriptor_set_out={RELEASED}", *sources())
         return 0
-    for name, fresh in stale_python().items():
-        kept = GEN / "python" / name
-        if fresh is None:
-            kept.unlink()
-        else:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(fresh)
+    bring_up_to_date(GEN / "python", stale_python())
     if wanted.go or go_is_stale():
         generate_go()
     return 0
@@ -117,8 +111,26 @@ def stale_python() -> dict[Path, bytes | None]:
     """
     with tempfile.TemporaryDirectory() as folder:
         generate_python(Path(folder))
-        fresh, kept = contents(Path(folder)), contents(GEN / "python")
-    return {name: fresh.get(name) for name in sorted(fresh.keys() | kept.keys()) if fresh.get(name) != kept.get(name)}
+        return differing(Path(folder), GEN / "python")
+
+
+def differing(fresh: Path, kept: Path) -> dict[Path, bytes | None]:
+    """Every file by which `kept` is not what `fresh` is, with its right content; None for one too many."""
+    right, now = contents(fresh), contents(kept)
+    return {name: right.get(name) for name in sorted(right.keys() | now.keys()) if right.get(name) != now.get(name)}
+
+
+def bring_up_to_date(folder: Path, stale: dict[Path, bytes | None]) -> None:
+    """Replace these files, and no others, each as a whole: whoever reads meanwhile never finds half of one."""
+    for name, content in stale.items():
+        kept = folder / name
+        if content is None:
+            kept.unlink()
+            continue
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = kept.with_name(f".{kept.name}.{os.getpid()}")
+        beside.write_bytes(content)
+        beside.replace(kept)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -154,26 +166,31 @@ def generate_go() -> None:
     env = {**os.environ, "GOBIN": str(binaries), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
     for plugin, version in GO_PLUGINS.items():
         subprocess.run([go, "install", f"{plugin}@{version}"], check=True, env=env)
-    target, openapi = GEN / "go", GEN / "openapi"
-    shutil.rmtree(target / "rowlock", ignore_errors=True)
-    shutil.rmtree(openapi, ignore_errors=True)
-    target.mkdir(parents=True, exist_ok=True)
-    openapi.mkdir(parents=True)
-    protoc(
-        f"--go_out=module={GO_MODULE}:{target}",
-        f"--go-grpc_out=module={GO_MODULE}:{target}",
-        f"--grpc-gateway_out=module={GO_MODULE}:{target}",
-        f"--openapiv2_out={openapi}",
-        *(f"--openapiv2_opt={option}" for option in OPENAPI_OPTIONS),
-        *sources(),
-        env=env,
-    )
-    finish_openapi(openapi / "rowlock.swagger.json")
-    (openapi / "go.mod").write_text(f"module {OPENAPI_MODULE}\n\ngo 1.26.0\n")
-    (openapi / "openapi.go").write_text(OPENAPI_PACKAGE)
-    subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
-    subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
-    (GEN / "protos.sha256").write_text(fingerprint() + "\n")
+    made_from = fingerprint()
+    # All is made and compiled elsewhere first: builds and tests that run meanwhile find the former code, whole.
+    with tempfile.TemporaryDirectory() as folder:
+        target, openapi = Path(folder) / "go", Path(folder) / "openapi"
+        target.mkdir()
+        openapi.mkdir()
+        for pinned in ("go.mod", "go.sum"):
+            shutil.copy(GEN / "go" / pinned, target)
+        protoc(
+            f"--go_out=module={GO_MODULE}:{target}",
+            f"--go-grpc_out=module={GO_MODULE}:{target}",
+            f"--grpc-gateway_out=module={GO_MODULE}:{target}",
+            f"--openapiv2_out={openapi}",
+            *(f"--openapiv2_opt={option}" for option in OPENAPI_OPTIONS),
+            *sources(),
+            env=env,
+        )
+        finish_openapi(openapi / "rowlock.swagger.json")
+        (openapi / "go.mod").write_text(f"module {OPENAPI_MODULE}\n\ngo 1.26.0\n")
+        (openapi / "openapi.go").write_text(OPENAPI_PACKAGE)
+        subprocess.run([go, "mod", "tidy"], check=True, env=env, cwd=target)
+        subprocess.run([go, "build", "./..."], check=True, env=env, cwd=target)
+        bring_up_to_date(GEN / "go", differing(target, GEN / "go"))
+        bring_up_to_date(GEN / "openapi", differing(openapi, GEN / "openapi"))
+    (GEN / "protos.sha256").write_text(made_from + "\n")
 
 
 def finish_openapi(path: Path) -> None:
