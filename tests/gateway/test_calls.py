@@ -246,7 +246,7 @@ async def test_a_page_of_another_origin_may_call_if_it_is_one_of_those_named(doo
 async def test_a_server_that_is_not_there_is_told_without_its_address(door: Door) -> None:
     async with gateway_process(["127.0.0.1:1"]) as alone, httpx.AsyncClient(base_url=alone.url) as http:
         answer = await http.get("/v1/events")
-        assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (503, "OVERLOADED", "1")
+        assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (503, "SERVER_UNREACHABLE", "1")
         assert "127.0.0.1" not in answer.text
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).status_code == 503

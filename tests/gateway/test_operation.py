@@ -63,7 +63,7 @@ async def test_a_stream_whose_server_is_killed_ends_with_an_error_to_try_again_a
         await server.kill()
         last = [line async for line in lines][-1]
     assert '"error":' in last
-    assert '"reason":"OVERLOADED"' in last.replace(" ", "")
+    assert '"reason":"SERVER_UNREACHABLE"' in last.replace(" ", "")
     assert "127.0.0.1" not in last
 
 

@@ -6,7 +6,9 @@
  */
 
 /** Reasons after which the very same request may be sent again. */
-const PASSING = new Set(["OVERLOADED", "DATABASE_UNAVAILABLE", "DRAINING", "CONTENDED", "OUTCOME_UNKNOWN", "NETWORK"]);
+const PASSING = new Set([
+  ...["OVERLOADED", "SERVER_UNREACHABLE", "DATABASE_UNAVAILABLE", "DRAINING", "CONTENDED", "OUTCOME_UNKNOWN", "NETWORK"],
+]);
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 200;
 

@@ -105,7 +105,7 @@ func explain(ctx context.Context, err error) *status.Status {
 	}
 	switch said.Code() {
 	case codes.Unavailable:
-		return Refusal(said.Code(), rowlock.ErrorReason_OVERLOADED, "no server answers at present; try again soon", soon)
+		return Refusal(said.Code(), rowlock.ErrorReason_SERVER_UNREACHABLE, "no server answers at present; try again soon", soon)
 	case codes.DeadlineExceeded:
 		return Refusal(said.Code(), rowlock.ErrorReason_DEADLINE, "the answer took too long; the effect may have happened")
 	case codes.Canceled:

@@ -108,6 +108,9 @@ const (
 	// UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
 	// the same request_id, which gives the first answer if it did.
 	ErrorReason_OUTCOME_UNKNOWN ErrorReason = 50
+	// UNAVAILABLE. The gateway reached no server, or lost the one that was at work: the effect may have happened. Retry
+	// after RetryInfo's delay, with the same request_id.
+	ErrorReason_SERVER_UNREACHABLE ErrorReason = 51
 	// FAILED_PRECONDITION. At least one named seat is not free; nothing was claimed. Choose others. [seats]
 	ErrorReason_SEAT_TAKEN ErrorReason = 60
 	// INVALID_ARGUMENT. The performance's hall has no seat with this id. [seats]
@@ -264,6 +267,7 @@ var (
 		48:  "NOT_IMPLEMENTED",
 		49:  "CALL_CANCELLED",
 		50:  "OUTCOME_UNKNOWN",
+		51:  "SERVER_UNREACHABLE",
 		60:  "SEAT_TAKEN",
 		61:  "SEAT_UNKNOWN",
 		62:  "SEAT_NOT_IN_BOOKING",
@@ -356,6 +360,7 @@ var (
 		"NOT_IMPLEMENTED":           48,
 		"CALL_CANCELLED":            49,
 		"OUTCOME_UNKNOWN":           50,
+		"SERVER_UNREACHABLE":        51,
 		"SEAT_TAKEN":                60,
 		"SEAT_UNKNOWN":              61,
 		"SEAT_NOT_IN_BOOKING":       62,
@@ -447,7 +452,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xb9\x0f\n" +
+	"rowlock.v1*\xd1\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -484,7 +489,8 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\bINTERNAL\x10/\x12\x13\n" +
 	"\x0fNOT_IMPLEMENTED\x100\x12\x12\n" +
 	"\x0eCALL_CANCELLED\x101\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x102\x12\x0e\n" +
+	"\x0fOUTCOME_UNKNOWN\x102\x12\x16\n" +
+	"\x12SERVER_UNREACHABLE\x103\x12\x0e\n" +
 	"\n" +
 	"SEAT_TAKEN\x10<\x12\x10\n" +
 	"\fSEAT_UNKNOWN\x10=\x12\x17\n" +

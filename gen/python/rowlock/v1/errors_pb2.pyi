@@ -115,6 +115,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
     the same request_id, which gives the first answer if it did.
     """
+    SERVER_UNREACHABLE: _ErrorReason.ValueType  # 51
+    """UNAVAILABLE. The gateway reached no server, or lost the one that was at work: the effect may have happened. Retry
+    after RetryInfo's delay, with the same request_id.
+    """
     SEAT_TAKEN: _ErrorReason.ValueType  # 60
     """--- claiming seats ---
 
@@ -352,6 +356,10 @@ CALL_CANCELLED: ErrorReason.ValueType  # 49
 OUTCOME_UNKNOWN: ErrorReason.ValueType  # 50
 """UNAVAILABLE. The database went away while the change was committed: it may or may not have happened. Repeat with
 the same request_id, which gives the first answer if it did.
+"""
+SERVER_UNREACHABLE: ErrorReason.ValueType  # 51
+"""UNAVAILABLE. The gateway reached no server, or lost the one that was at work: the effect may have happened. Retry
+after RetryInfo's delay, with the same request_id.
 """
 SEAT_TAKEN: ErrorReason.ValueType  # 60
 """--- claiming seats ---
