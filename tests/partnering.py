@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,29 +25,43 @@ PRIVATE = Addresses(allow_private=True)
 
 
 class PostOffice:
-    """One worker that tells partners. Nothing happens by itself."""
+    """One worker that tells partners. Nothing happens by itself.
+
+    Args:
+        database: where the log and the lanes are.
+        addresses: which may be sent to.
+        time_limit: seconds for one message. Long by default: a machine that stands still is no receiver that does.
+        ca_file: authorities that receivers' certificates are checked by.
+    """
 
     def __init__(
-        self, database: Database, *, addresses: Addresses = PRIVATE, time_limit: float = 5.0, ca_file: str | None = None
+        self,
+        database: Database,
+        *,
+        addresses: Addresses = PRIVATE,
+        time_limit: float = 60.0,
+        ca_file: str | None = None,
     ) -> None:
         self.database = database
         self.deliverer = Deliverer(database, Sending(addresses, time_limit=time_limit, ca_file=ca_file))
         self.drain = Drain(self.deliverer.take, self.deliverer.carry_on, most=MOST_AT_ONCE, pause=self.deliverer.pause)
 
     async def work(self) -> None:
-        """Place what is new, and deliver what is due now, until nothing is."""
+        """Place what is new, and deliver what is due, until nothing is. What fails meanwhile is not tried again."""
+        begin = await self.database.read(lambda session: session.scalar(text("SELECT clock_timestamp()")))
         await self.deliverer.place()
-        while await self.is_due():
+        while await self.is_due(begin):
             await self.drain.run()
             await self.drain.finish()
 
-    async def is_due(self) -> bool:
-        """Whether anything may be sent now."""
+    async def is_due(self, begin: datetime) -> bool:
+        """Whether anything may be sent now, but for what has failed since ``begin``, however long ago that is."""
         due = text(
             "SELECT EXISTS (SELECT FROM webhook_lanes l JOIN webhook_endpoints e ON e.id = l.endpoint_id "
-            "WHERE e.disable_time IS NULL AND l.next_attempt_time <= clock_timestamp())"
+            "WHERE e.disable_time IS NULL AND l.next_attempt_time <= clock_timestamp() "
+            "AND (l.failure_count = 0 OR l.next_attempt_time <= :begin))"
         )
-        return bool(await self.database.read(lambda session: session.scalar(due)))
+        return bool(await self.database.read(lambda session: session.scalar(due, {"begin": begin})))
 
     def make_due(self) -> None:
         """Let the wait after failures be over, and the leases of dead workers."""
