@@ -20,7 +20,6 @@ from server.admin import HEALTH, operators_ports
 from server.config import ServerRole, Settings
 from server.interceptors.method import Method
 from server.listening import channel_options, listen
-from server.logs import configure_logging
 from server.registration import register
 from server.runtime import Runtime, runtime
 from server.start_checks import warnings
@@ -48,7 +47,6 @@ async def serve(settings: Settings, started: "asyncio.Future[int] | None" = None
         StartError: something that the process needs cannot be had; the text says what and how to mend it.
         BackgroundFailure: a part of the process failed.
     """
-    configure_logging(settings.log_level, settings.log_format)
     for problem in warnings(settings):
         _log.warning("start.check", problem=problem)
     end_tracing = start_tracing(settings, "rowlock-server")

@@ -11,19 +11,22 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import redis
+import structlog
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from server.config import Environment, Settings, StartError
-from server.db.migrate import is_current
+from server.db.migrate import Fit, fit
 from server.embedded import running_settings
 
 _PAUSE = 0.25
 
+_log = structlog.get_logger(__name__)
+
 
 def ready_settings(settings: Settings) -> Settings:
-    """Settings with both URLs, after checking that both servers answer and the schema is the newest.
+    """Settings with both URLs, after checking that both servers answer and the schema will do.
 
     Raises:
         StartError: something is missing.
@@ -49,15 +52,20 @@ def ready_settings(settings: Settings) -> Settings:
 
 
 def require_schema(settings: Settings) -> None:
-    """Return if the database has the schema of this version.
+    """Return if the database has the schema of this version, or a newer one with which this version can go on.
 
     Raises:
         StartError: it has another one.
     """
-    if not is_current(settings.database_url):
+    found, shown = fit(settings.database_url), shown_database(settings.database_url)
+    if found is Fit.NEWER:
+        _log.warning("schema.newer", database=shown, effect="it suits this version, too; finish the upgrade")
+    elif found is Fit.BEHIND:
+        raise StartError(f"The database at {shown} does not have the schema of this version. Run `rowlock migrate`.")
+    elif found is Fit.TOO_NEW:
         raise StartError(
-            f"The database at {shown_database(settings.database_url)} does not have the schema of this version. "
-            "Run `rowlock migrate`."
+            f"The database at {shown} has the schema of a newer version, with which this one cannot work. "
+            "Run the newer version."
         )
 
 

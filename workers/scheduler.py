@@ -18,7 +18,6 @@ from redis.exceptions import RedisError
 
 from server.config import Settings
 from server.db.engine import Database
-from server.logs import configure_logging
 from server.metrics import serve_metrics_if_possible
 from server.payments.wake import enqueue, redis_broker
 from server.work_metrics import SCHEDULE_FAILURES, SCHEDULED
@@ -31,7 +30,6 @@ _log = structlog.get_logger(__name__)
 
 def main(settings: Settings) -> None:
     """Send messages until SIGTERM or SIGINT."""
-    configure_logging(settings.log_level, settings.log_format)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

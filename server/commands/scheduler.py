@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from server.config import load_settings
+from server.logs import configure_logging
 from server.start_checks import ready_settings
 
 app = typer.Typer()
@@ -16,7 +17,9 @@ def scheduler() -> None:
 
     One is enough. Two do no harm, and none only delays tidying: an expired hold never refuses a buyer.
     """
-    settings = ready_settings(load_settings())
+    given = load_settings()
+    configure_logging(given.log_level, given.log_format)
+    settings = ready_settings(given)
 
     from workers.scheduler import main
 

@@ -11,6 +11,7 @@ import uvloop
 
 from server.commands.children import run_copies
 from server.config import Settings, load_settings
+from server.logs import configure_logging
 from server.start_checks import ready_settings
 
 app = typer.Typer()
@@ -25,7 +26,9 @@ def serve(
 
     With more than one process they share the port, and one that dies is started again.
     """
-    settings = ready_settings(load_settings({"grpc_address": address, "processes": processes}))
+    given = load_settings({"grpc_address": address, "processes": processes})
+    configure_logging(given.log_level, given.log_format)
+    settings = ready_settings(given)
     if settings.processes > 1:
         sys.exit(run_copies("server", "serve", settings.processes, settings))
     _serve(settings)

@@ -28,8 +28,9 @@ def worker(
     Run as many as you like, on as many machines. One that is killed loses nothing: what it had begun is found in
     the database and done again.
     """
-    settings = ready_settings(load_settings())
-    configure_logging(settings.log_level, settings.log_format)
+    given = load_settings()
+    configure_logging(given.log_level, given.log_format)
+    settings = ready_settings(given)
 
     from server.metrics import serve_metrics_if_possible
     from server.tracing import start_tracing

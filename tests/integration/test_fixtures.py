@@ -6,11 +6,11 @@ from sqlalchemy.orm import Session
 
 from server.config import Settings
 from server.db.engine import Database
-from server.db.migrate import is_current
+from server.db.migrate import Fit, fit
 
 
 def test_the_database_has_the_newest_schema(database_url: str) -> None:
-    assert is_current(database_url)
+    assert fit(database_url) is Fit.EXACT
 
 
 async def test_each_test_that_asks_gets_a_database_of_its_own(database: Database, fresh_database: Database) -> None:
