@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
     """Return as soon as ``condition`` is true.
 
     Raises:

@@ -119,7 +119,7 @@ async def listening(address: str, token: str, performance_id: int, **how: Any) -
             await task
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return when the condition holds.
 
     Raises:

@@ -97,7 +97,7 @@ class Desk:
         await asyncio.gather(*(self.refunder.carry_on(attempt) for attempt in back))
         return len(due) + len(back)
 
-    async def settle(self, seconds: float = 10) -> None:
+    async def settle(self, seconds: float = 60) -> None:
         """Work off everything, until nothing is or will be due."""
         async with asyncio.timeout(seconds):
             while self.is_due_some_time():

@@ -52,7 +52,7 @@ class PayPalDesk(Desk):
         )
         self.verifier = PayPalWebhooks(
             paypal.provider.identity.webhook_id,
-            PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=5)),
+            PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=60)),
             tolerance=timedelta(days=4),
         )
 

@@ -145,7 +145,7 @@ class StripeDesk(Desk):
 async def stripe_desk_on(database: Database, mock: str) -> AsyncIterator[StripeDesk]:
     """A desk, and a Stripe of its own, for the length of the block."""
     async with fake_stripe(mock) as (stripe, address):
-        provider = StripePayments("sk_test_123", api_base=address, timeout=timedelta(seconds=10))
+        provider = StripePayments("sk_test_123", api_base=address, timeout=timedelta(seconds=60))
         desk = StripeDesk(database, stripe, provider, address)
         try:
             yield desk

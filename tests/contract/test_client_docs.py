@@ -24,7 +24,7 @@ def server(settings: Settings, database: Database) -> Iterator[ThreadedServer]:
     work.start()
     with threaded_server(settings) as running:
         yield running
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
 
 
 def test_the_examples_run(server: ThreadedServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -315,7 +315,7 @@ async def test_webhooks_are_as_paypal_describes_them_and_its_own_check_agrees_wi
     by, now = contract(), datetime.now(UTC)
     verifier = PayPalWebhooks(
         paypal.provider.identity.webhook_id,
-        PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=5)),
+        PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=60)),
         tolerance=timedelta(days=4),
     )
     resources_by_kind = {

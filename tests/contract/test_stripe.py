@@ -33,7 +33,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 async def stripe(address: str) -> AsyncIterator[StripePayments]:
-    provider = StripePayments("sk_test_123", api_base=address, timeout=timedelta(seconds=10))
+    provider = StripePayments("sk_test_123", api_base=address, timeout=timedelta(seconds=60))
     yield provider
     await provider.close()
 
@@ -80,7 +80,7 @@ async def test_stripe_takes_our_question_for_a_statement(stripe: StripePayments)
 
 async def test_a_wrong_key_fails_nobodys_payment(address: str) -> None:
     """Stripe answers 401 to a key that is none; it has to be mended here, and the payment waits."""
-    stripe = StripePayments("not-a-key", api_base=address, timeout=timedelta(seconds=10))
+    stripe = StripePayments("not-a-key", api_base=address, timeout=timedelta(seconds=60))
     try:
         assert await stripe.create(ORDER) == Unknown("AuthenticationError")
         assert await stripe.find(ORDER) == Unknown("AuthenticationError")

@@ -86,7 +86,7 @@ def test_the_servers_end_when_their_owner_is_killed_and_start_again(data_dir: Pa
     owner.wait()
     owner.stdout.close()
 
-    _, alive = psutil.wait_procs(children, timeout=15)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     with EmbeddedServers(Settings(data_dir=data_dir)) as servers:
         assert servers.postgres is not None

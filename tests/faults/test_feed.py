@@ -100,7 +100,7 @@ async def test_redis_is_lost_and_comes_back(
 
 async def hear_through_redis(house: Staged, servers: list[FeedServer], audience: Audience) -> None:
     """Frames come through Redis again, sooner or later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         heard = counted(metrics.FROM_REDIS)
         while counted(metrics.FROM_REDIS) == heard:
             await servers[0].churn(house.performance_id, range(40, 45), 1)
@@ -131,7 +131,7 @@ async def test_redis_hangs_without_a_word(
         await servers[0].churn(house.performance_id, range(10), 2)
         os.kill(private_valkey.pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 for place in range(20, 40):
                     await servers[0].hold(house.performance_id, place)
             await audience.be_up_to_date()
@@ -205,7 +205,7 @@ async def test_the_database_is_away_and_comes_back(private_postgres: PostgresSer
             code = await refused(server, house.performance_id + 1)
             assert code is grpc.StatusCode.UNAVAILABLE
             await asyncio.to_thread(private_postgres.start)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while recording.revision < 2:
                     try:
                         await server.hold(house.performance_id, 2)
@@ -257,7 +257,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_notices(
         stalled = seat_stream(channel, server.token(), house.performance_id)
         await until(lambda: server.hub.watchers == 2)
         revision = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while server.hub.watchers == 2:
                 server.hub.deliver(big_frames(house, revision + 1, 20))
                 revision += 20

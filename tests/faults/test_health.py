@@ -44,8 +44,8 @@ async def is_serving(health: Health, name: str) -> bool:
     return bool(answer.status == SERVING)
 
 
-async def becomes(health: Health, expected: dict[str, bool], seconds: float = 12) -> None:
-    async with asyncio.timeout(seconds):
+async def becomes(health: Health, expected: dict[str, bool]) -> None:
+    async with asyncio.timeout(60):
         while {name: await is_serving(health, name) for name in expected} != expected:  # noqa: ASYNC110 - told by nobody
             await asyncio.sleep(0.05)
 
@@ -98,13 +98,20 @@ async def test_a_database_that_hangs_is_away_and_the_event_loop_runs_on(
             os.kill(pid, signal.SIGSTOP)
         try:
             await becomes(health, {DATABASE: False, "": False})
-            before = asyncio.get_running_loop().time()
-            await asyncio.sleep(0.1)
-            assert asyncio.get_running_loop().time() - before < 0.5
+            # Most of these short naps, that is: a machine that stands still makes one of them longer.
+            assert sorted([await nap() for _ in range(20)])[10] < 0.5
         finally:
             for pid in children:
                 os.kill(pid, signal.SIGCONT)
-        await becomes(health, {DATABASE: True, "": True}, seconds=20)
+        await becomes(health, {DATABASE: True, "": True})
+
+
+async def nap() -> float:
+    """Sleep for 0.1 s; returns how long it was."""
+    clock = asyncio.get_running_loop().time
+    before = clock()
+    await asyncio.sleep(0.1)
+    return clock() - before
 
 
 def _family(pid: int) -> list[int]:
@@ -123,10 +130,10 @@ async def test_a_call_without_database_is_unavailable_and_says_so(
             request = auth_pb2.LogInRequest(email="a@example.com", password="correct horse")
             private_postgres.kill()
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await log_in(request, timeout=10)
+                await log_in(request, timeout=60)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             private_postgres.start()
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await log_in(request, timeout=10)
+                await log_in(request, timeout=60)
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         await server.stop(None)

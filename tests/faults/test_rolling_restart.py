@@ -69,7 +69,7 @@ async def process(settings: Settings, port: int) -> AsyncIterator[asyncio.subpro
 
 async def end(server: asyncio.subprocess.Process) -> None:
     server.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(server.wait(), 25) == 0
+    assert await asyncio.wait_for(server.wait(), 60) == 0
 
 
 class Load:
@@ -89,7 +89,7 @@ class Load:
     async def progress(self, calls: int = 200) -> None:
         """Wait until so many more were answered: a fault without load would show nothing."""
         goal = self.answered + calls
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.answered < goal:  # noqa: ASYNC110 - counted, not told
                 await asyncio.sleep(0.02)
 
@@ -100,7 +100,7 @@ class Load:
                 stub = auth_pb2_grpc.AuthServiceStub(channel)
                 for _ in range(50):
                     try:
-                        await stub.GetJwks(auth_pb2.GetJwksRequest(), timeout=10)
+                        await stub.GetJwks(auth_pb2.GetJwksRequest(), timeout=60)
                         self.answered += 1
                     except grpc.aio.AioRpcError as error:
                         self.failures.append(f"{error.code()}: {error.details()}")

@@ -185,7 +185,7 @@ async def test_a_new_worker_takes_over_by_itself(desk: Desk, house: Staged, work
     await workers.die("provider has answered the capture")
 
     async with workers.at_work():
-        await eventually(lambda: desk.booking(booking).state is BookingState.CONFIRMED, 30)
+        await eventually(lambda: desk.booking(booking).state is BookingState.CONFIRMED)
 
     assert_sound(desk.database, quiet=True)
 

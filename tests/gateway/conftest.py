@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The first test waits until the gateway is built, which a machine without any of it yet takes minutes for.
     for item in items:
         if "tests/gateway/" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(120, func_only=True))
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
 
 
 @dataclass
@@ -89,7 +89,7 @@ async def door(settings: Settings, database: Database) -> AsyncIterator[Door]:
     async with (
         serving(settings, database, stripe_webhook_secrets=(WEBHOOK_SECRET,)) as (client, address),
         gateway_process([address], "-cors-origins=https://tickets.example.org", "-drain-time=4s") as gateway,
-        httpx.AsyncClient(base_url=gateway.url, timeout=30) as http,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
     ):
         admin = await client.admin()
         hall = database.run_transaction(stage)

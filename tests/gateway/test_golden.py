@@ -11,9 +11,13 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
-from tests.gateway.conftest import Door
+from server.config import Settings
+from server.db.engine import Database
+from tests.gateway.conftest import Door, bearer, serving
+from tests.gateway_process import gateway_process
 from tests.rest_requests import rest_request
 from tests.rpc.good_requests import Maker, good_request
 from tests.rpc.test_bad_input import METHODS
@@ -66,7 +70,27 @@ def missing(frozen: Any, now: Any, path: str) -> list[str]:
     return [] if same else [f"{path} was: {frozen}; is: {now}"]
 
 
-async def test_the_public_json_is_what_it_was(door: Door, maker: Maker) -> None:
+async def limits(settings: Settings, database: Database) -> Shape:
+    """The headers that tell of limits, by their names as they are sent, each with what its entries have."""
+    async with (
+        serving(settings, database, rate_limits=True) as (client, address),
+        gateway_process([address]) as gateway,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
+    ):
+        anna = await client.sign_up()
+        answer = await http.get(f"/v1/{anna.name}", headers=bearer(anna))
+    told = {
+        name.decode(): value.decode() for name, value in answer.headers.raw if name.lower().startswith(b"ratelimit")
+    }
+    return {
+        name: {
+            limit: re.findall(r";(\w+)=", entry) for entry in value.split(", ") for limit in re.findall(r'"\w+"', entry)
+        }
+        for name, value in told.items()
+    }
+
+
+async def test_the_public_json_is_what_it_was(door: Door, maker: Maker, settings: Settings, database: Database) -> None:
     world = await maker.shared_world()
     found: Shape = {}
     for method in READS:
@@ -82,6 +106,7 @@ async def test_the_public_json_is_what_it_was(door: Door, maker: Maker) -> None:
             found[method.name] = shape(got.json())
     refused = await door.http.get("/v1/events?pageSize=-1")
     found["a refusal"] = shape(refused.json())
+    found["how near limits are"] = await limits(settings, database)
 
     if os.environ.get("GOLDEN") == "write":
         FILE.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")

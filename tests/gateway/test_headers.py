@@ -32,7 +32,16 @@ class Recorder(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             self.seen = {}
             for key, value in context.invocation_metadata() or ():
                 self.seen.setdefault(key, []).append(str(value))
-            await context.send_initial_metadata((("ratelimit", "default;r=4;t=30"), ("x-internal", "db-3")))
+            await context.send_initial_metadata((("ratelimit", "forged"), ("x-internal", "db-3")))
+            context.set_trailing_metadata(
+                (
+                    ("ratelimit", '"address";r=40;t=3'),
+                    ("ratelimit-policy", '"address";q=60;w=9'),
+                    ("ratelimit", '"account";r=4;t=30'),
+                    ("ratelimit-policy", '"account";q=6;w=90'),
+                    ("x-internal", "db-4"),
+                )
+            )
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)
@@ -85,6 +94,7 @@ async def test_only_what_is_listed_passes(post: Post) -> None:
         "authorization": ["Bearer abc"],
         "traceparent": [TRACE],
         "tracestate": ["a=b"],
+        "rowlock-ratelimit": ["1"],
         "x-forwarded-for": ["127.0.0.1"],
         "x-forwarded-host": [httpx.URL(post.gateway.url).netloc.decode()],
     }
@@ -92,8 +102,11 @@ async def test_only_what_is_listed_passes(post: Post) -> None:
 
 async def test_only_limits_come_back(post: Post) -> None:
     answer = await post.http.get("/v1/events")
-    assert answer.headers["ratelimit"] == "default;r=4;t=30"
-    assert not [name for name in answer.headers if "internal" in name or name.startswith("grpc-")]
+    assert answer.headers["ratelimit"] == '"address";r=40;t=3, "account";r=4;t=30'
+    assert answer.headers["ratelimit-policy"] == '"address";q=60;w=9, "account";q=6;w=90'
+    assert set(answer.headers) == {
+        *("content-type", "content-length", "date", "ratelimit", "ratelimit-policy", "x-content-type-options", "vary")
+    }
 
 
 @pytest.mark.parametrize("given", [None, "nonsense", "00-" + "0" * 32 + "-b7ad6b7169203331-01", TRACE + "\tx"])

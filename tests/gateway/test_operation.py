@@ -26,7 +26,7 @@ async def test_calls_go_on_when_one_of_two_servers_stops(door: Door, settings: S
         server_process(*urls) as one,
         server_process(*urls) as other,
         gateway_process([one.address, other.address]) as gateway,
-        httpx.AsyncClient(base_url=gateway.url, timeout=30) as http,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
     ):
 
         async def call() -> None:
@@ -55,7 +55,7 @@ async def test_a_stream_whose_server_is_killed_ends_with_an_error_to_try_again_a
     async with (
         server_process(settings.database_url, settings.redis_url) as server,
         gateway_process([server.address]) as gateway,
-        httpx.AsyncClient(timeout=30) as http,
+        httpx.AsyncClient(timeout=60) as http,
         http.stream("GET", f"{gateway.url}/v1/{door.performance}:watchSeats", headers=bearer(door.anna)) as answer,
     ):
         lines = answer.aiter_lines()

@@ -49,7 +49,7 @@ def _as_shown(value: Any) -> str:
 )
 def test_a_wrong_setting_is_told_before_anything_is_served(arguments: list[str], words: str) -> None:
     program = gateway_build.build()
-    ended = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode in {1, 2}
     assert words.replace("'", '"').strip('"') in ended.stdout + ended.stderr
 

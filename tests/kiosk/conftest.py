@@ -242,7 +242,7 @@ def running_kiosk(
     work.start()
     with threaded_server(own) as server, gateway_in_front(server.address, port) as url:
         yield Kiosk(server, f"{url}/kiosk/", database, browser)
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 

@@ -65,7 +65,7 @@ async def test_control_without_the_lock_on_the_account_it_works_for_both(
     fresh_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verification = code(fresh_database, account(fresh_database), CodePurpose.VERIFY_EMAIL)
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
     unlocked, live = account_codes._owner, account_codes._live
 
     def owner(session: DatabaseSession, code: str, purpose: CodePurpose, *, lock: bool) -> User:

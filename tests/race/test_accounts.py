@@ -77,7 +77,7 @@ async def test_control_without_the_lock_on_the_session_several_succeed(
     fresh_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = begin(fresh_database, account(fresh_database, "ada@example.com"))
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
 
     def unlocked(session: DatabaseSession, session_id: UUID) -> Session | None:
         return session.get(Session, session_id)
@@ -187,7 +187,7 @@ async def test_two_administrators_cannot_remove_each_other(fresh_database: Datab
 
 
 async def test_control_without_the_lock_they_can(fresh_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
     check = accounts._require_another_admin
 
     def checked_together(session: DatabaseSession, user: User) -> None:

@@ -89,7 +89,7 @@ async def test_hundreds_of_callers_cancel_at_any_moment(served: Served, database
             seats=[pb.SeatClaim(seat=house.hall.places[place].id)],
             request_id=str(uuid4()),
         )
-        call = bookings.CreateBooking(request, metadata=who, timeout=30)
+        call = bookings.CreateBooking(request, metadata=who, timeout=60)
         leaving = asyncio.create_task(leave_soon(call, 0.25))
         try:
             first = await call
@@ -98,7 +98,7 @@ async def test_hundreds_of_callers_cancel_at_any_moment(served: Served, database
             first = None
         await leaving
         # Whatever became of it, the same request has one answer and one effect.
-        answer = await bookings.CreateBooking(request, metadata=who, timeout=30)
+        answer = await bookings.CreateBooking(request, metadata=who, timeout=60)
         assert first is None or answer == first
         return answer
 

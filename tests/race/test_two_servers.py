@@ -49,7 +49,7 @@ def house(database: Database) -> Staged:
 def hold(server: ServerProcess, house: Staged, who: Metadata, *places: int) -> Awaitable[pb.Booking]:
     seats = [pb.SeatClaim(seat=house.hall.places[place].id) for place in places]
     request = pb.CreateBookingRequest(parent=f"performances/{house.performance_id}", seats=seats)
-    return server.bookings.CreateBooking(request, metadata=who, timeout=30)
+    return server.bookings.CreateBooking(request, metadata=who, timeout=60)
 
 
 async def ending(call: Awaitable[pb.Booking]) -> str:
@@ -121,7 +121,7 @@ async def test_what_one_server_acknowledged_the_other_reads_at_once_and_streams(
 
     booking = await hold(here, house, anna, 3)
     assert await there.bookings.GetBooking(pb.GetBookingRequest(name=booking.name), metadata=anna) == booking
-    seen = await asyncio.wait_for(streams[0].read(), 5)
+    seen = await asyncio.wait_for(streams[0].read(), 60)
     assert [(change.index, change.state) for change in seen.changes.changes] == [(3, 2)]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(streams[1].read(), 0.5)

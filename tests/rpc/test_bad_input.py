@@ -78,7 +78,7 @@ class Caller:
 
     async def __call__(self, raw: bytes, metadata: Metadata | None) -> Answer:
         """The answer; of a stream, how it begins."""
-        call = self._call(raw, metadata=metadata, timeout=20)
+        call = self._call(raw, metadata=metadata, timeout=60)
         try:
             if self._streams:
                 await call.read()
@@ -280,9 +280,9 @@ async def test_a_request_id_makes_a_second_call_harmless_and_is_refused_with_ano
     who, raw = world.caller(method), request.SerializeToString()
     call: Any = maker.channel.unary_unary(method.path, None, method.response_class.FromString)
     async with maker.working():
-        first = await call(raw, metadata=who, timeout=20)
+        first = await call(raw, metadata=who, timeout=60)
     before = await quiet(database)
-    again = await call(raw, metadata=who, timeout=20)
+    again = await call(raw, metadata=who, timeout=60)
     if "secret" in method.response_class.DESCRIPTOR.fields_by_name:
         first.secret = ""  # which is told once, and kept nowhere
     assert again == first

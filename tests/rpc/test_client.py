@@ -31,7 +31,7 @@ def server(settings: Settings, database: Database) -> Iterator[ThreadedServer]:
     work.start()
     with threaded_server(settings) as running:
         yield running
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 
@@ -168,7 +168,7 @@ async def test_a_watcher_sees_what_a_customer_does(client: Client, server: Threa
         await anext(watcher)
         assert watcher.view.counts.available == 50
         booking = await asyncio.to_thread(client.hold, performance(house), best=2)
-        update = await asyncio.wait_for(anext(watcher), 10)
+        update = await asyncio.wait_for(anext(watcher), 60)
 
     assert {(change.index, change.before, change.after) for change in update.changes} == {
         (seat.index, AVAILABLE, HELD) for seat in booking.seats
@@ -180,7 +180,7 @@ async def test_a_booking_is_watched_until_it_is_over(client: Client, server: Thr
     booking = await asyncio.to_thread(client.hold, performance(house), best=1)
     async with aio.Client(server.address, store=MemoryStore(client.tokens)) as watching:
         states = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for shown in watching.watch_booking(booking.name):
                 states.append(shown.state)
                 if len(states) == 1:
@@ -208,7 +208,7 @@ def test_of_several_servers_one_may_stop(settings: Settings, database: Database)
 @pytest.mark.fault
 def test_a_restart_of_the_server_costs_no_call_and_no_change(settings: Settings, database: Database) -> None:
     house = database.run_transaction(stage)
-    with threaded_server(settings) as server, Client(server.address, timeout=30) as client:
+    with threaded_server(settings) as server, Client(server.address, timeout=60) as client:
         email = f"{uuid4().hex}@example.org"
         client.sign_up(email, PASSWORD, "Ada")
         client.log_in(email, PASSWORD)

@@ -27,7 +27,7 @@ def server(settings: Settings, database: Database) -> Iterator[ThreadedServer]:
     work.start()
     with threaded_server(settings) as running:
         yield running
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 

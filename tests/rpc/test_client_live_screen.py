@@ -42,7 +42,7 @@ class Terminal:
         os.close(theirs)
         self.text = ""
 
-    def wait_for(self, pattern: str, seconds: float = 30) -> None:
+    def wait_for(self, pattern: str, seconds: float = 60) -> None:
         """Read on until it has written this; then forget what came before."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, ESCAPES.sub("", self.text))):
@@ -79,7 +79,7 @@ def test_it_shows_each_change_and_outlives_a_restart(
     house = database.run_transaction(stage)
     performance = f"performances/{house.performance_id}"
     store = TokenFile(tmp_path / "tokens.json", server.address)
-    with Client(server.address, store=store, timeout=30) as customer:
+    with Client(server.address, store=store, timeout=60) as customer:
         email = f"{uuid4().hex}@example.org"
         customer.sign_up(email, "correct horse battery", "Ada")
         customer.log_in(email, "correct horse battery")

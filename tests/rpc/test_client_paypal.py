@@ -40,7 +40,7 @@ def server(settings: Settings, database: Database, paypal: FakePayPal) -> Iterat
     work.start()
     with threaded_server(paid) as running:
         yield running
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 
@@ -87,7 +87,7 @@ def test_the_fake_provider_says_by_which_settings_it_is_paid() -> None:
         told = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
         settings = Settings(**{name.removeprefix("ROWLOCK_").lower(): value for name, value in told.items()})  # type: ignore[arg-type]
         assert settings.paypal_mode is PayPalMode.SANDBOX
-        answer = httpx.get(f"{settings.paypal_base_url}/fake/books", timeout=10)
+        answer = httpx.get(f"{settings.paypal_base_url}/fake/books", timeout=60)
         assert answer.json() == {"orders": [], "captures": [], "refunds": []}
     finally:
         process.send_signal(signal.SIGTERM)

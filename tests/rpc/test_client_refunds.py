@@ -29,7 +29,7 @@ def server(settings: Settings, database: Database) -> Iterator[ThreadedServer]:
     work.start()
     with threaded_server(quick) as running:
         yield running
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 

@@ -49,7 +49,7 @@ async def asks(port: int, name: str, **credentials: bytes | None) -> None:
         grpc.ssl_channel_credentials(**credentials),
         options=[("grpc.ssl_target_name_override", name), ("grpc.use_local_subchannel_pool", 1)],
     ) as channel:
-        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
 
 
 async def test_tls_by_configuration(settings: Settings, authority: Authority, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_tls_by_configuration(settings: Settings, authority: Authority, tm
             await asks(port, "rowlock.test", root_certificates=Authority().pem)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             with pytest.raises(grpc.aio.AioRpcError):
-                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
+                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
 
 
 async def test_mutual_tls_wants_a_certificate_of_the_authority(

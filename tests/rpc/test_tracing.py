@@ -149,7 +149,7 @@ async def test_a_workers_looks_and_rows_have_spans_of_their_own(
     try:
         await eventually(lambda: bool(named(exporter.get_finished_spans(), "work expire_holds")))
     finally:
-        await asyncio.to_thread(running.stop, timeout=10_000)
+        await asyncio.to_thread(running.stop, timeout=60_000)
     look = named(exporter.get_finished_spans(), "work expire_holds")[0]
     assert look.context is not None
     assert any(

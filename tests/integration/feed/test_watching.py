@@ -1,12 +1,10 @@
 """WatchSeats over a socket: what a watcher is told, when, and how a stream ends."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +19,7 @@ from sqlalchemy import text
 from rowlock.v1 import event_pb2_grpc
 from rowlock.v1.seat_feed_pb2 import WatchSeatsRequest, WatchSeatsResponse
 from rowlock.v1.stream_pb2 import Reconnect
+from server.clock import now
 from server.db.engine import Database
 from server.seats.change_log import trim
 from server.seats.feed_publication import channel
@@ -83,11 +82,11 @@ async def test_a_watcher_sees_all_places_at_once_and_then_every_change(
         assert bytes(recording.states) == bytes([SeatState.AVAILABLE] * len(house.hall))
 
         booking = await server.hold(house.performance_id, 3, 4)
-        await until(lambda: recording.revision == 1, 1)
+        await until(lambda: recording.revision == 1)
         assert [recording.states[place] for place in (3, 4, 5)] == [SeatState.HELD, SeatState.HELD, SeatState.AVAILABLE]
 
         await server.release(booking)
-        await until(lambda: recording.revision == 2, 1)
+        await until(lambda: recording.revision == 2)
         assert kinds(recording) == ["snapshot", "changes", "changes"]
         assert not faults(recording, Truth.read(database, house.performance_id))
     assert_sound(database)
@@ -106,18 +105,16 @@ async def test_nobody_hears_of_another_performance(server: FeedServer, house: St
         assert [place for place, state in enumerate(there.states) if state != SeatState.AVAILABLE] == [2]
 
 
-async def test_changes_of_another_process_come_through_redis_within_moments(
+async def test_changes_of_another_process_come_through_redis(
     server: FeedServer, house: Staged, database_url: str, fresh_valkey_url: str
 ) -> None:
-    slow = replace(QUICK, poll_interval=60.0)
+    never = replace(QUICK, poll_interval=3600.0)
     place = channel("rowlock", house.performance_id)
-    async with feed_server(database_url, fresh_valkey_url, slow) as other, watching(other, house) as recording:
+    async with feed_server(database_url, fresh_valkey_url, never) as other, watching(other, house) as recording:
         with redis.Redis.from_url(fresh_valkey_url) as client:
             await until(lambda: client.pubsub_numsub(place)[0][1] == 1)
-        begin = time.monotonic()
         await server.hold(house.performance_id, 1)
-        await until(lambda: recording.revision == 1, 1)
-        assert time.monotonic() - begin < 0.5
+        await until(lambda: recording.revision == 1)
 
 
 async def test_without_redis_changes_come_with_the_next_comparison(
@@ -130,7 +127,7 @@ async def test_without_redis_changes_come_with_the_next_comparison(
     ):
         for place in range(5):
             await one.hold(house.performance_id, place)
-        await until(lambda: recording.revision == 5, 2)
+        await until(lambda: recording.revision == 5)
         assert not faults(recording, Truth.read(database, house.performance_id))
 
 
@@ -145,9 +142,8 @@ async def resumed(server: FeedServer, house: Staged, revision: int) -> Recording
             text("SELECT revision FROM inventories WHERE performance_id = :id"), {"id": house.performance_id}
         ).scalar_one()
     )
-    await asyncio.wait_for(
-        listen(recording, server.address, server.token(), stop_when=lambda message: message.revision >= board), 5
-    )
+    async with asyncio.timeout(60):
+        await listen(recording, server.address, server.token(), stop_when=lambda message: message.revision >= board)
     return recording
 
 
@@ -286,18 +282,14 @@ async def test_silence_is_broken_by_heartbeats(house: Staged, database_url: str)
     async with feed_server(database_url, None, replace(QUICK, heartbeat=0.5)) as server:
         await server.hold(house.performance_id, 1)
         async with watching(server, house) as recording:
-            times = [time.monotonic()]
-            while len(times) < 4:
-                await until(lambda: len(recording.messages) > len(times), 2)
-                times.append(time.monotonic())
+            await until(lambda: len(recording.messages) >= 4)
     assert kinds(recording)[:4] == ["snapshot", "heartbeat", "heartbeat", "heartbeat"]
     assert {message.revision for message in recording.messages} == {1}
-    assert all(0.2 < later - earlier < 0.6 for earlier, later in pairwise(times))
 
 
 async def ended(recording: Recording, reason: Reconnect.Reason.ValueType, revision: int) -> None:
     """The stream says goodbye, and then ends with OK."""
-    await until(lambda: kinds(recording)[-1] == "reconnect", 5)
+    await until(lambda: kinds(recording)[-1] == "reconnect")
     last: WatchSeatsResponse = recording.messages[-1]
     assert (last.reconnect.reason, last.revision) == (reason, revision)
 
@@ -305,11 +297,18 @@ async def ended(recording: Recording, reason: Reconnect.Reason.ValueType, revisi
 async def test_a_stream_ends_at_its_age_and_goes_on_where_it_ended(house: Staged, database_url: str) -> None:
     async with feed_server(database_url, None, replace(QUICK, heartbeat=1.0, max_age=0.6)) as server:
         recording = Recording(house.performance_id)
+
+        async def hear(revision: int) -> None:
+            """Watch over streams that live for a moment, until one of them has said so much."""
+            async with asyncio.timeout(60):
+                while recording.revision < revision:
+                    await listen(recording, server.address, server.token())
+
         await server.hold(house.performance_id, 1)
-        await listen(recording, server.address, server.token())
+        await hear(1)
         await ended(recording, Reconnect.AGE, 1)
         await server.hold(house.performance_id, 2)
-        await listen(recording, server.address, server.token())
+        await hear(2)
         assert kinds(recording)[-2:] == ["changes", "reconnect"]
         assert not faults(recording, Truth.read(server.database, house.performance_id))
 
@@ -334,7 +333,7 @@ async def test_a_server_that_stops_says_so_and_takes_no_more(server: FeedServer,
 
 
 async def test_a_revoked_token_ends_its_streams_and_no_others(house: Staged, database_url: str) -> None:
-    async with feed_server(database_url, None, replace(QUICK, token_check=0.2, heartbeat=60.0)) as server:
+    async with feed_server(database_url, None, replace(QUICK, token_check=0.2)) as server:
         # The check of tokens happens on the ticks of the heartbeat's clock, twice a second.
         session = uuid4()
         token = server.token(session_id=session)
@@ -347,12 +346,16 @@ async def test_a_revoked_token_ends_its_streams_and_no_others(house: Staged, dat
             assert kinds(other) == ["snapshot"]
 
 
-async def test_an_expired_token_ends_its_streams(house: Staged, database_url: str) -> None:
-    quick = replace(QUICK, token_check=0.2, heartbeat=60.0)
+async def test_an_expired_token_ends_its_streams(
+    house: Staged, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = replace(QUICK, token_check=0.2)
     async with (
-        feed_server(database_url, None, quick, token_ttl=timedelta(seconds=2)) as server,
+        feed_server(database_url, None, quick, token_ttl=timedelta(hours=1)) as server,
         watching(server, house) as recording,
     ):
+        later = now() + timedelta(hours=1)
+        monkeypatch.setattr("server.interceptors.authentication.now", lambda: later)
         await ended(recording, Reconnect.TOKEN, 0)
 
 

@@ -400,7 +400,7 @@ def ask_back(desk: StripeDesk, payment: Payment, amount: int | None) -> None:
 
 async def until_handled(desk: StripeDesk) -> None:
     """Work messages off until none is due any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(message.state is WebhookState.RECEIVED for message in desk.inbox()):
             if not await desk.handle():
                 await asyncio.sleep(0.01)

@@ -94,7 +94,7 @@ async def test_after_flushall_the_line_is_built_anew_with_every_place(
     rooms = Rooms(database, index)
     # Whoever asks for the room has it looked at; a thousand callers cause one rebuilding.
     await asyncio.gather(*(rooms.view(house.performance_id) for _ in range(1000)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await positions(index, desk, house, entries[-1:]) != [2490]:
             await rooms.view(house.performance_id, fresh=True)
     await rooms.close()
@@ -188,7 +188,7 @@ async def test_without_redis_positions_come_from_memory(
 
         # It comes back empty: the next look builds the line anew.
         private_valkey.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await index.sync(house.performance_id, desk.room(house).line_id):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.1)
         assert await positions(index, desk, house, entries) == list(range(1, 501))

@@ -106,7 +106,7 @@ def running_worker(fast: Settings) -> Iterator[None]:
     running = worker(fast)
     running.start()
     yield
-    running.stop(timeout=10_000)
+    running.stop(timeout=60_000)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

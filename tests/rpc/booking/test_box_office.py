@@ -146,7 +146,7 @@ async def test_a_released_allocation_gives_its_places_to_everybody(counter: Coun
 async def test_an_allocation_is_released_by_itself_when_its_time_comes(counter: Counter, house: Staged) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=1)
     allocation = await counter.set_aside(house, "Stalls-A-1", until=soon)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await counter.states(house, "Stalls-A-1") != [AVAILABLE]:  # noqa: ASYNC110 - a worker does it
             await asyncio.sleep(0.1)
     assert (await counter.read(allocation)).state == box_office_pb2.Allocation.RELEASED

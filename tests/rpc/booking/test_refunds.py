@@ -36,7 +36,7 @@ async def refunds_of(office: BoxOffice, parent: str, who: Metadata, **fields: An
 
 async def until(what: Callable[[], Awaitable[Any]]) -> Any:
     """What ``what`` gives as soon as it is anything."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await what()):  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.05)
     return found

@@ -85,7 +85,7 @@ async def test_a_customer_pays_with_stripe_and_the_webhook_brings_the_tickets(
         payment_pb2.CreatePaymentRequest(parent=booking.name, payment=Payment(provider=Payment.STRIPE)), metadata=anna
     )
     name = payment_pb2.GetPaymentRequest(name=payment.name)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not payment.client_secret:
             await asyncio.sleep(0.05)
             payment = await office.payments.GetPayment(name, metadata=anna)
@@ -94,7 +94,7 @@ async def test_a_customer_pays_with_stripe_and_the_webhook_brings_the_tickets(
     body = stripe[0].intent_event("payment_intent.amount_capturable_updated", payment.provider_reference)
     await office.payments.HandleProviderWebhook(signed(body))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while booking.state != booking_pb2.Booking.CONFIRMED:
             await asyncio.sleep(0.05)
             booking = await office.get(booking, anna)

@@ -19,7 +19,7 @@ Cancel = performance_pb2.CancelPerformanceRequest
 
 async def until_free(house: House, performance: str) -> performance_pb2.Performance:
     """Wait until every place is free again."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             read = await house.reread(performance)
             if read.counts.available == read.counts.total:

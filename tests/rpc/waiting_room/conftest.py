@@ -97,7 +97,7 @@ class WaitingHouse:
 
     async def becomes(self, entry: pb.QueueEntry, who: Person, state: int) -> pb.QueueEntry:
         """Wait until a place in line is in a state."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await self.get(entry, who)).state != state:  # noqa: ASYNC110 - a worker does it
                 await asyncio.sleep(0.05)
         return found
@@ -119,7 +119,7 @@ def running_worker(fast: Settings) -> Iterator[None]:
     running = worker(fast)
     running.start()
     yield
-    running.stop(timeout=10_000)
+    running.stop(timeout=60_000)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -43,6 +43,15 @@ def test_so_many_calls_pass_at_once_and_then_as_fast_as_the_bucket_fills() -> No
     assert buckets.wait("a") == pytest.approx(10)
 
 
+def test_it_is_told_what_is_left() -> None:
+    clock = Clock()
+    buckets = LocalBuckets(Rate(6, 60), clock=clock)
+    assert [buckets.take("a") for _ in range(6)] == pytest.approx([-50, -40, -30, -20, -10, 0])
+    assert buckets.take("a") == pytest.approx(10)
+    clock.now += 25
+    assert buckets.take("a") == pytest.approx(-15)
+
+
 def test_a_refused_call_costs_nothing() -> None:
     clock = Clock()
     buckets = LocalBuckets(Rate(1, 10), clock=clock)

@@ -164,15 +164,15 @@ def test_what_is_signed_and_no_event_is_noticed(body: Any) -> None:
     ],
 )
 async def test_certificates_come_from_paypal_and_from_nowhere_else(url: str) -> None:
-    certificates = PayPalCertificates("", live=True, timeout=timedelta(seconds=1))
+    certificates = PayPalCertificates("", live=True, timeout=timedelta(seconds=60))
     with pytest.raises(UntrustedWebhook, match="not at PayPal"):
         await certificates.key(url, NOW)
 
 
 def test_paypals_own_certificates_are_looked_for(tmp_path: Path) -> None:
-    live = PayPalCertificates("", live=True, timeout=timedelta(seconds=1))
+    live = PayPalCertificates("", live=True, timeout=timedelta(seconds=60))
     assert live._is_paypals("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270")
-    sandbox = PayPalCertificates("", live=False, timeout=timedelta(seconds=1))
+    sandbox = PayPalCertificates("", live=False, timeout=timedelta(seconds=60))
     assert sandbox._is_paypals("https://api.sandbox.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77")
 
 

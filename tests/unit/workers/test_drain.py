@@ -37,7 +37,7 @@ async def test_a_slow_row_holds_up_no_other_and_a_failing_one_spoils_none() -> N
     rows = Rows(20)
     drain = Drain(rows.take, rows.work, most=4)
 
-    await asyncio.wait_for(drain.run(), 5)
+    await asyncio.wait_for(drain.run(), 60)
     await asyncio.sleep(0.05)
     assert sorted(rows.done) == list(range(2, 20))
     assert rows.most_at_work <= 4
@@ -74,7 +74,7 @@ async def test_what_does_not_end_in_time_is_left_to_another_worker() -> None:
     await drain.run()
     closing = asyncio.create_task(drain.close())
     rows.slow.set()
-    await asyncio.wait_for(closing, 2)
+    await asyncio.wait_for(closing, 60)
     assert rows.done == [0]
 
 
@@ -85,7 +85,7 @@ async def test_a_drain_that_closes_takes_nothing_up_any_more() -> None:
     taking = asyncio.create_task(drain.run())
     await asyncio.sleep(0)
     await drain.close()
-    await asyncio.wait_for(taking, 2)
+    await asyncio.wait_for(taking, 60)
     left = len(rows.due)
     await drain.run()
     assert len(rows.due) == left > 0
