@@ -14,6 +14,9 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 address: ContextVar[str] = ContextVar("address", default="")
 """The caller's network address without a port, see ``server.interceptors.address``."""
 
+limits_wanted: ContextVar[bool] = ContextVar("limits_wanted", default=False)
+"""Whether the caller wants to know how near it is to its limits, see ``server.interceptors.rate_fields``."""
+
 _HEX: Final = frozenset("0123456789abcdef")
 _NO_TRACE: Final = "0" * 32
 

@@ -120,6 +120,9 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     "ReportService": {
         STAFF: "GetSalesReport ExportSalesReport ListTopEvents",
     },
+    "OperationsService": {
+        STAFF: """ListStaffActions ListBookingHistory ListBacklog ListProviderWebhooks RetryProviderWebhooks""",
+    },
 }
 
 ACCESS: Final[Mapping[str, Rule]] = MappingProxyType(

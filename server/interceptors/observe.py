@@ -18,6 +18,7 @@ from server.errors import RowlockError
 from server.interceptors.address import Addresses
 from server.interceptors.authentication import optional_caller
 from server.interceptors.method import Call, Context, Method
+from server.interceptors.rate_fields import WANTED_KEY
 from server.interceptors.streams import StalledError
 from server.metrics import counts_of
 
@@ -46,7 +47,7 @@ class Observer:
 
         async def observed(request: bytes, context: Context) -> bytes | None:
             started = now()
-            facts.trace_id.set(_trace_id(context))
+            _note(context)
             facts.address.set(address_of(context))
             try:
                 answer = await call_next(request, context)
@@ -85,11 +86,15 @@ class Observer:
         return finished
 
 
-def _trace_id(context: Context) -> str:
+def _note(context: Context) -> None:
+    """Note what the metadata says of the call itself. Each look at the metadata is a copy of it: so this is one."""
+    trace_id = ""
     for key, value in context.invocation_metadata() or ():
         if key == "traceparent" and isinstance(value, str):
-            return facts.trace_of(value)
-    return facts.new_trace_id()
+            trace_id = trace_id or facts.trace_of(value)
+        elif key == WANTED_KEY:
+            facts.limits_wanted.set(True)
+    facts.trace_id.set(trace_id or facts.new_trace_id())
 
 
 def _why_cancelled(error: asyncio.CancelledError, context: Context) -> tuple[str, str]:

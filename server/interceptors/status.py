@@ -58,7 +58,9 @@ def status(_method: Method, call_next: Call) -> Call:
 async def refuse(context: Context, error: RowlockError) -> None:
     """End the call with the status of ``error``. Always raises ``grpc.aio.AbortError``."""
     rich = rich_status(error, trace_id.get())
-    metadata: tuple[tuple[str, str | bytes], ...] = ((DETAILS_KEY, rich.SerializeToString()),)
+    # What gRPC sends with a refusal is this only, so what was to be told of limits goes along.
+    told = context.trailing_metadata() or ()
+    metadata: tuple[tuple[str, str | bytes], ...] = (*told, (DETAILS_KEY, rich.SerializeToString()))
     if error.retry_after is not None:
         # RetryInfo for programs, and the same for gRPC's own retries.
         metadata += ((PUSHBACK_KEY, str(int(error.retry_after * 1000))),)

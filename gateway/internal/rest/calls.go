@@ -13,6 +13,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -39,6 +40,18 @@ func inTime(limit time.Duration) grpc.UnaryClientInterceptor {
 		defer cancel()
 		return invoke(ctx, method, request, reply, connection, options...)
 	}
+}
+
+// askForLimits has the server say how near the caller is to its limits, and keeps the answer.
+func askForLimits(
+	ctx context.Context, method string, request, reply any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker,
+	options ...grpc.CallOption,
+) error {
+	var trailer metadata.MD
+	ctx = metadata.AppendToOutgoingContext(ctx, limitsWanted, "1")
+	err := invoke(ctx, method, request, reply, connection, append(options, grpc.Trailer(&trailer))...)
+	factsOf(ctx).limits = trailer
+	return err
 }
 
 // asMeant puts into the message what HTTP says elsewhere: the Idempotency-Key, and what a PATCH leaves out.

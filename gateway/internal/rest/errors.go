@@ -35,13 +35,7 @@ func refuse(
 	if routed != nil {
 		code = routed.HTTPStatus
 	}
-	if answered, ok := runtime.ServerMetadataFromContext(ctx); ok {
-		for name, values := range answered.HeaderMD {
-			if header, passes := outgoing(name); passes {
-				w.Header()[http.CanonicalHeaderKey(header)] = values
-			}
-		}
-	}
+	_ = showLimits(ctx, w, nil)
 	Refuse(w, r, code, said)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 )
 
 // Facts is what is learned of a request while it is served. Whoever serves it reads them when that is over.
@@ -22,6 +23,7 @@ type Facts struct {
 	headOnly       bool
 	maskGiven      bool
 	called         bool
+	limits         metadata.MD
 }
 
 type factsKey struct{}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // Headers that reach the server, and what they are called there. Everything else stays here: a header that the server
@@ -29,12 +31,24 @@ func incoming(header string) (string, bool) {
 	return name, ok
 }
 
-// outgoing lets none of the server's metadata become headers, but for what says how a caller is limited.
-func outgoing(name string) (string, bool) {
-	return name, name == "ratelimit" || name == "ratelimit-policy"
-}
+// nothing lets none of the server's metadata become headers by itself.
+func nothing(string) (string, bool) { return "", false }
 
-func noTrailer(string) (string, bool) { return "", false }
+// What says how near callers are to their limits, as the server calls it and as HTTP does, and by what it is asked for.
+const limitsWanted = "rowlock-ratelimit"
+
+var limitFields = map[string]string{"ratelimit": "RateLimit", "ratelimit-policy": "RateLimit-Policy"}
+
+// showLimits puts them into the headers of an answer: all that these ever have of the server's metadata.
+func showLimits(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
+	told := factsOf(ctx).limits
+	for name, field := range limitFields {
+		if values := told.Get(name); len(values) > 0 {
+			w.Header().Set(field, strings.Join(values, ", "))
+		}
+	}
+	return nil
+}
 
 const (
 	longestToken = 4 << 10 // more than any token that we give; with 8 kB of headers a server refuses at random

@@ -42,7 +42,7 @@ func Connect(
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithChainUnaryInterceptor(inTime(callTimeout), asMeant, again),
+		grpc.WithChainUnaryInterceptor(inTime(callTimeout), asMeant, again, askForLimits),
 		grpc.WithChainStreamInterceptor(streams.watch),
 	}
 	target := "dns:///" + servers[0]
@@ -72,8 +72,9 @@ func Handler(ctx context.Context, connection grpc.ClientConnInterface) (http.Han
 		runtime.WithMarshalerOption(JSONLines, answers),
 		runtime.WithMarshalerOption(EventStream, eventMarshaler()),
 		runtime.WithIncomingHeaderMatcher(incoming),
-		runtime.WithOutgoingHeaderMatcher(outgoing),
-		runtime.WithOutgoingTrailerMatcher(noTrailer),
+		runtime.WithOutgoingHeaderMatcher(nothing),
+		runtime.WithOutgoingTrailerMatcher(nothing),
+		runtime.WithForwardResponseOption(showLimits),
 		runtime.WithErrorHandler(refuse),
 		runtime.WithStreamErrorHandler(brokenOff),
 		runtime.WithRoutingErrorHandler(paths.notServed),
@@ -90,6 +91,7 @@ func Handler(ctx context.Context, connection grpc.ClientConnInterface) (http.Han
 		rowlock.RegisterContactServiceHandlerClient(ctx, mux, rowlock.NewContactServiceClient(connection)),
 		rowlock.RegisterEventServiceHandlerClient(ctx, mux, rowlock.NewEventServiceClient(connection)),
 		rowlock.RegisterNotificationServiceHandlerClient(ctx, mux, rowlock.NewNotificationServiceClient(connection)),
+		rowlock.RegisterOperationsServiceHandlerClient(ctx, mux, rowlock.NewOperationsServiceClient(connection)),
 		rowlock.RegisterPartnerServiceHandlerClient(ctx, mux, rowlock.NewPartnerServiceClient(connection)),
 		rowlock.RegisterPaymentServiceHandlerClient(ctx, mux, rowlock.NewPaymentServiceClient(connection)),
 		rowlock.RegisterReportServiceHandlerClient(ctx, mux, rowlock.NewReportServiceClient(connection)),

@@ -46,7 +46,7 @@ func (s *Streams) watch(
 			codes.Unimplemented, rowlock.ErrorReason_NOT_IMPLEMENTED, "a stream has no end that HEAD could wait for",
 		).Err()
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, limitsWanted, "1"))
 	opened, err := open(ctx, desc, connection, method, options...)
 	if err != nil {
 		cancel()
@@ -83,6 +83,7 @@ func (w *watched) Header() (metadata.MD, error) {
 	case errors.Is(err, io.EOF):
 		w.over = true
 	case err != nil:
+		factsOf(w.ClientStream.Context()).limits = w.ClientStream.Trailer()
 		w.end()
 		return nil, err
 	default:
