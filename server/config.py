@@ -517,6 +517,33 @@ class Settings(BaseSettings):
         "REST gateway", None, "A gateway that was built already. Unset: `rowlock gateway` builds it on first use."
     )
 
+    # -- Console -------------------------------------------------------------------------------------------
+    console_address: OptionalAddress = _setting(
+        "Console",
+        "127.0.0.1:8090",
+        "Where the console serves the back office, host:port. `off`: `rowlock up` starts none.",
+    )
+    console_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        "Console",
+        (),
+        "The gRPC servers that it calls in turn, as host:port, by commas; one name may stand for many. Empty: "
+        "ROWLOCK_GRPC_ADDRESS. They must trust its address: ROWLOCK_TRUSTED_PROXIES.",
+    )
+    console_server_ca_file: Path | None = _setting(
+        "Console", None, "PEM authorities of the servers' certificates. Unset: they are called in plain text."
+    )
+    console_server_cert_file: Path | None = _setting(
+        "Console", None, "PEM certificate that it shows to servers which ask for one (mTLS)."
+    )
+    console_server_key_file: Path | None = _setting("Console", None, "That certificate's key.")
+    console_tls_cert_file: Path | None = _setting(
+        "Console", None, "PEM certificate with which it serves HTTPS. Unset: HTTP."
+    )
+    console_tls_key_file: Path | None = _setting("Console", None, "The certificate's key.")
+    console_idle_time: PositiveDuration = _setting(
+        "Console", _minutes(60), "Who does nothing for so long has to sign in again."
+    )
+
     # -- Booking -------------------------------------------------------------------------------------------
     hold_duration: PositiveDuration = _setting(
         "Booking",

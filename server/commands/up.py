@@ -35,16 +35,22 @@ def up(
     address: Annotated[str | None, typer.Option(help="Serve here instead of ROWLOCK_GRPC_ADDRESS (host:port).")] = None,
     processes: Annotated[int | None, typer.Option(help="Server processes; instead of ROWLOCK_PROCESSES.")] = None,
     gateway: Annotated[bool, typer.Option(help="Serve REST, its documentation and the screens, too.")] = True,
+    console: Annotated[bool, typer.Option(help="Serve the back office, too.")] = True,
     demo_venue: Annotated[bool, typer.Option(help="Load a theatre and a cinema with performances on sale.")] = True,
 ) -> None:
-    """Run everything: database, Redis, server, workers, scheduler, and a demo venue to book in.
+    """Run everything: database, Redis, server, workers, scheduler, gateway, console, and a demo venue to book in.
 
     What has no URL in the settings is brought along: a real PostgreSQL and a real Valkey, with their data in
     `.rowlock`, and a mail server that keeps mails in `.rowlock/mail` and delivers none. Ctrl-C stops it all in good
     order; a second Ctrl-C stops it at once.
     """
     settings = load_settings(
-        {"grpc_address": address, "processes": processes, "gateway_address": None if gateway else "off"}
+        {
+            "grpc_address": address,
+            "processes": processes,
+            "gateway_address": None if gateway else "off",
+            "console_address": None if console else "off",
+        }
     )
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
     _require_free_ports(settings)
@@ -102,8 +108,8 @@ def _start_children(supervisor: Supervisor, settings: Settings) -> None:
         "gateway_drain_time": f"{_DRAIN_SECONDS}s",
     }
     settings = _catch_mails(supervisor, settings, shared)
-    if settings.gateway_address:
-        # It is of this machine, and tells the servers who called it.
+    if settings.gateway_address or settings.console_address:
+        # They are of this machine, and tell the servers who called them.
         shared["trusted_proxies"] = ",".join({*settings.trusted_proxies, "127.0.0.1/32"})
     for index in range(settings.processes):
         add_copy(supervisor, "server", "serve", index, child_environment(settings, process_index=index, **shared))
@@ -112,6 +118,8 @@ def _start_children(supervisor: Supervisor, settings: Settings) -> None:
     add_copy(supervisor, "scheduler", "scheduler", 0, child_environment(settings, **shared))
     if settings.gateway_address:
         add_copy(supervisor, "gateway", "gateway", 0, child_environment(settings, **shared))
+    if settings.console_address:
+        add_copy(supervisor, "console", "console", 0, child_environment(settings, **shared))
 
 
 def _gateway_if_it_can_be(settings: Settings, log: MergedLog) -> Settings:
@@ -161,6 +169,9 @@ def _what_to_try(settings: Settings) -> list[str]:
     if settings.gateway_address:
         steps.append((f"http://{settings.gateway_address}/kiosk/", "the hall in a browser, once the gateway is up"))
         steps.append((f"http://{settings.gateway_address}/docs/", "REST, to read and to try"))
+    if settings.console_address:
+        steps.append((f"{program} create-admin --email you@example.org", "an account for the back office"))
+        steps.append((f"http://{settings.console_address}/", "the back office"))
     if address != "127.0.0.1:50051":
         steps.insert(0, (f"export ROWLOCK_SERVER={address}", "where the commands find it"))
     width = max(len(command) for command, meaning in steps if meaning) + 3
@@ -191,6 +202,8 @@ def _require_free_ports(settings: Settings) -> None:
         wanted.append(("gateway_address", settings.gateway_address, 1))
         if settings.gateway_metrics_address:
             wanted.append(("gateway_metrics_address", settings.gateway_metrics_address, 1))
+    if settings.console_address:
+        wanted.append(("console_address", settings.console_address, 1))
     wanted += [
         (name, address, settings.processes)
         for name in ("admin_address", "metrics_address")

@@ -98,12 +98,14 @@ def open_channel(targets: str | Sequence[str], tls: Tls | None) -> grpc.Channel:
     return grpc.secure_channel(target, tls.credentials(), options=_options(tls))
 
 
-def open_aio_channel(targets: str | Sequence[str], tls: Tls | None) -> grpc.aio.Channel:
+def open_aio_channel(
+    targets: str | Sequence[str], tls: Tls | None, *, interceptors: Sequence[Any] = ()
+) -> grpc.aio.Channel:
     """A channel for asyncio; it connects at the first call."""
     target = target_of(targets)
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=_options(tls))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=_options(tls))
+        return grpc.aio.insecure_channel(target, options=_options(tls), interceptors=interceptors)
+    return grpc.aio.secure_channel(target, tls.credentials(), options=_options(tls), interceptors=interceptors)
 
 
 def _options(tls: Tls | None) -> list[tuple[str, Any]]:

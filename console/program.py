@@ -1,0 +1,165 @@
+"""The console's ASGI application, and serving it."""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette_admin import BaseAdmin
+from starlette_admin.security import csrf_input
+
+from console import pages
+from console.calling import REQUEST_ID, as_page, caller_address, forwarding
+from console.sessions import Sessions
+from console.signing_in import RowlockAccounts
+from rowlock_client.aio import Client
+from rowlock_client.connecting import Tls, open_aio_channel
+from rowlock_client.errors import RowlockError, Unauthenticated
+from server.config import Environment, Settings
+
+NAME: Final = "console"
+"""Prefix of its routes' names: `request.url_for("console:list", key=…)`."""
+
+_log = structlog.get_logger(__name__)
+
+_FOLDER: Final = Path(__file__).parent
+_HEADERS: Final = {
+    # The library's pages have scripts and styles of their own in them.
+    "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+_STOP_SECONDS: Final = 3
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    for library in ("starlette_admin", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    host, _, port = settings.console_address.rpartition(":")
+    tls = None
+    if settings.console_server_ca_file is not None:
+        tls = Tls(settings.console_server_ca_file, settings.console_server_cert_file, settings.console_server_key_file)
+    channel = open_aio_channel(settings.console_servers or (settings.grpc_address,), tls, interceptors=forwarding())
+    https = settings.console_tls_cert_file is not None or settings.environment is Environment.PRODUCTION
+    try:
+        sessions = Sessions(Client(channel=channel), settings.console_idle_time)
+        config = uvicorn.Config(
+            application(sessions, https=https),
+            host=host.strip("[]"),
+            port=int(port),
+            ssl_certfile=settings.console_tls_cert_file,
+            ssl_keyfile=settings.console_tls_key_file,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=sorted(settings.trusted_proxies),
+            server_header=False,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        _log.info("serving_console", url=f"{'https' if config.is_ssl else 'http'}://{settings.console_address}/")
+        await uvicorn.Server(config).serve()
+    finally:
+        await channel.close(None)
+
+
+def application(sessions: Sessions, *, https: bool) -> ASGIApp:
+    """The application.
+
+    Args:
+        sessions: who is signed in.
+        https: whether browsers reach it by HTTPS only, so that its cookies go by nothing else.
+    """
+    accounts = RowlockAccounts(sessions)
+    # Signs what ends with this process anyway: the cookies of its sessions, and of its forms.
+    secret = secrets.token_urlsafe(32)
+    cookies = Middleware(
+        SessionMiddleware,
+        secret_key=secret,
+        session_cookie="rowlock_console",
+        max_age=None,
+        same_site="lax",
+        https_only=https,
+    )
+    admin = BaseAdmin(
+        title="Rowlock",
+        base_url="/",
+        route_name=NAME,
+        favicon_url=lambda request: str(request.url_for(f"{NAME}:static", path="icon.svg")),
+        templates_dir=str(_FOLDER / "templates"),
+        static_dir=str(_FOLDER / "static"),
+        auth_provider=accounts,
+        secret_key=secret,
+        middlewares=[cookies],
+        index_view=pages.home(),
+    )
+    admin.templates.env.globals["csrf_input"] = _marks
+    for view in pages.menu():
+        admin.add_view(view)
+    app = Starlette(routes=[Route("/healthz", _health)])
+    admin.mount_to(app)
+    admin.app.add_exception_handler(RowlockError, _refusals(admin, accounts))
+    return _Around(app)
+
+
+def _marks(request: Request) -> Markup:
+    """Hidden fields of every form: that it is ours, and which one it is, however often it is sent."""
+    return csrf_input(request) + Markup('<input type="hidden" name="{}" value="{}">').format(
+        REQUEST_ID, secrets.token_hex(16)
+    )
+
+
+def _refusals(admin: BaseAdmin, accounts: RowlockAccounts) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RowlockError)  # noqa: S101 - registered for these only
+        if isinstance(error, Unauthenticated):
+            accounts.sign_out_here(request)
+            return RedirectResponse(request.url_for(f"{NAME}:login"), 303)
+        page = as_page(error)
+        context = {"exc": page, "flashed_messages": []}
+        return admin.templates.TemplateResponse(request, "error.html", context, status_code=page.status_code)
+
+    return refused
+
+
+async def _health(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+class _Around:
+    """What holds for every answer: the headers, and whose browser the server is told of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        caller_address.set((scope.get("client") or ("",))[0])
+        is_page = not scope["path"].startswith("/static/")
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers: Any = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                if is_page:
+                    headers["cache-control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

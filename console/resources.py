@@ -1,0 +1,196 @@
+"""Pages of resources: lists, details and forms, each of which is read and written by RPCs."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from google.protobuf.message import Message
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette_admin import BaseModelView
+from starlette_admin.actions import ActionSelection
+from starlette_admin.exceptions import ActionFailed
+from starlette_admin.filters import FilterGroup
+from starlette_admin.flash import flash
+
+from console.calling import call, refused_form, sentence, session_of
+from console.narrowing import Narrowing, read_narrowed
+from console.records import Record
+from rowlock_client.errors import NotFound, RowlockError
+from rowlock_client.paging import continued
+from rowlock_client.rpc import Rpc
+
+_AT_ONCE = 500
+"""Rows that one call asks for; what comes before a page has to be read, too."""
+_DEEPEST = 20_000
+"""Rows behind which nobody pages: a list so long is narrowed."""
+
+
+class RpcView(BaseModelView):
+    """Resources of one kind, by RPCs. Subclasses say which ones, and what to show of them.
+
+    Attributes:
+        narrowing: fields above the list; what is chosen there comes to `list_rpc`.
+        items: the field of the List answer that has the rows; empty: the first that is repeated.
+        admin_only: whether only administrators see the page at all. The server decides in any case.
+    """
+
+    pk_attr = "name"
+    list_template = "listing.html"
+    detail_template = "resource.html"
+    page_size = 25
+    page_size_options: Sequence[int] = [25, 50, 100, 500]
+    searchable_fields: Sequence[str] | None = ()
+    sortable_fields: Sequence[str] | None = ()
+    column_visibility = False
+    search_highlight = False
+    exporters: Sequence[Any] = ("csv",)
+    importers: Sequence[Any] = ()
+    narrowing: ClassVar[Sequence[Narrowing]] = ()
+    items: ClassVar[str] = ""
+    admin_only: ClassVar[bool] = False
+
+    # -- What subclasses say ------------------------------------------------------------------------------
+
+    def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[Any]:
+        """The call that lists what is narrowed to. Its page fields are set by the caller."""
+        raise NotImplementedError
+
+    def get_rpc(self, name: str) -> Rpc[Any]:
+        """The call that reads one."""
+        raise NotImplementedError
+
+    async def record(self, request: Request, message: Message) -> Any:
+        """One row, as the fields read it."""
+        return Record(message)
+
+    async def make(self, request: Request, data: dict[str, Any]) -> Message:
+        """Make one from a form; returns it as the server answered."""
+        raise HTTPException(405)
+
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+        """Change one by a form; returns it as the server answered. `record` is how it was when the form was sent."""
+        raise HTTPException(405)
+
+    async def remove(self, request: Request, name: str) -> None:
+        """Delete one."""
+        raise HTTPException(405)
+
+    # -- Rights: what a page can do at all is said by its class ---------------------------------------------
+
+    def is_accessible(self, request: Request) -> bool:
+        """Whether to show the page."""
+        return not self.admin_only or session_of(request).is_admin
+
+    def can_create(self, request: Request) -> bool:
+        """Whether there is a form for a new one."""
+        return type(self).make is not RpcView.make
+
+    def can_edit(self, request: Request) -> bool:
+        """Whether there is a form for changes."""
+        return type(self).change is not RpcView.change
+
+    def can_delete(self, request: Request) -> bool:
+        """Whether they can be deleted."""
+        return type(self).remove is not RpcView.remove
+
+    def can_import(self, request: Request) -> bool:
+        """Nothing is made from files here."""
+        return False
+
+    # -- Reading --------------------------------------------------------------------------------------------
+
+    async def find_all(  # noqa: PLR0917 - the signature of the library
+        self,
+        request: Request,
+        skip: int = 0,
+        limit: int = 100,
+        q: str | None = None,
+        sorts: Sequence[tuple[str, str]] | None = None,
+        filters: FilterGroup | None = None,
+    ) -> Sequence[Any]:
+        """A page of the list, in the server's order."""
+        if skip + limit > _DEEPEST:
+            raise HTTPException(400, f"nobody pages beyond row {_DEEPEST:,}: narrow the list")
+        rows: list[Message] = []
+        page: Any = None
+        async for page in self._pages(request, skip + limit):
+            rows.extend(self._items_of(page))
+        total = getattr(page, "total_size", 0)
+        more = int(bool(getattr(page, "next_page_token", "")))
+        request.state.total = max(total, len(rows) + more)
+        return [await self.record(request, row) for row in rows[skip:]]
+
+    async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
+        """How many rows there are, as far as the page that was just read tells: enough for a next page."""
+        if not hasattr(request.state, "total"):
+            await self.find_all(request, 0, 1)
+        return int(request.state.total)
+
+    async def find_by_pk(self, request: Request, pk: Any) -> Any:
+        """One resource; None: there is none."""
+        try:
+            return await self.record(request, await call(request, self.get_rpc(str(pk))))
+        except NotFound:
+            return None
+
+    async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
+        """Several, those that there are."""
+        found = [await self.find_by_pk(request, pk) for pk in pks]
+        return [one for one in found if one is not None]
+
+    async def _pages(self, request: Request, count: int) -> AsyncIterator[Message]:
+        following: Rpc[Any] | None = self.list_rpc(read_narrowed(self.narrowing, request.query_params))
+        while following is not None and count > 0:
+            request_message: Any = following.request
+            request_message.page_size = min(count, _AT_ONCE)
+            page = await call(request, following)
+            yield page
+            count -= len(self._items_of(page))
+            following = continued(following, page)
+
+    def _items_of(self, page: Any) -> Sequence[Message]:
+        name = self.items or next(field.name for field in page.DESCRIPTOR.fields if field.is_repeated)
+        rows: Sequence[Message] = getattr(page, name)
+        return rows
+
+    # -- Writing --------------------------------------------------------------------------------------------
+
+    async def create(self, request: Request, data: dict[str, Any]) -> Any:
+        """What a form for a new one does."""
+        try:
+            return await self.record(request, await self.make(request, data))
+        except RowlockError as error:
+            raise self._refused(request, error) from error
+
+    async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Any:
+        """What a form for changes does."""
+        try:
+            record = await self.find_by_pk(request, pk)
+            return await self.record(request, await self.change(request, record, data))
+        except RowlockError as error:
+            raise self._refused(request, error) from error
+
+    async def delete(self, request: Request, pks: list[Any]) -> int | None:
+        """Delete some, one after the other."""
+        for pk in pks:
+            await self.remove(request, str(pk))
+        return len(pks)
+
+    async def handle_action(self, request: Request, selection: ActionSelection, name: str) -> Response | None:
+        """Do something to several; a refusal is shown above the list."""
+        try:
+            return await super().handle_action(request, selection, name)
+        except RowlockError as error:
+            raise ActionFailed(sentence(error)) from error
+
+    async def handle_row_action(self, request: Request, pk: Any, name: str) -> Response | None:
+        """Do something to one; a refusal is shown above it."""
+        try:
+            return await super().handle_row_action(request, pk, name)
+        except RowlockError as error:
+            raise ActionFailed(sentence(error)) from error
+
+    def _refused(self, request: Request, error: RowlockError) -> Exception:
+        flash(request, sentence(error), "error")
+        return refused_form(error, tuple(field.name for field in self.get_fields_list(request)))
