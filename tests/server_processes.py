@@ -81,8 +81,9 @@ async def server_process(
     line: dict[str, str] = {}
     async with asyncio.timeout(60):
         while line.get("event") != "serving":
-            line = json.loads(await process.stdout.readline() or "{}")
-            assert process.returncode is None
+            said = await process.stdout.readline()
+            assert said, "it ended before it served"
+            line = json.loads(said)
     reading = asyncio.create_task(process.stdout.read())
     # Connections of their own: gRPC would share one among channels to the same address.
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]

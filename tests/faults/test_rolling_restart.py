@@ -55,8 +55,11 @@ async def process(settings: Settings, port: int) -> AsyncIterator[asyncio.subpro
     )
     assert started.stdout is not None
     async with asyncio.timeout(60):
-        while json.loads(await started.stdout.readline() or "{}").get("event") != "serving":
-            assert started.returncode is None
+        event = None
+        while event != "serving":
+            said = await started.stdout.readline()
+            assert said, "it ended before it served"
+            event = json.loads(said).get("event")
     reading = asyncio.create_task(started.stdout.read())
     try:
         yield started
@@ -108,18 +111,20 @@ class Load:
 
 @pytest.mark.fault
 async def test_a_rolling_restart_fails_no_call_of_a_client_that_retries(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with process(settings, port) as first, process(settings, port) as second:
-        load = Load(port)
-        await load.progress()
-        await end(first)
-        await load.progress()
-        async with process(settings, port):
+    # Bound for as long as the test lasts, so that nobody else gets the port; who does not listen gets no connection.
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        async with process(settings, port) as first, process(settings, port) as second:
+            load = Load(port)
             await load.progress()
-            await end(second)
+            await end(first)
             await load.progress()
-            await load.stop()
+            async with process(settings, port):
+                await load.progress()
+                await end(second)
+                await load.progress()
+                await load.stop()
     assert load.failures == []
     assert load.answered >= 800

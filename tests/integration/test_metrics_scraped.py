@@ -84,8 +84,9 @@ async def scraped(command: str, database_url: str, redis_url: str) -> AsyncItera
     try:
         async with asyncio.timeout(60):
             while not one.url or (command == "serve" and not one.address):
-                line = json.loads(await process.stdout.readline() or "{}")
-                assert process.returncode is None
+                said = await process.stdout.readline()
+                assert said, f"{command} ended before it served"
+                line = json.loads(said)
                 one.url = line.get("url") or one.url
                 one.address = line.get("address", "") if line.get("event") == "serving" else one.address
         reading = asyncio.create_task(process.stdout.read())
