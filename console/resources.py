@@ -100,7 +100,7 @@ class RpcView(BaseModelView):
 
     # -- Reading --------------------------------------------------------------------------------------------
 
-    async def find_all(  # noqa: PLR0917 - the signature of the library
+    async def find_all(  # noqa: PLR0917 - the signature is the library's
         self,
         request: Request,
         skip: int = 0,
