@@ -34,6 +34,11 @@ _SHIFT = re.compile(rf"shifts/({_UUID})")
 _WAITING_ROOM = re.compile(rf"performances/({_NUMBER})/waitingRoom")
 _QUEUE_ENTRY = re.compile(rf"performances/({_NUMBER})/queueEntries/({_UUID})")
 _NOTIFICATION = re.compile(rf"notifications/({_UUID})")
+_PROVIDER_WEBHOOK = re.compile(rf"providerWebhooks/({_UUID})")
+_ANY_NAME = re.compile(
+    r"contactInfo|(?:categories|venues|events|performances|users|inquiries|socialLinks|shifts|notifications"
+    r"|providerWebhooks)(?:/[A-Za-z0-9_-]+)+"
+)
 _WEBHOOK_ENDPOINT = re.compile(rf"users/({_UUID}|me)/webhookEndpoints/({_UUID})")
 
 ME: Final = "users/me"
@@ -292,6 +297,26 @@ def parse_webhook_endpoint(name: str, me: UUID | None = None, field: str = "name
 def webhook_endpoint(user_id: UUID, endpoint_id: UUID) -> str:
     """Name of a webhook end point."""
     return f"users/{user_id}/webhookEndpoints/{endpoint_id}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a text looks like the name of a resource, of whatever type."""
+    return _ANY_NAME.fullmatch(text) is not None
+
+
+def parse_provider_webhook(name: str, field: str = "name") -> UUID:
+    """``providerWebhooks/{uuid}`` to the message's id."""
+    return UUID(_match(_PROVIDER_WEBHOOK, name, field, "providerWebhooks/{provider_webhook}")[0])
+
+
+def provider_webhook(webhook_id: UUID) -> str:
+    """Name of a message of a payment provider."""
+    return f"providerWebhooks/{webhook_id}"
+
+
+def staff_action(action_id: UUID) -> str:
+    """Name of the record of something that staff did."""
+    return f"staffActions/{action_id}"
 
 
 def webhook_delivery(user_id: UUID, endpoint_id: UUID, delivery_id: UUID) -> str:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from server import tracing
 from server.access_log import AccessLog
 from server.background import Background
@@ -31,12 +29,20 @@ from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import measured, watch_event_loop
 from server.partners.addresses import Addresses as PartnerAddresses
-from server.parts import connect_database, connect_redis, make_ledger, make_publisher, make_renderer, signing_keys
+from server.parts import (
+    connect_database,
+    connect_redis,
+    make_ledger,
+    make_publisher,
+    make_renderer,
+    make_subscription,
+    signing_keys,
+)
 from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.rates import Rate
+from server.redis_clients import RedisClient
 from server.registration import service_names
-from server.seats.feed_subscription import Subscription
 from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
 from server.services.auth import AuthService, Lifetimes
@@ -48,6 +54,7 @@ from server.services.contact import ContactService
 from server.services.email_limit import EmailLimit
 from server.services.event import EventService
 from server.services.notification import NotificationService
+from server.services.operations import OperationsService
 from server.services.partner import PartnerService
 from server.services.password_hashing import PasswordHashing
 from server.services.payment import PaymentService
@@ -203,6 +210,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 halls,
             ),
             NotificationService(database, make_renderer(settings), halls),
+            OperationsService(database, waker),
             PartnerService(database, halls, waker, PartnerAddresses(allow_private=settings.delivery_private_networks)),
             PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
             PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
@@ -251,7 +259,7 @@ async def _identity(
     return tokens, revocations, authenticator
 
 
-def _queue(settings: Settings, database: Database, redis: Redis, tokens: Tokens) -> QueueParts:
+def _queue(settings: Settings, database: Database, redis: RedisClient, tokens: Tokens) -> QueueParts:
     """What this process has for waiting rooms."""
     index, lines = LineIndex(redis, database, settings.redis_key_prefix), Lines(database)
     return QueueParts(
@@ -287,14 +295,14 @@ def _hub(settings: Settings, database: Database, draining: asyncio.Event) -> Hub
         age_jitter=settings.stream_age_jitter,
         token_check=settings.stream_token_check_interval.total_seconds(),
     )
-    subscription = Subscription(
+    subscription = make_subscription(
         settings.redis_url, prefix=settings.redis_key_prefix, timeout=settings.redis_timeout.total_seconds()
     )
     return Hub(database, limits, subscription=subscription, draining=draining)
 
 
 def _chain(
-    settings: Settings, authenticator: Authenticator, streams: OpenStreams, turn_away: Draining, redis: Redis
+    settings: Settings, authenticator: Authenticator, streams: OpenStreams, turn_away: Draining, redis: RedisClient
 ) -> Chain:
     limits = RateLimits()
     if settings.rate_limits:
@@ -323,7 +331,7 @@ def _chain(
     )
 
 
-def _shared_buckets(settings: Settings, redis: Redis, name: str, rate: str) -> SharedBuckets | None:
+def _shared_buckets(settings: Settings, redis: RedisClient, name: str, rate: str) -> SharedBuckets | None:
     if not settings.rate_limits:
         return None
     return SharedBuckets(redis, f"{settings.redis_key_prefix}:limit:{name}:", Rate.parse(rate))

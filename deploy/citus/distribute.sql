@@ -13,7 +13,7 @@
 -- tests/contract/test_deployment_citus.py holds this file against the tables as they are: every one is named once, keys and
 -- unique constraints of distributed tables have the performance in them, and foreign keys lead where Citus lets them.
 
--- Triggers write the change log and guard what is append-only (migrations 0001, 0003, 0007 and 0010). They stay within the
+-- Triggers write the change log and guard what is append-only (migrations 0001, 0003, 0007, 0010 and 0011). They stay within the
 -- rows of one performance, which Citus cannot know.
 SET citus.enable_unsafe_triggers = on;
 
@@ -63,7 +63,7 @@ SELECT create_distributed_table('changes', 'performance_id', colocate_with => 'i
 SELECT create_distributed_table('webhook_lanes', 'performance_id', colocate_with => 'inventories');
 
 -- -- On the coordinator -------------------------------------------------------------------------------------------------
--- Who is signed in, what was asked twice, what providers said, what the house says of itself.
+-- Who is signed in, what was asked twice, what staff did, what providers said, what the house says of itself.
 
 SELECT citus_add_local_table_to_metadata('sessions');
 SELECT citus_add_local_table_to_metadata('refresh_tokens');
@@ -73,6 +73,7 @@ SELECT citus_add_local_table_to_metadata('key_uses');
 SELECT citus_add_local_table_to_metadata('key_charges');
 SELECT citus_add_local_table_to_metadata('signing_keys');
 SELECT citus_add_local_table_to_metadata('request_results');
+SELECT citus_add_local_table_to_metadata('staff_actions');
 SELECT citus_add_local_table_to_metadata('provider_webhooks');
 SELECT citus_add_local_table_to_metadata('webhook_deliveries');
 SELECT citus_add_local_table_to_metadata('change_sequence');

@@ -54,7 +54,7 @@ def list_webhooks(
 ) -> None:
     """List messages, the newest first: by default those that wait for people. Exit status 1 if any of those do."""
     wanted = None if state is Shown.ALL else WebhookState[state.name]
-    found = _run(lambda session: webhooks.listed(session, wanted, limit))
+    found = _run(lambda session: webhooks.page(session, wanted, None, limit).rows)
     for message in found:
         typer.echo(_line(message))
     if state is Shown.ATTENTION:
@@ -103,7 +103,11 @@ def retry(
     """Have messages acted on once more, by a worker, within seconds. That never does anything twice."""
     if bool(ids) == everything:
         raise typer.BadParameter("give ids, or --all")
-    count = _run(lambda session: webhooks.retry(session, None if everything else ids))
+    try:
+        count = _run(lambda session: webhooks.retry(session, None if everything else ids))
+    except NotFound as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(1) from None
     typer.echo(f"{count} will be acted on.")
 
 

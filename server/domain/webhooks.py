@@ -8,13 +8,13 @@ A row is taken up as payments are: its `next_attempt_time` moves into the future
 counts only if it is still the newest to have taken the row up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,7 @@ from server.db.ids import new_id
 from server.db.models.payments import Payment, Refund
 from server.db.models.webhooks import ProviderWebhook
 from server.domain.due import take_up
+from server.domain.rows import Listing, count
 from server.errors import InvalidArgument, NotFound
 from server.payments.webhook_port import ProviderEvent
 from server.states import Provider, RefundState, WebhookState
@@ -141,15 +142,19 @@ def paid_and_refunded(session: Session, payment: Payment) -> tuple[Payment, int]
             Refund.performance_id == payment.performance_id,
             Refund.payment_id == payment.id,
             Refund.state != RefundState.FAILED,
+            or_(Refund.settle_method.is_(None), Refund.provider_reference.is_not(None)),
         )
     )
     return current, int(given or 0)
 
 
-def listed(session: Session, state: WebhookState | None, limit: int) -> Sequence[ProviderWebhook]:
-    """Messages for staff, the newest first."""
-    query = select(ProviderWebhook).order_by(ProviderWebhook.id.desc()).limit(limit)
-    return session.scalars(query if state is None else query.where(ProviderWebhook.state == state)).all()
+def page(session: Session, state: WebhookState | None, after: UUID | None, limit: int) -> Listing[ProviderWebhook]:
+    """Messages in a state (None: any) for staff, newest first, those behind ``after``."""
+    query = select(ProviderWebhook)
+    if state is not None:
+        query = query.where(ProviderWebhook.state == state)
+    rows = query if after is None else query.where(ProviderWebhook.id < after)
+    return Listing(session.scalars(rows.order_by(ProviderWebhook.id.desc()).limit(limit)).all(), count(session, query))
 
 
 def get(session: Session, webhook_id: UUID) -> ProviderWebhook:
@@ -160,20 +165,26 @@ def get(session: Session, webhook_id: UUID) -> ProviderWebhook:
     """
     found = session.get(ProviderWebhook, webhook_id)
     if found is None:
-        raise NotFound.of(f"webhook {webhook_id}")
+        raise NotFound.of(resources.provider_webhook(webhook_id))
     return found
 
 
-def retry(session: Session, webhook_ids: Sequence[UUID] | None) -> int:
+def retry(session: Session, webhook_ids: Collection[UUID] | None) -> int:
     """Have messages worked on anew; return how many.
 
     Args:
         session: a transaction.
         webhook_ids: which ones, whatever their state; None: all that wait for staff.
+
+    Raises:
+        NotFound: there is no such message; then none is worked on.
     """
-    chosen = (
-        ProviderWebhook.state == WebhookState.ATTENTION if webhook_ids is None else ProviderWebhook.id.in_(webhook_ids)
-    )
+    chosen: ColumnElement[bool] = ProviderWebhook.state == WebhookState.ATTENTION
+    if webhook_ids is not None:
+        chosen = ProviderWebhook.id.in_(webhook_ids)
+        known = set(session.scalars(select(ProviderWebhook.id).where(chosen)))
+        if missing := set(webhook_ids) - known:
+            raise NotFound.of(resources.provider_webhook(min(missing)))
     return _changed(
         session,
         chosen,

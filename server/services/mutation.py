@@ -5,6 +5,9 @@ neither does. The row is claimed *before* the work: a second call with the same 
 the first one commits (and then gets its answer) or rolls back (and then does the work itself). A refused request
 leaves no row, so it may be mended and sent again.
 
+What staff change is put on record in the same transaction; see ``staff_recording``. A request that is repeated makes
+no second record, and one that is refused makes none.
+
 The seat ledger keeps its own results, with its own rows; this is for everything else.
 """
 
@@ -18,8 +21,12 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.db.models.accounts import RequestResult
+from server.domain import staff_actions
 from server.errors import FieldFault, InvalidArgument
+from server.interceptors.authentication import optional_caller
 from server.services.fingerprints import fingerprint
+from server.services.staff_recording import with_answer
+from server.services.standing import STAFF
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -56,6 +63,7 @@ async def once(
         RowlockError: whatever ``work`` raises; then nothing is stored.
     """
     request_id: str = request.request_id  # type: ignore[attr-defined]
+    work = recorded(request, work)
     if not request_id:
         return await database.transaction(work)
     mark = fingerprint(request, key)
@@ -74,6 +82,20 @@ async def once(
         return made
 
     return await database.transaction(remembered)
+
+
+def recorded(request: Message, work: Callable[[Session], Answer]) -> Callable[[Session], Answer]:
+    """``work``, and behind it, in the same transaction, the record of it if the current caller is staff."""
+    who = optional_caller()
+    if who is None or who.role not in STAFF:
+        return work
+
+    def and_record(session: Session) -> Answer:
+        made = work(session)
+        staff_actions.write(session, [with_answer(request, who, made)])
+        return made
+
+    return and_record
 
 
 def _stored(session: Session, scope: str, request_id: str, mark: bytes) -> bytes:

@@ -56,7 +56,7 @@ def test_what_waits_for_people_is_listed_shown_tried_again_and_closed(
 
 def test_wrong_words_are_explained(fresh_database_url: str) -> None:
     absent = run(fresh_database_url, "show", str(UUID(int=7)))
-    assert (absent.exit_code, absent.stderr) == (1, f"webhook {UUID(int=7)} was not found\n")
+    assert (absent.exit_code, absent.stderr) == (1, f"providerWebhooks/{UUID(int=7)} was not found\n")
     assert run(fresh_database_url, "retry").exit_code == 2
     assert run(fresh_database_url, "retry", "--all", str(UUID(int=7))).exit_code == 2
     assert run(fresh_database_url, "close", "no-id", "--note", "x").exit_code == 2

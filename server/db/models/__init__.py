@@ -12,6 +12,7 @@ from server.db.models import (
     partner,
     payments,
     simulator,
+    staff_actions,
     waiting_room,
     webhooks,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "partner",
     "payments",
     "simulator",
+    "staff_actions",
     "waiting_room",
     "webhooks",
 ]

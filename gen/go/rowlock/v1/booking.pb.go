@@ -866,7 +866,7 @@ type ListBookingsResponse struct {
 	Bookings []*Booking `protobuf:"bytes,1,rep,name=bookings,proto3" json:"bookings,omitempty"`
 	// For the next page. Empty: this is the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many there are on all pages together.
+	// How many there are on all pages together, counted up to 10,000: that number says that there may be more.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1453,6 +1453,207 @@ func (x *PayOutCashResponse) GetAmount() *money.Money {
 	return nil
 }
 
+// Asks for a page of what is owed in cash.
+type ListCashDueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The performance, or `performances/-` for all.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many to return at most. 0: 50; more than 1000 counts as 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before; the rest of the request must be the same. Empty: the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashDueRequest) Reset() {
+	*x = ListCashDueRequest{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashDueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashDueRequest) ProtoMessage() {}
+
+func (x *ListCashDueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashDueRequest.ProtoReflect.Descriptor instead.
+func (*ListCashDueRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListCashDueRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListCashDueRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCashDueRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// What a customer may fetch in cash for one booking.
+type CashDue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The booking, or what was one.
+	Booking string `protobuf:"bytes,1,opt,name=booking,proto3" json:"booking,omitempty"`
+	// Whose it is.
+	Customer string `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
+	// How much.
+	Amount *money.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Since when: when tickets of it were last given back.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashDue) Reset() {
+	*x = CashDue{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashDue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashDue) ProtoMessage() {}
+
+func (x *CashDue) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashDue.ProtoReflect.Descriptor instead.
+func (*CashDue) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CashDue) GetBooking() string {
+	if x != nil {
+		return x.Booking
+	}
+	return ""
+}
+
+func (x *CashDue) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *CashDue) GetAmount() *money.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CashDue) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+// A page of what is owed in cash.
+type ListCashDueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is owed, the longest owed first.
+	CashDue []*CashDue `protobuf:"bytes,1,rep,name=cash_due,json=cashDue,proto3" json:"cash_due,omitempty"`
+	// For the next page. Empty: this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are on all pages together, counted up to 10,000: that number says that there may be more.
+	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashDueResponse) Reset() {
+	*x = ListCashDueResponse{}
+	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashDueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashDueResponse) ProtoMessage() {}
+
+func (x *ListCashDueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashDueResponse.ProtoReflect.Descriptor instead.
+func (*ListCashDueResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListCashDueResponse) GetCashDue() []*CashDue {
+	if x != nil {
+		return x.CashDue
+	}
+	return nil
+}
+
+func (x *ListCashDueResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCashDueResponse) GetTotalSize() int32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
 // Confirms a booking at the box office.
 type ConfirmBookingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1470,7 +1671,7 @@ type ConfirmBookingRequest struct {
 
 func (x *ConfirmBookingRequest) Reset() {
 	*x = ConfirmBookingRequest{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1683,7 @@ func (x *ConfirmBookingRequest) String() string {
 func (*ConfirmBookingRequest) ProtoMessage() {}
 
 func (x *ConfirmBookingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[17]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1696,7 @@ func (x *ConfirmBookingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmBookingRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmBookingRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{17}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ConfirmBookingRequest) GetName() string {
@@ -1537,7 +1738,7 @@ type WatchBookingRequest struct {
 
 func (x *WatchBookingRequest) Reset() {
 	*x = WatchBookingRequest{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1750,7 @@ func (x *WatchBookingRequest) String() string {
 func (*WatchBookingRequest) ProtoMessage() {}
 
 func (x *WatchBookingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[18]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1763,7 @@ func (x *WatchBookingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBookingRequest.ProtoReflect.Descriptor instead.
 func (*WatchBookingRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{18}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchBookingRequest) GetName() string {
@@ -1589,7 +1790,7 @@ type WatchBookingResponse struct {
 
 func (x *WatchBookingResponse) Reset() {
 	*x = WatchBookingResponse{}
-	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1802,7 @@ func (x *WatchBookingResponse) String() string {
 func (*WatchBookingResponse) ProtoMessage() {}
 
 func (x *WatchBookingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_booking_proto_msgTypes[19]
+	mi := &file_rowlock_v1_booking_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1815,7 @@ func (x *WatchBookingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBookingResponse.ProtoReflect.Descriptor instead.
 func (*WatchBookingResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{19}
+	return file_rowlock_v1_booking_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchBookingResponse) GetEvent() isWatchBookingResponse_Event {
@@ -1749,13 +1950,13 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\x16rowlock.dev/TicketType\xbaHBr@\x18@2<^performances/[1-9][0-9]{0,18}/ticketTypes/[1-9][0-9]{0,18}$R\n" +
 	"ticketType\x12)\n" +
 	"\bquantity\x18\x02 \x01(\x05B\r\xe2A\x01\x02\xbaH\x06\x1a\x04\x182(\x01R\bquantity\x12 \n" +
-	"\x04area\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\x01R\x04area\"\xe0\x06\n" +
+	"\x04area\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\x01R\x04area\"\xe3\x06\n" +
 	"\x14CreateBookingRequest\x12\\\n" +
 	"\x06parent\x18\x01 \x01(\tBD\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/Booking\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x06parent\x129\n" +
 	"\x05seats\x18\x02 \x03(\v2\x15.rowlock.v1.SeatClaimB\f\xe2A\x01\x01\xbaH\x05\x92\x01\x02\x102R\x05seats\x12F\n" +
 	"\x0ebest_available\x18\x03 \x01(\v2\x19.rowlock.v1.BestAvailableB\x04\xe2A\x01\x01R\rbestAvailable\x12\\\n" +
-	"\x11general_admission\x18\x04 \x03(\v2!.rowlock.v1.GeneralAdmissionClaimB\f\xe2A\x01\x01\xbaH\x05\x92\x01\x02\x102R\x10generalAdmission\x12?\n" +
-	"\x0fadmission_token\x18\x05 \x01(\tB\x16\xe2A\x01\x01\xbaH\x0fr\r\x18\x80\x102\b^[!-~]*$R\x0eadmissionToken\x12<\n" +
+	"\x11general_admission\x18\x04 \x03(\v2!.rowlock.v1.GeneralAdmissionClaimB\f\xe2A\x01\x01\xbaH\x05\x92\x01\x02\x102R\x10generalAdmission\x12B\n" +
+	"\x0fadmission_token\x18\x05 \x01(\tB\x19\xe2A\x01\x01\xbaH\x0fr\r\x18\x80\x102\b^[!-~]*$\x80\x01\x01R\x0eadmissionToken\x12<\n" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\x12w\n" +
 	"\bcustomer\x18\a \x01(\tB[\xe2A\x01\x01\xfaA\x12\n" +
@@ -1831,7 +2032,25 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"@\n" +
 	"\x12PayOutCashResponse\x12*\n" +
-	"\x06amount\x18\x01 \x01(\v2\x12.google.type.MoneyR\x06amount\"\xda\x02\n" +
+	"\x06amount\x18\x01 \x01(\v2\x12.google.type.MoneyR\x06amount\"\xd1\x01\n" +
+	"\x12ListCashDueRequest\x12d\n" +
+	"\x06parent\x18\x01 \x01(\tBL\xe2A\x01\x02\xfaA\x19\n" +
+	"\x17rowlock.dev/Performance\xbaH)r'\x18 2#^performances/(-|[1-9][0-9]{0,18})$R\x06parent\x12(\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xf5\x01\n" +
+	"\aCashDue\x12=\n" +
+	"\abooking\x18\x01 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\abooking\x12<\n" +
+	"\bcustomer\x18\x02 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
+	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\bcustomer\x120\n" +
+	"\x06amount\x18\x03 \x01(\v2\x12.google.type.MoneyB\x04\xe2A\x01\x03R\x06amount\x12;\n" +
+	"\bdue_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\adueTime\"\x8c\x01\n" +
+	"\x13ListCashDueResponse\x12.\n" +
+	"\bcash_due\x18\x01 \x03(\v2\x13.rowlock.v1.CashDueR\acashDue\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\"\xda\x02\n" +
 	"\x15ConfirmBookingRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
 	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12B\n" +
@@ -1846,7 +2065,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\abooking\x18\x01 \x01(\v2\x13.rowlock.v1.BookingH\x00R\abooking\x125\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x15.rowlock.v1.HeartbeatH\x00R\theartbeat\x125\n" +
 	"\treconnect\x18\x03 \x01(\v2\x15.rowlock.v1.ReconnectH\x00R\treconnectB\a\n" +
-	"\x05event2\xe7\x16\n" +
+	"\x05event2\xee\x17\n" +
 	"\x0eBookingService\x12\x86\x01\n" +
 	"\rCreateBooking\x12 .rowlock.v1.CreateBookingRequest\x1a\x13.rowlock.v1.Booking\">\xdaA\fparent,seats\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=performances/*}/bookings\x12u\n" +
 	"\n" +
@@ -1861,7 +2080,8 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\rCancelBooking\x12 .rowlock.v1.CancelBookingRequest\x1a\x13.rowlock.v1.Booking\"=\xdaA\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=performances/*/bookings/*}:cancel\x12\x94\x01\n" +
 	"\rRefundTickets\x12 .rowlock.v1.RefundTicketsRequest\x1a\x13.rowlock.v1.Booking\"L\xdaA\fname,tickets\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=performances/*/bookings/*}:refundTickets\x12\x8e\x01\n" +
 	"\n" +
-	"PayOutCash\x12\x1d.rowlock.v1.PayOutCashRequest\x1a\x1e.rowlock.v1.PayOutCashResponse\"A\xdaA\x04name\x82\xd3\xe4\x93\x024:\x01*\"//v1/{name=performances/*/bookings/*}:payOutCash\x12\x8f\x01\n" +
+	"PayOutCash\x12\x1d.rowlock.v1.PayOutCashRequest\x1a\x1e.rowlock.v1.PayOutCashResponse\"A\xdaA\x04name\x82\xd3\xe4\x93\x024:\x01*\"//v1/{name=performances/*/bookings/*}:payOutCash\x12\x84\x01\n" +
+	"\vListCashDue\x12\x1e.rowlock.v1.ListCashDueRequest\x1a\x1f.rowlock.v1.ListCashDueResponse\"4\xdaA\x06parent\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=performances/*}/cashDue\x12\x8f\x01\n" +
 	"\x0eConfirmBooking\x12!.rowlock.v1.ConfirmBookingRequest\x1a\x13.rowlock.v1.Booking\"E\xdaA\vname,method\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=performances/*/bookings/*}:confirm\x12\x8e\x01\n" +
 	"\fWatchBooking\x12\x1f.rowlock.v1.WatchBookingRequest\x1a .rowlock.v1.WatchBookingResponse\"9\xdaA\x04name\x82\xd3\xe4\x93\x02,\x12*/v1/{name=performances/*/bookings/*}:watch0\x01\x12\x8f\x01\n" +
 	"\vListTickets\x12\x1e.rowlock.v1.ListTicketsRequest\x1a\x1f.rowlock.v1.ListTicketsResponse\"?\xdaA\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=performances/*/bookings/*}/tickets\x12|\n" +
@@ -1886,7 +2106,7 @@ func file_rowlock_v1_booking_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_booking_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_rowlock_v1_booking_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_rowlock_v1_booking_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_rowlock_v1_booking_proto_goTypes = []any{
 	(Booking_State)(0),                 // 0: rowlock.v1.Booking.State
 	(Booking_Method)(0),                // 1: rowlock.v1.Booking.Method
@@ -1907,99 +2127,107 @@ var file_rowlock_v1_booking_proto_goTypes = []any{
 	(*RefundTicketsRequest)(nil),       // 16: rowlock.v1.RefundTicketsRequest
 	(*PayOutCashRequest)(nil),          // 17: rowlock.v1.PayOutCashRequest
 	(*PayOutCashResponse)(nil),         // 18: rowlock.v1.PayOutCashResponse
-	(*ConfirmBookingRequest)(nil),      // 19: rowlock.v1.ConfirmBookingRequest
-	(*WatchBookingRequest)(nil),        // 20: rowlock.v1.WatchBookingRequest
-	(*WatchBookingResponse)(nil),       // 21: rowlock.v1.WatchBookingResponse
-	(*money.Money)(nil),                // 22: google.type.Money
-	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 24: google.protobuf.FieldMask
-	(*Heartbeat)(nil),                  // 25: rowlock.v1.Heartbeat
-	(*Reconnect)(nil),                  // 26: rowlock.v1.Reconnect
-	(*ListTicketsRequest)(nil),         // 27: rowlock.v1.ListTicketsRequest
-	(*GetTicketRequest)(nil),           // 28: rowlock.v1.GetTicketRequest
-	(*GetTicketDocumentRequest)(nil),   // 29: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),       // 30: rowlock.v1.CheckInTicketRequest
-	(*UndoCheckInRequest)(nil),         // 31: rowlock.v1.UndoCheckInRequest
-	(*GetEntryListRequest)(nil),        // 32: rowlock.v1.GetEntryListRequest
-	(*UploadOfflineScansRequest)(nil),  // 33: rowlock.v1.UploadOfflineScansRequest
-	(*ListCheckInsRequest)(nil),        // 34: rowlock.v1.ListCheckInsRequest
-	(*ListTicketsResponse)(nil),        // 35: rowlock.v1.ListTicketsResponse
-	(*Ticket)(nil),                     // 36: rowlock.v1.Ticket
-	(*httpbody.HttpBody)(nil),          // 37: google.api.HttpBody
-	(*EntryList)(nil),                  // 38: rowlock.v1.EntryList
-	(*UploadOfflineScansResponse)(nil), // 39: rowlock.v1.UploadOfflineScansResponse
-	(*ListCheckInsResponse)(nil),       // 40: rowlock.v1.ListCheckInsResponse
+	(*ListCashDueRequest)(nil),         // 19: rowlock.v1.ListCashDueRequest
+	(*CashDue)(nil),                    // 20: rowlock.v1.CashDue
+	(*ListCashDueResponse)(nil),        // 21: rowlock.v1.ListCashDueResponse
+	(*ConfirmBookingRequest)(nil),      // 22: rowlock.v1.ConfirmBookingRequest
+	(*WatchBookingRequest)(nil),        // 23: rowlock.v1.WatchBookingRequest
+	(*WatchBookingResponse)(nil),       // 24: rowlock.v1.WatchBookingResponse
+	(*money.Money)(nil),                // 25: google.type.Money
+	(*timestamppb.Timestamp)(nil),      // 26: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 27: google.protobuf.FieldMask
+	(*Heartbeat)(nil),                  // 28: rowlock.v1.Heartbeat
+	(*Reconnect)(nil),                  // 29: rowlock.v1.Reconnect
+	(*ListTicketsRequest)(nil),         // 30: rowlock.v1.ListTicketsRequest
+	(*GetTicketRequest)(nil),           // 31: rowlock.v1.GetTicketRequest
+	(*GetTicketDocumentRequest)(nil),   // 32: rowlock.v1.GetTicketDocumentRequest
+	(*CheckInTicketRequest)(nil),       // 33: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),         // 34: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),        // 35: rowlock.v1.GetEntryListRequest
+	(*UploadOfflineScansRequest)(nil),  // 36: rowlock.v1.UploadOfflineScansRequest
+	(*ListCheckInsRequest)(nil),        // 37: rowlock.v1.ListCheckInsRequest
+	(*ListTicketsResponse)(nil),        // 38: rowlock.v1.ListTicketsResponse
+	(*Ticket)(nil),                     // 39: rowlock.v1.Ticket
+	(*httpbody.HttpBody)(nil),          // 40: google.api.HttpBody
+	(*EntryList)(nil),                  // 41: rowlock.v1.EntryList
+	(*UploadOfflineScansResponse)(nil), // 42: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsResponse)(nil),       // 43: rowlock.v1.ListCheckInsResponse
 }
 var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Booking.state:type_name -> rowlock.v1.Booking.State
 	3,  // 1: rowlock.v1.Booking.seats:type_name -> rowlock.v1.BookedSeat
-	22, // 2: rowlock.v1.Booking.total:type_name -> google.type.Money
-	23, // 3: rowlock.v1.Booking.hold_expire_time:type_name -> google.protobuf.Timestamp
+	25, // 2: rowlock.v1.Booking.total:type_name -> google.type.Money
+	26, // 3: rowlock.v1.Booking.hold_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: rowlock.v1.Booking.method:type_name -> rowlock.v1.Booking.Method
-	23, // 5: rowlock.v1.Booking.create_time:type_name -> google.protobuf.Timestamp
-	23, // 6: rowlock.v1.Booking.update_time:type_name -> google.protobuf.Timestamp
-	23, // 7: rowlock.v1.Booking.confirm_time:type_name -> google.protobuf.Timestamp
-	23, // 8: rowlock.v1.Booking.cancel_time:type_name -> google.protobuf.Timestamp
-	23, // 9: rowlock.v1.Booking.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 10: rowlock.v1.BookedSeat.price:type_name -> google.type.Money
+	26, // 5: rowlock.v1.Booking.create_time:type_name -> google.protobuf.Timestamp
+	26, // 6: rowlock.v1.Booking.update_time:type_name -> google.protobuf.Timestamp
+	26, // 7: rowlock.v1.Booking.confirm_time:type_name -> google.protobuf.Timestamp
+	26, // 8: rowlock.v1.Booking.cancel_time:type_name -> google.protobuf.Timestamp
+	26, // 9: rowlock.v1.Booking.expire_time:type_name -> google.protobuf.Timestamp
+	25, // 10: rowlock.v1.BookedSeat.price:type_name -> google.type.Money
 	4,  // 11: rowlock.v1.CreateBookingRequest.seats:type_name -> rowlock.v1.SeatClaim
 	5,  // 12: rowlock.v1.CreateBookingRequest.best_available:type_name -> rowlock.v1.BestAvailable
 	6,  // 13: rowlock.v1.CreateBookingRequest.general_admission:type_name -> rowlock.v1.GeneralAdmissionClaim
 	0,  // 14: rowlock.v1.ListBookingsRequest.state:type_name -> rowlock.v1.Booking.State
 	2,  // 15: rowlock.v1.ListBookingsResponse.bookings:type_name -> rowlock.v1.Booking
 	2,  // 16: rowlock.v1.UpdateBookingRequest.booking:type_name -> rowlock.v1.Booking
-	24, // 17: rowlock.v1.UpdateBookingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 17: rowlock.v1.UpdateBookingRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 18: rowlock.v1.AddSeatsRequest.seats:type_name -> rowlock.v1.SeatClaim
-	22, // 19: rowlock.v1.PayOutCashResponse.amount:type_name -> google.type.Money
-	1,  // 20: rowlock.v1.ConfirmBookingRequest.method:type_name -> rowlock.v1.Booking.Method
-	2,  // 21: rowlock.v1.WatchBookingResponse.booking:type_name -> rowlock.v1.Booking
-	25, // 22: rowlock.v1.WatchBookingResponse.heartbeat:type_name -> rowlock.v1.Heartbeat
-	26, // 23: rowlock.v1.WatchBookingResponse.reconnect:type_name -> rowlock.v1.Reconnect
-	7,  // 24: rowlock.v1.BookingService.CreateBooking:input_type -> rowlock.v1.CreateBookingRequest
-	8,  // 25: rowlock.v1.BookingService.GetBooking:input_type -> rowlock.v1.GetBookingRequest
-	9,  // 26: rowlock.v1.BookingService.ListBookings:input_type -> rowlock.v1.ListBookingsRequest
-	11, // 27: rowlock.v1.BookingService.UpdateBooking:input_type -> rowlock.v1.UpdateBookingRequest
-	12, // 28: rowlock.v1.BookingService.AddSeats:input_type -> rowlock.v1.AddSeatsRequest
-	13, // 29: rowlock.v1.BookingService.RemoveSeats:input_type -> rowlock.v1.RemoveSeatsRequest
-	14, // 30: rowlock.v1.BookingService.ExtendBooking:input_type -> rowlock.v1.ExtendBookingRequest
-	15, // 31: rowlock.v1.BookingService.CancelBooking:input_type -> rowlock.v1.CancelBookingRequest
-	16, // 32: rowlock.v1.BookingService.RefundTickets:input_type -> rowlock.v1.RefundTicketsRequest
-	17, // 33: rowlock.v1.BookingService.PayOutCash:input_type -> rowlock.v1.PayOutCashRequest
-	19, // 34: rowlock.v1.BookingService.ConfirmBooking:input_type -> rowlock.v1.ConfirmBookingRequest
-	20, // 35: rowlock.v1.BookingService.WatchBooking:input_type -> rowlock.v1.WatchBookingRequest
-	27, // 36: rowlock.v1.BookingService.ListTickets:input_type -> rowlock.v1.ListTicketsRequest
-	28, // 37: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
-	29, // 38: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
-	30, // 39: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
-	31, // 40: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
-	32, // 41: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
-	33, // 42: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
-	34, // 43: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
-	2,  // 44: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
-	2,  // 45: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
-	10, // 46: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
-	2,  // 47: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
-	2,  // 48: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
-	2,  // 49: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
-	2,  // 50: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
-	2,  // 51: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
-	2,  // 52: rowlock.v1.BookingService.RefundTickets:output_type -> rowlock.v1.Booking
-	18, // 53: rowlock.v1.BookingService.PayOutCash:output_type -> rowlock.v1.PayOutCashResponse
-	2,  // 54: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
-	21, // 55: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
-	35, // 56: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
-	36, // 57: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
-	37, // 58: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
-	36, // 59: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
-	36, // 60: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
-	38, // 61: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
-	39, // 62: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
-	40, // 63: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
-	44, // [44:64] is the sub-list for method output_type
-	24, // [24:44] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	25, // 19: rowlock.v1.PayOutCashResponse.amount:type_name -> google.type.Money
+	25, // 20: rowlock.v1.CashDue.amount:type_name -> google.type.Money
+	26, // 21: rowlock.v1.CashDue.due_time:type_name -> google.protobuf.Timestamp
+	20, // 22: rowlock.v1.ListCashDueResponse.cash_due:type_name -> rowlock.v1.CashDue
+	1,  // 23: rowlock.v1.ConfirmBookingRequest.method:type_name -> rowlock.v1.Booking.Method
+	2,  // 24: rowlock.v1.WatchBookingResponse.booking:type_name -> rowlock.v1.Booking
+	28, // 25: rowlock.v1.WatchBookingResponse.heartbeat:type_name -> rowlock.v1.Heartbeat
+	29, // 26: rowlock.v1.WatchBookingResponse.reconnect:type_name -> rowlock.v1.Reconnect
+	7,  // 27: rowlock.v1.BookingService.CreateBooking:input_type -> rowlock.v1.CreateBookingRequest
+	8,  // 28: rowlock.v1.BookingService.GetBooking:input_type -> rowlock.v1.GetBookingRequest
+	9,  // 29: rowlock.v1.BookingService.ListBookings:input_type -> rowlock.v1.ListBookingsRequest
+	11, // 30: rowlock.v1.BookingService.UpdateBooking:input_type -> rowlock.v1.UpdateBookingRequest
+	12, // 31: rowlock.v1.BookingService.AddSeats:input_type -> rowlock.v1.AddSeatsRequest
+	13, // 32: rowlock.v1.BookingService.RemoveSeats:input_type -> rowlock.v1.RemoveSeatsRequest
+	14, // 33: rowlock.v1.BookingService.ExtendBooking:input_type -> rowlock.v1.ExtendBookingRequest
+	15, // 34: rowlock.v1.BookingService.CancelBooking:input_type -> rowlock.v1.CancelBookingRequest
+	16, // 35: rowlock.v1.BookingService.RefundTickets:input_type -> rowlock.v1.RefundTicketsRequest
+	17, // 36: rowlock.v1.BookingService.PayOutCash:input_type -> rowlock.v1.PayOutCashRequest
+	19, // 37: rowlock.v1.BookingService.ListCashDue:input_type -> rowlock.v1.ListCashDueRequest
+	22, // 38: rowlock.v1.BookingService.ConfirmBooking:input_type -> rowlock.v1.ConfirmBookingRequest
+	23, // 39: rowlock.v1.BookingService.WatchBooking:input_type -> rowlock.v1.WatchBookingRequest
+	30, // 40: rowlock.v1.BookingService.ListTickets:input_type -> rowlock.v1.ListTicketsRequest
+	31, // 41: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
+	32, // 42: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
+	33, // 43: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
+	34, // 44: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
+	35, // 45: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
+	36, // 46: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
+	37, // 47: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
+	2,  // 48: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
+	2,  // 49: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
+	10, // 50: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
+	2,  // 51: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
+	2,  // 52: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
+	2,  // 53: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
+	2,  // 54: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
+	2,  // 55: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
+	2,  // 56: rowlock.v1.BookingService.RefundTickets:output_type -> rowlock.v1.Booking
+	18, // 57: rowlock.v1.BookingService.PayOutCash:output_type -> rowlock.v1.PayOutCashResponse
+	21, // 58: rowlock.v1.BookingService.ListCashDue:output_type -> rowlock.v1.ListCashDueResponse
+	2,  // 59: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
+	24, // 60: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
+	38, // 61: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
+	39, // 62: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
+	40, // 63: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
+	39, // 64: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
+	39, // 65: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
+	41, // 66: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
+	42, // 67: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
+	43, // 68: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
+	48, // [48:69] is the sub-list for method output_type
+	27, // [27:48] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_booking_proto_init() }
@@ -2009,7 +2237,7 @@ func file_rowlock_v1_booking_proto_init() {
 	}
 	file_rowlock_v1_stream_proto_init()
 	file_rowlock_v1_ticket_proto_init()
-	file_rowlock_v1_booking_proto_msgTypes[19].OneofWrappers = []any{
+	file_rowlock_v1_booking_proto_msgTypes[22].OneofWrappers = []any{
 		(*WatchBookingResponse_Booking)(nil),
 		(*WatchBookingResponse_Heartbeat)(nil),
 		(*WatchBookingResponse_Reconnect)(nil),
@@ -2020,7 +2248,7 @@ func file_rowlock_v1_booking_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_booking_proto_rawDesc), len(file_rowlock_v1_booking_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	BookingService_CancelBooking_FullMethodName      = "/rowlock.v1.BookingService/CancelBooking"
 	BookingService_RefundTickets_FullMethodName      = "/rowlock.v1.BookingService/RefundTickets"
 	BookingService_PayOutCash_FullMethodName         = "/rowlock.v1.BookingService/PayOutCash"
+	BookingService_ListCashDue_FullMethodName        = "/rowlock.v1.BookingService/ListCashDue"
 	BookingService_ConfirmBooking_FullMethodName     = "/rowlock.v1.BookingService/ConfirmBooking"
 	BookingService_WatchBooking_FullMethodName       = "/rowlock.v1.BookingService/WatchBooking"
 	BookingService_ListTickets_FullMethodName        = "/rowlock.v1.BookingService/ListTickets"
@@ -110,6 +111,10 @@ type BookingServiceClient interface {
 	// cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
 	PayOutCash(ctx context.Context, in *PayOutCashRequest, opts ...grpc.CallOption) (*PayOutCashResponse, error)
+	// Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+	// somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+	// PAGE_TOKEN_INVALID.
+	ListCashDue(ctx context.Context, in *ListCashDueRequest, opts ...grpc.CallOption) (*ListCashDueResponse, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
 	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
@@ -253,6 +258,16 @@ func (c *bookingServiceClient) PayOutCash(ctx context.Context, in *PayOutCashReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PayOutCashResponse)
 	err := c.cc.Invoke(ctx, BookingService_PayOutCash_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bookingServiceClient) ListCashDue(ctx context.Context, in *ListCashDueRequest, opts ...grpc.CallOption) (*ListCashDueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCashDueResponse)
+	err := c.cc.Invoke(ctx, BookingService_ListCashDue_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -434,6 +449,10 @@ type BookingServiceServer interface {
 	// cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
 	PayOutCash(context.Context, *PayOutCashRequest) (*PayOutCashResponse, error)
+	// Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+	// somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+	// PAGE_TOKEN_INVALID.
+	ListCashDue(context.Context, *ListCashDueRequest) (*ListCashDueResponse, error)
 	// Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
 	// are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
 	// Errors: NOT_FOUND, HOLD_EXPIRED, BOOKING_EMPTY, BOOKING_STATE, PAYMENT_IN_FLIGHT, ETAG_MISMATCH.
@@ -512,6 +531,9 @@ func (UnimplementedBookingServiceServer) RefundTickets(context.Context, *RefundT
 }
 func (UnimplementedBookingServiceServer) PayOutCash(context.Context, *PayOutCashRequest) (*PayOutCashResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PayOutCash not implemented")
+}
+func (UnimplementedBookingServiceServer) ListCashDue(context.Context, *ListCashDueRequest) (*ListCashDueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCashDue not implemented")
 }
 func (UnimplementedBookingServiceServer) ConfirmBooking(context.Context, *ConfirmBookingRequest) (*Booking, error) {
 	return nil, status.Error(codes.Unimplemented, "method ConfirmBooking not implemented")
@@ -744,6 +766,24 @@ func _BookingService_PayOutCash_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BookingService_ListCashDue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCashDueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).ListCashDue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_ListCashDue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).ListCashDue(ctx, req.(*ListCashDueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BookingService_ConfirmBooking_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ConfirmBookingRequest)
 	if err := dec(in); err != nil {
@@ -963,6 +1003,10 @@ var BookingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PayOutCash",
 			Handler:    _BookingService_PayOutCash_Handler,
+		},
+		{
+			MethodName: "ListCashDue",
+			Handler:    _BookingService_ListCashDue_Handler,
 		},
 		{
 			MethodName: "ConfirmBooking",

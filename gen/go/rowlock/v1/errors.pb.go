@@ -195,6 +195,8 @@ const (
 	ErrorReason_CURRENCY_MISMATCH ErrorReason = 126
 	// FAILED_PRECONDITION. Nothing is owed for the booking in cash, or it was handed out before.
 	ErrorReason_NO_CASH_DUE ErrorReason = 127
+	// FAILED_PRECONDITION. The refund's state does not allow this. [state]
+	ErrorReason_REFUND_STATE ErrorReason = 128
 	// FAILED_PRECONDITION. It has bookings, so it cannot be deleted, nor changed in this way. Cancel it instead.
 	ErrorReason_HAS_BOOKINGS ErrorReason = 140
 	// FAILED_PRECONDITION. Other things refer to it (a category with events, a venue with performances). Remove them
@@ -309,6 +311,7 @@ var (
 		125: "REFUND_EXCEEDS_PAYMENT",
 		126: "CURRENCY_MISMATCH",
 		127: "NO_CASH_DUE",
+		128: "REFUND_STATE",
 		140: "HAS_BOOKINGS",
 		141: "IN_USE",
 		142: "SEAT_MAP_IN_USE",
@@ -402,6 +405,7 @@ var (
 		"REFUND_EXCEEDS_PAYMENT":    125,
 		"CURRENCY_MISMATCH":         126,
 		"NO_CASH_DUE":               127,
+		"REFUND_STATE":              128,
 		"HAS_BOOKINGS":              140,
 		"IN_USE":                    141,
 		"SEAT_MAP_IN_USE":           142,
@@ -452,7 +456,7 @@ var File_rowlock_v1_errors_proto protoreflect.FileDescriptor
 const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/errors.proto\x12\n" +
-	"rowlock.v1*\xd1\x0f\n" +
+	"rowlock.v1*\xe4\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_FIELD\x10\x01\x12\x17\n" +
@@ -534,6 +538,7 @@ const file_rowlock_v1_errors_proto_rawDesc = "" +
 	"\x16REFUND_EXCEEDS_PAYMENT\x10}\x12\x15\n" +
 	"\x11CURRENCY_MISMATCH\x10~\x12\x0f\n" +
 	"\vNO_CASH_DUE\x10\x7f\x12\x11\n" +
+	"\fREFUND_STATE\x10\x80\x01\x12\x11\n" +
 	"\fHAS_BOOKINGS\x10\x8c\x01\x12\v\n" +
 	"\x06IN_USE\x10\x8d\x01\x12\x14\n" +
 	"\x0fSEAT_MAP_IN_USE\x10\x8e\x01\x12\x15\n" +

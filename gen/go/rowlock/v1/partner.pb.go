@@ -1777,10 +1777,10 @@ const file_rowlock_v1_partner_proto_rawDesc = "" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x0fwebhookEndpoint\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId:q\xbaHn\x1al\n" +
-	"\x1dwebhook_endpoint.uri.required\x12\vis required\x1a>!has(this.webhook_endpoint) || this.webhook_endpoint.uri != ''\"\x7f\n" +
+	"\x1dwebhook_endpoint.uri.required\x12\vis required\x1a>!has(this.webhook_endpoint) || this.webhook_endpoint.uri != ''\"\x84\x01\n" +
 	"\x1dCreateWebhookEndpointResponse\x12F\n" +
-	"\x10webhook_endpoint\x18\x01 \x01(\v2\x1b.rowlock.v1.WebhookEndpointR\x0fwebhookEndpoint\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\xd1\x01\n" +
+	"\x10webhook_endpoint\x18\x01 \x01(\v2\x1b.rowlock.v1.WebhookEndpointR\x0fwebhookEndpoint\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xd1\x01\n" +
 	"\x19GetWebhookEndpointRequest\x12\xb3\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x9e\x01\xe2A\x01\x02\xfaA\x1d\n" +
 	"\x1browlock.dev/WebhookEndpoint\xbaHwru\x18d2q^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/webhookEndpoints/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xf3\x01\n" +
@@ -1812,10 +1812,10 @@ const file_rowlock_v1_partner_proto_rawDesc = "" +
 	"\x1browlock.dev/WebhookEndpoint\xbaHwru\x18d2q^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/webhookEndpoints/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12H\n" +
 	"\aoverlap\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xe2A\x01\x01\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\aoverlap\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"}\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x82\x01\n" +
 	"\x1bRotateWebhookSecretResponse\x12F\n" +
-	"\x10webhook_endpoint\x18\x01 \x01(\v2\x1b.rowlock.v1.WebhookEndpointR\x0fwebhookEndpoint\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x90\x02\n" +
+	"\x10webhook_endpoint\x18\x01 \x01(\v2\x1b.rowlock.v1.WebhookEndpointR\x0fwebhookEndpoint\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\x90\x02\n" +
 	"\x1aTestWebhookEndpointRequest\x12\xb3\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x9e\x01\xe2A\x01\x02\xfaA\x1d\n" +
 	"\x1browlock.dev/WebhookEndpoint\xbaHwru\x18d2q^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/webhookEndpoints/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12<\n" +

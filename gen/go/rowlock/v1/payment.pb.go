@@ -38,7 +38,7 @@ const (
 	// The customer has to approve it, at `approval_uri` or in the browser with `client_secret`; then call
 	// CapturePayment.
 	Payment_REQUIRES_ACTION Payment_State = 2
-	// The provider takes the money.
+	// The provider takes the money; it may take its time, and hold it for review.
 	Payment_PROCESSING Payment_State = 3
 	// The money was taken. Final.
 	Payment_SUCCEEDED Payment_State = 4
@@ -46,7 +46,8 @@ const (
 	Payment_FAILED Payment_State = 5
 	// It was given up before money was taken. Final.
 	Payment_CANCELLED Payment_State = 6
-	// The provider did not say what it did. It is being asked.
+	// The provider did not say what it did: it is being asked. Or it says that what it took is not this payment's: then
+	// STAFF see a `discrepancy`, and decide by ResolvePayment.
 	Payment_UNKNOWN Payment_State = 7
 )
 
@@ -101,6 +102,68 @@ func (Payment_State) EnumDescriptor() ([]byte, []int) {
 	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What STAFF decide about money whose owner was in doubt.
+type Payment_Resolution int32
+
+const (
+	// Nothing was decided.
+	Payment_RESOLUTION_UNSPECIFIED Payment_Resolution = 0
+	// It is this payment's, whatever the provider's books say: it buys the booking as any money does that comes late,
+	// and goes back if it cannot, or if its amount is wrong.
+	Payment_OURS Payment_Resolution = 1
+	// It is this payment's, and goes back whatever it could buy.
+	Payment_GIVE_BACK Payment_Resolution = 2
+	// It is not this payment's, and is none of its customer's business: this payment has FAILED, and nothing goes back.
+	Payment_NOT_OURS Payment_Resolution = 3
+	// The provider is to be asked again, as its books may have been put right.
+	Payment_ASK_AGAIN Payment_Resolution = 4
+)
+
+// Enum value maps for Payment_Resolution.
+var (
+	Payment_Resolution_name = map[int32]string{
+		0: "RESOLUTION_UNSPECIFIED",
+		1: "OURS",
+		2: "GIVE_BACK",
+		3: "NOT_OURS",
+		4: "ASK_AGAIN",
+	}
+	Payment_Resolution_value = map[string]int32{
+		"RESOLUTION_UNSPECIFIED": 0,
+		"OURS":                   1,
+		"GIVE_BACK":              2,
+		"NOT_OURS":               3,
+		"ASK_AGAIN":              4,
+	}
+)
+
+func (x Payment_Resolution) Enum() *Payment_Resolution {
+	p := new(Payment_Resolution)
+	*p = x
+	return p
+}
+
+func (x Payment_Resolution) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Payment_Resolution) Descriptor() protoreflect.EnumDescriptor {
+	return file_rowlock_v1_payment_proto_enumTypes[1].Descriptor()
+}
+
+func (Payment_Resolution) Type() protoreflect.EnumType {
+	return &file_rowlock_v1_payment_proto_enumTypes[1]
+}
+
+func (x Payment_Resolution) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Payment_Resolution.Descriptor instead.
+func (Payment_Resolution) EnumDescriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // Who moves the money.
 type Payment_Provider int32
 
@@ -150,11 +213,11 @@ func (x Payment_Provider) String() string {
 }
 
 func (Payment_Provider) Descriptor() protoreflect.EnumDescriptor {
-	return file_rowlock_v1_payment_proto_enumTypes[1].Descriptor()
+	return file_rowlock_v1_payment_proto_enumTypes[2].Descriptor()
 }
 
 func (Payment_Provider) Type() protoreflect.EnumType {
-	return &file_rowlock_v1_payment_proto_enumTypes[1]
+	return &file_rowlock_v1_payment_proto_enumTypes[2]
 }
 
 func (x Payment_Provider) Number() protoreflect.EnumNumber {
@@ -163,7 +226,7 @@ func (x Payment_Provider) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Payment_Provider.Descriptor instead.
 func (Payment_Provider) EnumDescriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{0, 1}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{0, 2}
 }
 
 // The states of a refund.
@@ -176,10 +239,10 @@ const (
 	Refund_REQUESTED Refund_State = 1
 	// The provider was asked.
 	Refund_PROCESSING Refund_State = 2
-	// The money went back. Final.
+	// The money went back: by the provider, or in another way that `settlement` tells. Final.
 	Refund_SUCCEEDED Refund_State = 3
 	// The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
-	// anew by RetryRefund. It never vanishes.
+	// anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
 	Refund_FAILED Refund_State = 4
 )
 
@@ -212,11 +275,11 @@ func (x Refund_State) String() string {
 }
 
 func (Refund_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_rowlock_v1_payment_proto_enumTypes[2].Descriptor()
+	return file_rowlock_v1_payment_proto_enumTypes[3].Descriptor()
 }
 
 func (Refund_State) Type() protoreflect.EnumType {
-	return &file_rowlock_v1_payment_proto_enumTypes[2]
+	return &file_rowlock_v1_payment_proto_enumTypes[3]
 }
 
 func (x Refund_State) Number() protoreflect.EnumNumber {
@@ -226,6 +289,63 @@ func (x Refund_State) Number() protoreflect.EnumNumber {
 // Deprecated: Use Refund_State.Descriptor instead.
 func (Refund_State) EnumDescriptor() ([]byte, []int) {
 	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// How money is paid back that a provider did not give back.
+type Refund_Method int32
+
+const (
+	// Not used.
+	Refund_METHOD_UNSPECIFIED Refund_Method = 0
+	// In cash, at the box office.
+	Refund_CASH Refund_Method = 1
+	// From the house's bank account.
+	Refund_BANK_TRANSFER Refund_Method = 2
+	// Otherwise: a voucher, a cheque, a claim that was given up. `reference` says what.
+	Refund_OTHER Refund_Method = 3
+)
+
+// Enum value maps for Refund_Method.
+var (
+	Refund_Method_name = map[int32]string{
+		0: "METHOD_UNSPECIFIED",
+		1: "CASH",
+		2: "BANK_TRANSFER",
+		3: "OTHER",
+	}
+	Refund_Method_value = map[string]int32{
+		"METHOD_UNSPECIFIED": 0,
+		"CASH":               1,
+		"BANK_TRANSFER":      2,
+		"OTHER":              3,
+	}
+)
+
+func (x Refund_Method) Enum() *Refund_Method {
+	p := new(Refund_Method)
+	*p = x
+	return p
+}
+
+func (x Refund_Method) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Refund_Method) Descriptor() protoreflect.EnumDescriptor {
+	return file_rowlock_v1_payment_proto_enumTypes[4].Descriptor()
+}
+
+func (Refund_Method) Type() protoreflect.EnumType {
+	return &file_rowlock_v1_payment_proto_enumTypes[4]
+}
+
+func (x Refund_Method) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Refund_Method.Descriptor instead.
+func (Refund_Method) EnumDescriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{1, 1}
 }
 
 // What happens to a simulated payment.
@@ -277,11 +397,11 @@ func (x SimulatePaymentRequest_Outcome) String() string {
 }
 
 func (SimulatePaymentRequest_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_rowlock_v1_payment_proto_enumTypes[3].Descriptor()
+	return file_rowlock_v1_payment_proto_enumTypes[5].Descriptor()
 }
 
 func (SimulatePaymentRequest_Outcome) Type() protoreflect.EnumType {
-	return &file_rowlock_v1_payment_proto_enumTypes[3]
+	return &file_rowlock_v1_payment_proto_enumTypes[5]
 }
 
 func (x SimulatePaymentRequest_Outcome) Number() protoreflect.EnumNumber {
@@ -290,7 +410,7 @@ func (x SimulatePaymentRequest_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SimulatePaymentRequest_Outcome.Descriptor instead.
 func (SimulatePaymentRequest_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{15, 0}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // One attempt to pay for one booking.
@@ -327,9 +447,18 @@ type Payment struct {
 	// With what the customer's browser confirms it at the provider (STRIPE). Only for its owner, only by GetPayment and
 	// only in REQUIRES_ACTION; empty otherwise.
 	ClientSecret string `protobuf:"bytes,14,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	// What the provider's books say otherwise than this, found by comparing them some time after the end. Only for STAFF,
-	// who have to look at it. Empty: nothing.
-	Discrepancy   string `protobuf:"bytes,15,opt,name=discrepancy,proto3" json:"discrepancy,omitempty"`
+	// What the provider's books say otherwise than this, found by comparing them some time after the end; or, of a payment
+	// that did not succeed, why it is in doubt whose money was taken (see ResolvePayment). Only for STAFF, who have to look
+	// at it. Empty: nothing.
+	Discrepancy string `protobuf:"bytes,15,opt,name=discrepancy,proto3" json:"discrepancy,omitempty"`
+	// What STAFF decided about it when it was in doubt. Only for STAFF.
+	Resolution Payment_Resolution `protobuf:"varint,16,opt,name=resolution,proto3,enum=rowlock.v1.Payment_Resolution" json:"resolution,omitempty"`
+	// Who decided so. Only for STAFF.
+	Resolver string `protobuf:"bytes,17,opt,name=resolver,proto3" json:"resolver,omitempty"`
+	// Why they decided so. Only for STAFF.
+	ResolutionReason string `protobuf:"bytes,18,opt,name=resolution_reason,json=resolutionReason,proto3" json:"resolution_reason,omitempty"`
+	// When they decided so. Only for STAFF.
+	ResolveTime   *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=resolve_time,json=resolveTime,proto3" json:"resolve_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +598,34 @@ func (x *Payment) GetDiscrepancy() string {
 	return ""
 }
 
+func (x *Payment) GetResolution() Payment_Resolution {
+	if x != nil {
+		return x.Resolution
+	}
+	return Payment_RESOLUTION_UNSPECIFIED
+}
+
+func (x *Payment) GetResolver() string {
+	if x != nil {
+		return x.Resolver
+	}
+	return ""
+}
+
+func (x *Payment) GetResolutionReason() string {
+	if x != nil {
+		return x.ResolutionReason
+	}
+	return ""
+}
+
+func (x *Payment) GetResolveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResolveTime
+	}
+	return nil
+}
+
 // Money that goes back.
 type Refund struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -498,8 +655,13 @@ type Refund struct {
 	Tickets []string `protobuf:"bytes,12,rep,name=tickets,proto3" json:"tickets,omitempty"`
 	// When the provider is asked next. Unset: it is done, or waits for staff.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How it was paid back in another way than by its provider. Unset: it was not.
+	Settlement *Refund_Settlement `protobuf:"bytes,14,opt,name=settlement,proto3" json:"settlement,omitempty"`
+	// That the provider gave the money back after all, beside the `settlement`: the customer has it twice. Only for STAFF,
+	// who get it back or give it up, and then say so by SettleRefund. Empty: no.
+	Discrepancy   string `protobuf:"bytes,15,opt,name=discrepancy,proto3" json:"discrepancy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
@@ -621,6 +783,20 @@ func (x *Refund) GetNextAttemptTime() *timestamppb.Timestamp {
 		return x.NextAttemptTime
 	}
 	return nil
+}
+
+func (x *Refund) GetSettlement() *Refund_Settlement {
+	if x != nil {
+		return x.Settlement
+	}
+	return nil
+}
+
+func (x *Refund) GetDiscrepancy() string {
+	if x != nil {
+		return x.Discrepancy
+	}
+	return ""
 }
 
 // Begins to pay.
@@ -873,9 +1049,11 @@ type ListPaymentsRequest struct {
 	// `next_page_token` of the page before; the rest of the request must be the same. Empty: the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only payments in this state. Unspecified: any.
-	State         Payment_State `protobuf:"varint,4,opt,name=state,proto3,enum=rowlock.v1.Payment_State" json:"state,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	State Payment_State `protobuf:"varint,4,opt,name=state,proto3,enum=rowlock.v1.Payment_State" json:"state,omitempty"`
+	// Only payments with a `discrepancy`. For STAFF; others get none.
+	OnlyDiscrepancies bool `protobuf:"varint,5,opt,name=only_discrepancies,json=onlyDiscrepancies,proto3" json:"only_discrepancies,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListPaymentsRequest) Reset() {
@@ -936,6 +1114,13 @@ func (x *ListPaymentsRequest) GetState() Payment_State {
 	return Payment_STATE_UNSPECIFIED
 }
 
+func (x *ListPaymentsRequest) GetOnlyDiscrepancies() bool {
+	if x != nil {
+		return x.OnlyDiscrepancies
+	}
+	return false
+}
+
 // A page of payments.
 type ListPaymentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -943,7 +1128,7 @@ type ListPaymentsResponse struct {
 	Payments []*Payment `protobuf:"bytes,1,rep,name=payments,proto3" json:"payments,omitempty"`
 	// For the next page. Empty: this is the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many there are on all pages together.
+	// How many there are on all pages together, counted up to 10,000: that number says that there may be more.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1137,6 +1322,162 @@ func (x *RetryRefundRequest) GetRequestId() string {
 	return ""
 }
 
+// Says that a refund was paid back in another way.
+type SettleRefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The refund.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How.
+	Method Refund_Method `protobuf:"varint,2,opt,name=method,proto3,enum=rowlock.v1.Refund_Method" json:"method,omitempty"`
+	// What proves it, such as the number of a bank transfer or of a receipt; the customer sees it. At most 200 characters;
+	// required unless it was CASH.
+	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Why, for the record. 1 to 500 characters.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRefundRequest) Reset() {
+	*x = SettleRefundRequest{}
+	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRefundRequest) ProtoMessage() {}
+
+func (x *SettleRefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRefundRequest.ProtoReflect.Descriptor instead.
+func (*SettleRefundRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SettleRefundRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SettleRefundRequest) GetMethod() Refund_Method {
+	if x != nil {
+		return x.Method
+	}
+	return Refund_METHOD_UNSPECIFIED
+}
+
+func (x *SettleRefundRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *SettleRefundRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SettleRefundRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Decides whose money was taken.
+type ResolvePaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payment.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What is decided.
+	Resolution Payment_Resolution `protobuf:"varint,2,opt,name=resolution,proto3,enum=rowlock.v1.Payment_Resolution" json:"resolution,omitempty"`
+	// Why, for the record. 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolvePaymentRequest) Reset() {
+	*x = ResolvePaymentRequest{}
+	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolvePaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolvePaymentRequest) ProtoMessage() {}
+
+func (x *ResolvePaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolvePaymentRequest.ProtoReflect.Descriptor instead.
+func (*ResolvePaymentRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResolvePaymentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ResolvePaymentRequest) GetResolution() Payment_Resolution {
+	if x != nil {
+		return x.Resolution
+	}
+	return Payment_RESOLUTION_UNSPECIFIED
+}
+
+func (x *ResolvePaymentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ResolvePaymentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Reads a refund.
 type GetRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1148,7 +1489,7 @@ type GetRefundRequest struct {
 
 func (x *GetRefundRequest) Reset() {
 	*x = GetRefundRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1501,7 @@ func (x *GetRefundRequest) String() string {
 func (*GetRefundRequest) ProtoMessage() {}
 
 func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[10]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1514,7 @@ func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRefundRequest.ProtoReflect.Descriptor instead.
 func (*GetRefundRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{10}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetRefundRequest) GetName() string {
@@ -1200,7 +1541,7 @@ type ListRefundsRequest struct {
 
 func (x *ListRefundsRequest) Reset() {
 	*x = ListRefundsRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1553,7 @@ func (x *ListRefundsRequest) String() string {
 func (*ListRefundsRequest) ProtoMessage() {}
 
 func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[11]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1566,7 @@ func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{11}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRefundsRequest) GetParent() string {
@@ -1263,7 +1604,7 @@ type ListRefundsResponse struct {
 	Refunds []*Refund `protobuf:"bytes,1,rep,name=refunds,proto3" json:"refunds,omitempty"`
 	// For the next page. Empty: this is the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many there are on all pages together.
+	// How many there are on all pages together, counted up to 10,000: that number says that there may be more.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1271,7 +1612,7 @@ type ListRefundsResponse struct {
 
 func (x *ListRefundsResponse) Reset() {
 	*x = ListRefundsResponse{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1624,7 @@ func (x *ListRefundsResponse) String() string {
 func (*ListRefundsResponse) ProtoMessage() {}
 
 func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[12]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1637,7 @@ func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{12}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRefundsResponse) GetRefunds() []*Refund {
@@ -1335,7 +1676,7 @@ type HandleProviderWebhookRequest struct {
 
 func (x *HandleProviderWebhookRequest) Reset() {
 	*x = HandleProviderWebhookRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1688,7 @@ func (x *HandleProviderWebhookRequest) String() string {
 func (*HandleProviderWebhookRequest) ProtoMessage() {}
 
 func (x *HandleProviderWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[13]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1701,7 @@ func (x *HandleProviderWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleProviderWebhookRequest.ProtoReflect.Descriptor instead.
 func (*HandleProviderWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{13}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HandleProviderWebhookRequest) GetProvider() Payment_Provider {
@@ -1393,7 +1734,7 @@ type HandleProviderWebhookResponse struct {
 
 func (x *HandleProviderWebhookResponse) Reset() {
 	*x = HandleProviderWebhookResponse{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1746,7 @@ func (x *HandleProviderWebhookResponse) String() string {
 func (*HandleProviderWebhookResponse) ProtoMessage() {}
 
 func (x *HandleProviderWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[14]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1759,7 @@ func (x *HandleProviderWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleProviderWebhookResponse.ProtoReflect.Descriptor instead.
 func (*HandleProviderWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{14}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{16}
 }
 
 // Plays the provider's part.
@@ -1436,7 +1777,7 @@ type SimulatePaymentRequest struct {
 
 func (x *SimulatePaymentRequest) Reset() {
 	*x = SimulatePaymentRequest{}
-	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1789,7 @@ func (x *SimulatePaymentRequest) String() string {
 func (*SimulatePaymentRequest) ProtoMessage() {}
 
 func (x *SimulatePaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_payment_proto_msgTypes[15]
+	mi := &file_rowlock_v1_payment_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1802,7 @@ func (x *SimulatePaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulatePaymentRequest.ProtoReflect.Descriptor instead.
 func (*SimulatePaymentRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{15}
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SimulatePaymentRequest) GetName() string {
@@ -1485,13 +1826,94 @@ func (x *SimulatePaymentRequest) GetRequestId() string {
 	return ""
 }
 
+// That a refund was paid back in another way than by its provider.
+type Refund_Settlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How.
+	Method Refund_Method `protobuf:"varint,1,opt,name=method,proto3,enum=rowlock.v1.Refund_Method" json:"method,omitempty"`
+	// What proves it, such as the number of a bank transfer or of a receipt.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Why, and what else should be known. Only for STAFF.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who said so. Only for STAFF.
+	Settler string `protobuf:"bytes,4,opt,name=settler,proto3" json:"settler,omitempty"`
+	// When they said so.
+	SettleTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=settle_time,json=settleTime,proto3" json:"settle_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund_Settlement) Reset() {
+	*x = Refund_Settlement{}
+	mi := &file_rowlock_v1_payment_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund_Settlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund_Settlement) ProtoMessage() {}
+
+func (x *Refund_Settlement) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_payment_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund_Settlement.ProtoReflect.Descriptor instead.
+func (*Refund_Settlement) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_payment_proto_rawDescGZIP(), []int{1, 0}
+}
+
+func (x *Refund_Settlement) GetMethod() Refund_Method {
+	if x != nil {
+		return x.Method
+	}
+	return Refund_METHOD_UNSPECIFIED
+}
+
+func (x *Refund_Settlement) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Refund_Settlement) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refund_Settlement) GetSettler() string {
+	if x != nil {
+		return x.Settler
+	}
+	return ""
+}
+
+func (x *Refund_Settlement) GetSettleTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SettleTime
+	}
+	return nil
+}
+
 var File_rowlock_v1_payment_proto protoreflect.FileDescriptor
 
 const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\n" +
 	"\x18rowlock/v1/payment.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xdf\n" +
-	"\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xce\r\n" +
 	"\aPayment\x12\xad\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x98\x01\xe2A\x01\b\xbaH\x90\x01\xd8\x01\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12=\n" +
 	"\abooking\x18\x02 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
@@ -1510,9 +1932,16 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"updateTime\x12E\n" +
 	"\rcomplete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\fcompleteTime\x12J\n" +
 	"\x0ebought_booking\x18\r \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
-	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\rboughtBooking\x121\n" +
-	"\rclient_secret\x18\x0e \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\fclientSecret\x12.\n" +
-	"\vdiscrepancy\x18\x0f \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\vdiscrepancy\"\x87\x01\n" +
+	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\rboughtBooking\x124\n" +
+	"\rclient_secret\x18\x0e \x01(\tB\x0f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x80\x01\x01R\fclientSecret\x12.\n" +
+	"\vdiscrepancy\x18\x0f \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\vdiscrepancy\x12L\n" +
+	"\n" +
+	"resolution\x18\x10 \x01(\x0e2\x1e.rowlock.v1.Payment.ResolutionB\f\xe2A\x01\x03\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"resolution\x12<\n" +
+	"\bresolver\x18\x11 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
+	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\bresolver\x129\n" +
+	"\x11resolution_reason\x18\x12 \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\x10resolutionReason\x12C\n" +
+	"\fresolve_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vresolveTime\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\x13\n" +
@@ -1523,7 +1952,14 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAILED\x10\x05\x12\r\n" +
 	"\tCANCELLED\x10\x06\x12\v\n" +
-	"\aUNKNOWN\x10\a\"_\n" +
+	"\aUNKNOWN\x10\a\"^\n" +
+	"\n" +
+	"Resolution\x12\x1a\n" +
+	"\x16RESOLUTION_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04OURS\x10\x01\x12\r\n" +
+	"\tGIVE_BACK\x10\x02\x12\f\n" +
+	"\bNOT_OURS\x10\x03\x12\r\n" +
+	"\tASK_AGAIN\x10\x04\"_\n" +
 	"\bProvider\x12\x18\n" +
 	"\x14PROVIDER_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSIMULATOR\x10\x01\x12\n" +
@@ -1533,7 +1969,8 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\x06STRIPE\x10\x03\x12\b\n" +
 	"\x04CASH\x10\x04\x12\b\n" +
 	"\x04COMP\x10\x05:m\xeaAj\n" +
-	"\x13rowlock.dev/Payment\x12@performances/{performance}/bookings/{booking}/payments/{payment}*\bpayments2\apayment\"\xb6\a\n" +
+	"\x13rowlock.dev/Payment\x12@performances/{performance}/bookings/{booking}/payments/{payment}*\bpayments2\apayment\"\xfe\n" +
+	"\n" +
 	"\x06Refund\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12=\n" +
 	"\apayment\x18\x02 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
@@ -1553,7 +1990,20 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\trequester\x12=\n" +
 	"\atickets\x18\f \x03(\tB#\xe2A\x01\x03\xfaA\x14\n" +
 	"\x12rowlock.dev/Ticket\xbaH\x05\x92\x01\x02\x102R\atickets\x12L\n" +
-	"\x11next_attempt_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0fnextAttemptTime\"X\n" +
+	"\x11next_attempt_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x0fnextAttemptTime\x12C\n" +
+	"\n" +
+	"settlement\x18\x0e \x01(\v2\x1d.rowlock.v1.Refund.SettlementB\x04\xe2A\x01\x03R\n" +
+	"settlement\x12.\n" +
+	"\vdiscrepancy\x18\x0f \x01(\tB\f\xe2A\x01\x03\xbaH\x05r\x03\x18\xf4\x03R\vdiscrepancy\x1a\x86\x02\n" +
+	"\n" +
+	"Settlement\x127\n" +
+	"\x06method\x18\x01 \x01(\x0e2\x19.rowlock.v1.Refund.MethodB\x04\xe2A\x01\x03R\x06method\x12\"\n" +
+	"\treference\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\treference\x12\x1c\n" +
+	"\x06reason\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x06reason\x12:\n" +
+	"\asettler\x18\x04 \x01(\tB \xe2A\x01\x03\xfaA\x12\n" +
+	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\asettler\x12A\n" +
+	"\vsettle_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"settleTime\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tREQUESTED\x10\x01\x12\x0e\n" +
@@ -1561,7 +2011,12 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"PROCESSING\x10\x02\x12\r\n" +
 	"\tSUCCEEDED\x10\x03\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x04:{\xeaAx\n" +
+	"\x06FAILED\x10\x04\"H\n" +
+	"\x06Method\x12\x16\n" +
+	"\x12METHOD_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04CASH\x10\x01\x12\x11\n" +
+	"\rBANK_TRANSFER\x10\x02\x12\t\n" +
+	"\x05OTHER\x10\x03:{\xeaAx\n" +
 	"\x12rowlock.dev/Refund\x12Qperformances/{performance}/bookings/{booking}/payments/{payment}/refunds/{refund}*\arefunds2\x06refund\"\x96\x04\n" +
 	"\x14CreatePaymentRequest\x12\x8f\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/Payment\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x06parent\x129\n" +
@@ -1586,13 +2041,14 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xd8\x01\n" +
 	"\x11GetPaymentRequest\x12\xc2\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xad\x01\xe2A\x01\x02\xfaA\x15\n" +
-	"\x13rowlock.dev/Payment\xbaH\x8d\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xc5\x02\n" +
+	"\x13rowlock.dev/Payment\xbaH\x8d\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xfa\x02\n" +
 	"\x13ListPaymentsRequest\x12\x97\x01\n" +
 	"\x06parent\x18\x01 \x01(\tB\x7f\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/Payment\xbaH`r^\x18N2Z^performances/(-|[1-9][0-9]{0,18})/bookings/(-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x06parent\x12(\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12=\n" +
-	"\x05state\x18\x04 \x01(\x0e2\x19.rowlock.v1.Payment.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"\x8e\x01\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x19.rowlock.v1.Payment.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x123\n" +
+	"\x12only_discrepancies\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\x11onlyDiscrepancies\"\x8e\x01\n" +
 	"\x14ListPaymentsResponse\x12/\n" +
 	"\bpayments\x18\x01 \x03(\v2\x13.rowlock.v1.PaymentR\bpayments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -1611,7 +2067,24 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12q\n" +
 	"\x06reason\x18\x02 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x89\x02\n" +
+	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xfb\x04\n" +
+	"\x13SettleRefundRequest\x12\xf4\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\xdf\x01\xe2A\x01\x02\xfaA\x14\n" +
+	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12A\n" +
+	"\x06method\x18\x02 \x01(\x0e2\x19.rowlock.v1.Refund.MethodB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06method\x12w\n" +
+	"\treference\x18\x03 \x01(\tBY\xe2A\x01\x01\xbaHRrP\x18\xc8\x012K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\treference\x12s\n" +
+	"\x06reason\x18\x04 \x01(\tB[\xe2A\x01\x02\xbaHTrR\x10\x01\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\xdf\x03\n" +
+	"\x15ResolvePaymentRequest\x12\xc2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\xad\x01\xe2A\x01\x02\xfaA\x15\n" +
+	"\x13rowlock.dev/Payment\xbaH\x8d\x01r\x8a\x01\x18|2\x85\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12N\n" +
+	"\n" +
+	"resolution\x18\x02 \x01(\x0e2\x1e.rowlock.v1.Payment.ResolutionB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\n" +
+	"resolution\x12s\n" +
+	"\x06reason\x18\x03 \x01(\tB[\xe2A\x01\x02\xbaHTrR\x10\x01\x18\xf4\x032K^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x06reason\x12<\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x89\x02\n" +
 	"\x10GetRefundRequest\x12\xf4\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xdf\x01\xe2A\x01\x02\xfaA\x14\n" +
 	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xfd\x02\n" +
@@ -1647,7 +2120,7 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"\aAPPROVE\x10\x02\x12\v\n" +
 	"\aDECLINE\x10\x03\x12\x12\n" +
 	"\x0eTIMEOUT_BEFORE\x10\x04\x12\x11\n" +
-	"\rTIMEOUT_AFTER\x10\x052\x8b\r\n" +
+	"\rTIMEOUT_AFTER\x10\x052\xe5\x0f\n" +
 	"\x0ePaymentService\x12\x93\x01\n" +
 	"\rCreatePayment\x12 .rowlock.v1.CreatePaymentRequest\x1a\x13.rowlock.v1.Payment\"K\xdaA\x0eparent,payment\x82\xd3\xe4\x93\x024:\x01*\"//v1/{parent=performances/*/bookings/*}/payments\x12\x93\x01\n" +
 	"\x0eCapturePayment\x12!.rowlock.v1.CapturePaymentRequest\x1a\x13.rowlock.v1.Payment\"I\xdaA\x04name\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{name=performances/*/bookings/*/payments/*}:capture\x12\x90\x01\n" +
@@ -1656,7 +2129,9 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"GetPayment\x12\x1d.rowlock.v1.GetPaymentRequest\x1a\x13.rowlock.v1.Payment\">\xdaA\x04name\x82\xd3\xe4\x93\x021\x12//v1/{name=performances/*/bookings/*/payments/*}\x12\x93\x01\n" +
 	"\fListPayments\x12\x1f.rowlock.v1.ListPaymentsRequest\x1a .rowlock.v1.ListPaymentsResponse\"@\xdaA\x06parent\x82\xd3\xe4\x93\x021\x12//v1/{parent=performances/*/bookings/*}/payments\x12\x96\x01\n" +
 	"\rRefundPayment\x12 .rowlock.v1.RefundPaymentRequest\x1a\x12.rowlock.v1.Refund\"O\xdaA\vname,amount\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{name=performances/*/bookings/*/payments/*}:refund\x12\x94\x01\n" +
-	"\vRetryRefund\x12\x1e.rowlock.v1.RetryRefundRequest\x1a\x12.rowlock.v1.Refund\"Q\xdaA\x04name\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=performances/*/bookings/*/payments/*/refunds/*}:retry\x12\x87\x01\n" +
+	"\vRetryRefund\x12\x1e.rowlock.v1.RetryRefundRequest\x1a\x12.rowlock.v1.Refund\"Q\xdaA\x04name\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/{name=performances/*/bookings/*/payments/*/refunds/*}:retry\x12\xaf\x01\n" +
+	"\fSettleRefund\x12\x1f.rowlock.v1.SettleRefundRequest\x1a\x12.rowlock.v1.Refund\"j\xdaA\x1cname,method,reference,reason\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/{name=performances/*/bookings/*/payments/*/refunds/*}:settle\x12\xa5\x01\n" +
+	"\x0eResolvePayment\x12!.rowlock.v1.ResolvePaymentRequest\x1a\x13.rowlock.v1.Payment\"[\xdaA\x16name,resolution,reason\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{name=performances/*/bookings/*/payments/*}:resolve\x12\x87\x01\n" +
 	"\tGetRefund\x12\x1c.rowlock.v1.GetRefundRequest\x1a\x12.rowlock.v1.Refund\"H\xdaA\x04name\x82\xd3\xe4\x93\x02;\x129/v1/{name=performances/*/bookings/*/payments/*/refunds/*}\x12\x9a\x01\n" +
 	"\vListRefunds\x12\x1e.rowlock.v1.ListRefundsRequest\x1a\x1f.rowlock.v1.ListRefundsResponse\"J\xdaA\x06parent\x82\xd3\xe4\x93\x02;\x129/v1/{parent=performances/*/bookings/*/payments/*}/refunds\x12\xa8\x01\n" +
 	"\x15HandleProviderWebhook\x12(.rowlock.v1.HandleProviderWebhookRequest\x1a).rowlock.v1.HandleProviderWebhookResponse\":\xdaA\x15provider,body,headers\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/webhooks/{provider}\x12\x9e\x01\n" +
@@ -1674,83 +2149,99 @@ func file_rowlock_v1_payment_proto_rawDescGZIP() []byte {
 	return file_rowlock_v1_payment_proto_rawDescData
 }
 
-var file_rowlock_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_rowlock_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_rowlock_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_rowlock_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_rowlock_v1_payment_proto_goTypes = []any{
 	(Payment_State)(0),                    // 0: rowlock.v1.Payment.State
-	(Payment_Provider)(0),                 // 1: rowlock.v1.Payment.Provider
-	(Refund_State)(0),                     // 2: rowlock.v1.Refund.State
-	(SimulatePaymentRequest_Outcome)(0),   // 3: rowlock.v1.SimulatePaymentRequest.Outcome
-	(*Payment)(nil),                       // 4: rowlock.v1.Payment
-	(*Refund)(nil),                        // 5: rowlock.v1.Refund
-	(*CreatePaymentRequest)(nil),          // 6: rowlock.v1.CreatePaymentRequest
-	(*CapturePaymentRequest)(nil),         // 7: rowlock.v1.CapturePaymentRequest
-	(*CancelPaymentRequest)(nil),          // 8: rowlock.v1.CancelPaymentRequest
-	(*GetPaymentRequest)(nil),             // 9: rowlock.v1.GetPaymentRequest
-	(*ListPaymentsRequest)(nil),           // 10: rowlock.v1.ListPaymentsRequest
-	(*ListPaymentsResponse)(nil),          // 11: rowlock.v1.ListPaymentsResponse
-	(*RefundPaymentRequest)(nil),          // 12: rowlock.v1.RefundPaymentRequest
-	(*RetryRefundRequest)(nil),            // 13: rowlock.v1.RetryRefundRequest
-	(*GetRefundRequest)(nil),              // 14: rowlock.v1.GetRefundRequest
-	(*ListRefundsRequest)(nil),            // 15: rowlock.v1.ListRefundsRequest
-	(*ListRefundsResponse)(nil),           // 16: rowlock.v1.ListRefundsResponse
-	(*HandleProviderWebhookRequest)(nil),  // 17: rowlock.v1.HandleProviderWebhookRequest
-	(*HandleProviderWebhookResponse)(nil), // 18: rowlock.v1.HandleProviderWebhookResponse
-	(*SimulatePaymentRequest)(nil),        // 19: rowlock.v1.SimulatePaymentRequest
-	nil,                                   // 20: rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
-	(*money.Money)(nil),                   // 21: google.type.Money
-	(*timestamppb.Timestamp)(nil),         // 22: google.protobuf.Timestamp
+	(Payment_Resolution)(0),               // 1: rowlock.v1.Payment.Resolution
+	(Payment_Provider)(0),                 // 2: rowlock.v1.Payment.Provider
+	(Refund_State)(0),                     // 3: rowlock.v1.Refund.State
+	(Refund_Method)(0),                    // 4: rowlock.v1.Refund.Method
+	(SimulatePaymentRequest_Outcome)(0),   // 5: rowlock.v1.SimulatePaymentRequest.Outcome
+	(*Payment)(nil),                       // 6: rowlock.v1.Payment
+	(*Refund)(nil),                        // 7: rowlock.v1.Refund
+	(*CreatePaymentRequest)(nil),          // 8: rowlock.v1.CreatePaymentRequest
+	(*CapturePaymentRequest)(nil),         // 9: rowlock.v1.CapturePaymentRequest
+	(*CancelPaymentRequest)(nil),          // 10: rowlock.v1.CancelPaymentRequest
+	(*GetPaymentRequest)(nil),             // 11: rowlock.v1.GetPaymentRequest
+	(*ListPaymentsRequest)(nil),           // 12: rowlock.v1.ListPaymentsRequest
+	(*ListPaymentsResponse)(nil),          // 13: rowlock.v1.ListPaymentsResponse
+	(*RefundPaymentRequest)(nil),          // 14: rowlock.v1.RefundPaymentRequest
+	(*RetryRefundRequest)(nil),            // 15: rowlock.v1.RetryRefundRequest
+	(*SettleRefundRequest)(nil),           // 16: rowlock.v1.SettleRefundRequest
+	(*ResolvePaymentRequest)(nil),         // 17: rowlock.v1.ResolvePaymentRequest
+	(*GetRefundRequest)(nil),              // 18: rowlock.v1.GetRefundRequest
+	(*ListRefundsRequest)(nil),            // 19: rowlock.v1.ListRefundsRequest
+	(*ListRefundsResponse)(nil),           // 20: rowlock.v1.ListRefundsResponse
+	(*HandleProviderWebhookRequest)(nil),  // 21: rowlock.v1.HandleProviderWebhookRequest
+	(*HandleProviderWebhookResponse)(nil), // 22: rowlock.v1.HandleProviderWebhookResponse
+	(*SimulatePaymentRequest)(nil),        // 23: rowlock.v1.SimulatePaymentRequest
+	(*Refund_Settlement)(nil),             // 24: rowlock.v1.Refund.Settlement
+	nil,                                   // 25: rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
+	(*money.Money)(nil),                   // 26: google.type.Money
+	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
 }
 var file_rowlock_v1_payment_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Payment.state:type_name -> rowlock.v1.Payment.State
-	21, // 1: rowlock.v1.Payment.amount:type_name -> google.type.Money
-	1,  // 2: rowlock.v1.Payment.provider:type_name -> rowlock.v1.Payment.Provider
-	21, // 3: rowlock.v1.Payment.refunded:type_name -> google.type.Money
-	22, // 4: rowlock.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
-	22, // 5: rowlock.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
-	22, // 6: rowlock.v1.Payment.complete_time:type_name -> google.protobuf.Timestamp
-	21, // 7: rowlock.v1.Refund.amount:type_name -> google.type.Money
-	2,  // 8: rowlock.v1.Refund.state:type_name -> rowlock.v1.Refund.State
-	22, // 9: rowlock.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
-	22, // 10: rowlock.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
-	22, // 11: rowlock.v1.Refund.complete_time:type_name -> google.protobuf.Timestamp
-	22, // 12: rowlock.v1.Refund.next_attempt_time:type_name -> google.protobuf.Timestamp
-	4,  // 13: rowlock.v1.CreatePaymentRequest.payment:type_name -> rowlock.v1.Payment
-	0,  // 14: rowlock.v1.ListPaymentsRequest.state:type_name -> rowlock.v1.Payment.State
-	4,  // 15: rowlock.v1.ListPaymentsResponse.payments:type_name -> rowlock.v1.Payment
-	21, // 16: rowlock.v1.RefundPaymentRequest.amount:type_name -> google.type.Money
-	2,  // 17: rowlock.v1.ListRefundsRequest.state:type_name -> rowlock.v1.Refund.State
-	5,  // 18: rowlock.v1.ListRefundsResponse.refunds:type_name -> rowlock.v1.Refund
-	1,  // 19: rowlock.v1.HandleProviderWebhookRequest.provider:type_name -> rowlock.v1.Payment.Provider
-	20, // 20: rowlock.v1.HandleProviderWebhookRequest.headers:type_name -> rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
-	3,  // 21: rowlock.v1.SimulatePaymentRequest.outcome:type_name -> rowlock.v1.SimulatePaymentRequest.Outcome
-	6,  // 22: rowlock.v1.PaymentService.CreatePayment:input_type -> rowlock.v1.CreatePaymentRequest
-	7,  // 23: rowlock.v1.PaymentService.CapturePayment:input_type -> rowlock.v1.CapturePaymentRequest
-	8,  // 24: rowlock.v1.PaymentService.CancelPayment:input_type -> rowlock.v1.CancelPaymentRequest
-	9,  // 25: rowlock.v1.PaymentService.GetPayment:input_type -> rowlock.v1.GetPaymentRequest
-	10, // 26: rowlock.v1.PaymentService.ListPayments:input_type -> rowlock.v1.ListPaymentsRequest
-	12, // 27: rowlock.v1.PaymentService.RefundPayment:input_type -> rowlock.v1.RefundPaymentRequest
-	13, // 28: rowlock.v1.PaymentService.RetryRefund:input_type -> rowlock.v1.RetryRefundRequest
-	14, // 29: rowlock.v1.PaymentService.GetRefund:input_type -> rowlock.v1.GetRefundRequest
-	15, // 30: rowlock.v1.PaymentService.ListRefunds:input_type -> rowlock.v1.ListRefundsRequest
-	17, // 31: rowlock.v1.PaymentService.HandleProviderWebhook:input_type -> rowlock.v1.HandleProviderWebhookRequest
-	19, // 32: rowlock.v1.PaymentService.SimulatePayment:input_type -> rowlock.v1.SimulatePaymentRequest
-	4,  // 33: rowlock.v1.PaymentService.CreatePayment:output_type -> rowlock.v1.Payment
-	4,  // 34: rowlock.v1.PaymentService.CapturePayment:output_type -> rowlock.v1.Payment
-	4,  // 35: rowlock.v1.PaymentService.CancelPayment:output_type -> rowlock.v1.Payment
-	4,  // 36: rowlock.v1.PaymentService.GetPayment:output_type -> rowlock.v1.Payment
-	11, // 37: rowlock.v1.PaymentService.ListPayments:output_type -> rowlock.v1.ListPaymentsResponse
-	5,  // 38: rowlock.v1.PaymentService.RefundPayment:output_type -> rowlock.v1.Refund
-	5,  // 39: rowlock.v1.PaymentService.RetryRefund:output_type -> rowlock.v1.Refund
-	5,  // 40: rowlock.v1.PaymentService.GetRefund:output_type -> rowlock.v1.Refund
-	16, // 41: rowlock.v1.PaymentService.ListRefunds:output_type -> rowlock.v1.ListRefundsResponse
-	18, // 42: rowlock.v1.PaymentService.HandleProviderWebhook:output_type -> rowlock.v1.HandleProviderWebhookResponse
-	4,  // 43: rowlock.v1.PaymentService.SimulatePayment:output_type -> rowlock.v1.Payment
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	26, // 1: rowlock.v1.Payment.amount:type_name -> google.type.Money
+	2,  // 2: rowlock.v1.Payment.provider:type_name -> rowlock.v1.Payment.Provider
+	26, // 3: rowlock.v1.Payment.refunded:type_name -> google.type.Money
+	27, // 4: rowlock.v1.Payment.create_time:type_name -> google.protobuf.Timestamp
+	27, // 5: rowlock.v1.Payment.update_time:type_name -> google.protobuf.Timestamp
+	27, // 6: rowlock.v1.Payment.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 7: rowlock.v1.Payment.resolution:type_name -> rowlock.v1.Payment.Resolution
+	27, // 8: rowlock.v1.Payment.resolve_time:type_name -> google.protobuf.Timestamp
+	26, // 9: rowlock.v1.Refund.amount:type_name -> google.type.Money
+	3,  // 10: rowlock.v1.Refund.state:type_name -> rowlock.v1.Refund.State
+	27, // 11: rowlock.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	27, // 12: rowlock.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
+	27, // 13: rowlock.v1.Refund.complete_time:type_name -> google.protobuf.Timestamp
+	27, // 14: rowlock.v1.Refund.next_attempt_time:type_name -> google.protobuf.Timestamp
+	24, // 15: rowlock.v1.Refund.settlement:type_name -> rowlock.v1.Refund.Settlement
+	6,  // 16: rowlock.v1.CreatePaymentRequest.payment:type_name -> rowlock.v1.Payment
+	0,  // 17: rowlock.v1.ListPaymentsRequest.state:type_name -> rowlock.v1.Payment.State
+	6,  // 18: rowlock.v1.ListPaymentsResponse.payments:type_name -> rowlock.v1.Payment
+	26, // 19: rowlock.v1.RefundPaymentRequest.amount:type_name -> google.type.Money
+	4,  // 20: rowlock.v1.SettleRefundRequest.method:type_name -> rowlock.v1.Refund.Method
+	1,  // 21: rowlock.v1.ResolvePaymentRequest.resolution:type_name -> rowlock.v1.Payment.Resolution
+	3,  // 22: rowlock.v1.ListRefundsRequest.state:type_name -> rowlock.v1.Refund.State
+	7,  // 23: rowlock.v1.ListRefundsResponse.refunds:type_name -> rowlock.v1.Refund
+	2,  // 24: rowlock.v1.HandleProviderWebhookRequest.provider:type_name -> rowlock.v1.Payment.Provider
+	25, // 25: rowlock.v1.HandleProviderWebhookRequest.headers:type_name -> rowlock.v1.HandleProviderWebhookRequest.HeadersEntry
+	5,  // 26: rowlock.v1.SimulatePaymentRequest.outcome:type_name -> rowlock.v1.SimulatePaymentRequest.Outcome
+	4,  // 27: rowlock.v1.Refund.Settlement.method:type_name -> rowlock.v1.Refund.Method
+	27, // 28: rowlock.v1.Refund.Settlement.settle_time:type_name -> google.protobuf.Timestamp
+	8,  // 29: rowlock.v1.PaymentService.CreatePayment:input_type -> rowlock.v1.CreatePaymentRequest
+	9,  // 30: rowlock.v1.PaymentService.CapturePayment:input_type -> rowlock.v1.CapturePaymentRequest
+	10, // 31: rowlock.v1.PaymentService.CancelPayment:input_type -> rowlock.v1.CancelPaymentRequest
+	11, // 32: rowlock.v1.PaymentService.GetPayment:input_type -> rowlock.v1.GetPaymentRequest
+	12, // 33: rowlock.v1.PaymentService.ListPayments:input_type -> rowlock.v1.ListPaymentsRequest
+	14, // 34: rowlock.v1.PaymentService.RefundPayment:input_type -> rowlock.v1.RefundPaymentRequest
+	15, // 35: rowlock.v1.PaymentService.RetryRefund:input_type -> rowlock.v1.RetryRefundRequest
+	16, // 36: rowlock.v1.PaymentService.SettleRefund:input_type -> rowlock.v1.SettleRefundRequest
+	17, // 37: rowlock.v1.PaymentService.ResolvePayment:input_type -> rowlock.v1.ResolvePaymentRequest
+	18, // 38: rowlock.v1.PaymentService.GetRefund:input_type -> rowlock.v1.GetRefundRequest
+	19, // 39: rowlock.v1.PaymentService.ListRefunds:input_type -> rowlock.v1.ListRefundsRequest
+	21, // 40: rowlock.v1.PaymentService.HandleProviderWebhook:input_type -> rowlock.v1.HandleProviderWebhookRequest
+	23, // 41: rowlock.v1.PaymentService.SimulatePayment:input_type -> rowlock.v1.SimulatePaymentRequest
+	6,  // 42: rowlock.v1.PaymentService.CreatePayment:output_type -> rowlock.v1.Payment
+	6,  // 43: rowlock.v1.PaymentService.CapturePayment:output_type -> rowlock.v1.Payment
+	6,  // 44: rowlock.v1.PaymentService.CancelPayment:output_type -> rowlock.v1.Payment
+	6,  // 45: rowlock.v1.PaymentService.GetPayment:output_type -> rowlock.v1.Payment
+	13, // 46: rowlock.v1.PaymentService.ListPayments:output_type -> rowlock.v1.ListPaymentsResponse
+	7,  // 47: rowlock.v1.PaymentService.RefundPayment:output_type -> rowlock.v1.Refund
+	7,  // 48: rowlock.v1.PaymentService.RetryRefund:output_type -> rowlock.v1.Refund
+	7,  // 49: rowlock.v1.PaymentService.SettleRefund:output_type -> rowlock.v1.Refund
+	6,  // 50: rowlock.v1.PaymentService.ResolvePayment:output_type -> rowlock.v1.Payment
+	7,  // 51: rowlock.v1.PaymentService.GetRefund:output_type -> rowlock.v1.Refund
+	20, // 52: rowlock.v1.PaymentService.ListRefunds:output_type -> rowlock.v1.ListRefundsResponse
+	22, // 53: rowlock.v1.PaymentService.HandleProviderWebhook:output_type -> rowlock.v1.HandleProviderWebhookResponse
+	6,  // 54: rowlock.v1.PaymentService.SimulatePayment:output_type -> rowlock.v1.Payment
+	42, // [42:55] is the sub-list for method output_type
+	29, // [29:42] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_payment_proto_init() }
@@ -1763,8 +2254,8 @@ func file_rowlock_v1_payment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_payment_proto_rawDesc), len(file_rowlock_v1_payment_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   17,
+			NumEnums:      6,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	PaymentService_ListPayments_FullMethodName          = "/rowlock.v1.PaymentService/ListPayments"
 	PaymentService_RefundPayment_FullMethodName         = "/rowlock.v1.PaymentService/RefundPayment"
 	PaymentService_RetryRefund_FullMethodName           = "/rowlock.v1.PaymentService/RetryRefund"
+	PaymentService_SettleRefund_FullMethodName          = "/rowlock.v1.PaymentService/SettleRefund"
+	PaymentService_ResolvePayment_FullMethodName        = "/rowlock.v1.PaymentService/ResolvePayment"
 	PaymentService_GetRefund_FullMethodName             = "/rowlock.v1.PaymentService/GetRefund"
 	PaymentService_ListRefunds_FullMethodName           = "/rowlock.v1.PaymentService/ListRefunds"
 	PaymentService_HandleProviderWebhook_FullMethodName = "/rowlock.v1.PaymentService/HandleProviderWebhook"
@@ -86,6 +88,19 @@ type PaymentServiceClient interface {
 	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
 	// by `request_id`. Errors: NOT_FOUND.
 	RetryRefund(ctx context.Context, in *RetryRefundRequest, opts ...grpc.CallOption) (*Refund, error)
+	// Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+	// transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+	// shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+	// after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+	// says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+	// FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+	SettleRefund(ctx context.Context, in *SettleRefundRequest, opts ...grpc.CallOption) (*Refund, error)
+	// Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+	// another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+	// of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+	// provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+	// `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
+	ResolvePayment(ctx context.Context, in *ResolvePaymentRequest, opts ...grpc.CallOption) (*Payment, error)
 	// Reads a refund. Errors: NOT_FOUND.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Lists refunds, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
@@ -185,6 +200,26 @@ func (c *paymentServiceClient) RetryRefund(ctx context.Context, in *RetryRefundR
 	return out, nil
 }
 
+func (c *paymentServiceClient) SettleRefund(ctx context.Context, in *SettleRefundRequest, opts ...grpc.CallOption) (*Refund, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Refund)
+	err := c.cc.Invoke(ctx, PaymentService_SettleRefund_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentServiceClient) ResolvePayment(ctx context.Context, in *ResolvePaymentRequest, opts ...grpc.CallOption) (*Payment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Payment)
+	err := c.cc.Invoke(ctx, PaymentService_ResolvePayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentServiceClient) GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*Refund, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Refund)
@@ -277,6 +312,19 @@ type PaymentServiceServer interface {
 	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
 	// by `request_id`. Errors: NOT_FOUND.
 	RetryRefund(context.Context, *RetryRefundRequest) (*Refund, error)
+	// Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+	// transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+	// shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+	// after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+	// says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+	// FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+	SettleRefund(context.Context, *SettleRefundRequest) (*Refund, error)
+	// Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+	// another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+	// of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+	// provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+	// `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
+	ResolvePayment(context.Context, *ResolvePaymentRequest) (*Payment, error)
 	// Reads a refund. Errors: NOT_FOUND.
 	GetRefund(context.Context, *GetRefundRequest) (*Refund, error)
 	// Lists refunds, newest first: customers those of their own bookings, STAFF all. Errors: NOT_FOUND,
@@ -326,6 +374,12 @@ func (UnimplementedPaymentServiceServer) RefundPayment(context.Context, *RefundP
 }
 func (UnimplementedPaymentServiceServer) RetryRefund(context.Context, *RetryRefundRequest) (*Refund, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryRefund not implemented")
+}
+func (UnimplementedPaymentServiceServer) SettleRefund(context.Context, *SettleRefundRequest) (*Refund, error) {
+	return nil, status.Error(codes.Unimplemented, "method SettleRefund not implemented")
+}
+func (UnimplementedPaymentServiceServer) ResolvePayment(context.Context, *ResolvePaymentRequest) (*Payment, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolvePayment not implemented")
 }
 func (UnimplementedPaymentServiceServer) GetRefund(context.Context, *GetRefundRequest) (*Refund, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRefund not implemented")
@@ -486,6 +540,42 @@ func _PaymentService_RetryRefund_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentService_SettleRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRefundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).SettleRefund(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_SettleRefund_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).SettleRefund(ctx, req.(*SettleRefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentService_ResolvePayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolvePaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).ResolvePayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_ResolvePayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).ResolvePayment(ctx, req.(*ResolvePaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentService_GetRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRefundRequest)
 	if err := dec(in); err != nil {
@@ -592,6 +682,14 @@ var PaymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryRefund",
 			Handler:    _PaymentService_RetryRefund_Handler,
+		},
+		{
+			MethodName: "SettleRefund",
+			Handler:    _PaymentService_SettleRefund_Handler,
+		},
+		{
+			MethodName: "ResolvePayment",
+			Handler:    _PaymentService_ResolvePayment_Handler,
 		},
 		{
 			MethodName: "GetRefund",

@@ -1524,7 +1524,7 @@ var File_rowlock_v1_ticket_proto protoreflect.FileDescriptor
 const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"\x17rowlock/v1/ticket.proto\x12\n" +
-	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x05\n" +
+	"rowlock.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x05\n" +
 	"\x06Ticket\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12=\n" +
 	"\abooking\x18\x02 \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
@@ -1533,8 +1533,8 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\x05index\x18\x04 \x01(\rB\x04\xe2A\x01\x03R\x05index\x12G\n" +
 	"\vticket_type\x18\x05 \x01(\tB&\xe2A\x01\x03\xfaA\x18\n" +
 	"\x16rowlock.dev/TicketType\xbaH\x04r\x02\x18@R\n" +
-	"ticketType\x12\x18\n" +
-	"\x04code\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\x04code\x124\n" +
+	"ticketType\x12\x1b\n" +
+	"\x04code\x18\x06 \x01(\tB\a\xe2A\x01\x03\x80\x01\x01R\x04code\x124\n" +
 	"\x05state\x18\a \x01(\x0e2\x18.rowlock.v1.Ticket.StateB\x04\xe2A\x01\x03R\x05state\x12D\n" +
 	"\rcheck_in_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\vcheckInTime\x12*\n" +
 	"\x0echeck_in_place\x18\t \x01(\tB\x04\xe2A\x01\x03R\fcheckInPlace\x12A\n" +
@@ -1569,11 +1569,11 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\x06Format\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03PDF\x10\x01\x12\r\n" +
-	"\tICALENDAR\x10\x02\"\x91\x04\n" +
+	"\tICALENDAR\x10\x02\"\x94\x04\n" +
 	"\x14CheckInTicketRequest\x12j\n" +
 	"\vperformance\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
-	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x12*\n" +
-	"\x04code\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\b2\b^[!-~]*$H\x00R\x04code\x12\xbe\x01\n" +
+	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x12-\n" +
+	"\x04code\x18\x02 \x01(\tB\x17\xbaH\x11r\x0f\x10\x01\x18\x80\b2\b^[!-~]*$\x80\x01\x01H\x00R\x04code\x12\xbe\x01\n" +
 	"\x04name\x18\x03 \x01(\tB\xa7\x01\xfaA\x14\n" +
 	"\x12rowlock.dev/Ticket\xbaH\x8c\x01r\x89\x01\x18{2\x84\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$H\x00R\x04name\x12Q\n" +
 	"\x05place\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05place\x12<\n" +
@@ -1637,10 +1637,10 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\n" +
 	"\x06UNDONE\x10\n" +
 	":[\xeaAX\n" +
-	"\x13rowlock.dev/CheckIn\x12.performances/{performance}/checkIns/{check_in}*\bcheckIns2\acheckIn\"\xc2\x02\n" +
+	"\x13rowlock.dev/CheckIn\x12.performances/{performance}/checkIns/{check_in}*\bcheckIns2\acheckIn\"\xc5\x02\n" +
 	"\vOfflineScan\x128\n" +
-	"\ascan_id\x18\x01 \x01(\tB\x1f\xe2A\x01\x02\xbaH\x18r\x16\x10\x01\x18@2\x10^[A-Za-z0-9_-]*$R\x06scanId\x12,\n" +
-	"\x04code\x18\x02 \x01(\tB\x18\xe2A\x01\x02\xbaH\x11r\x0f\x10\x01\x18\x80\b2\b^[!-~]*$R\x04code\x12V\n" +
+	"\ascan_id\x18\x01 \x01(\tB\x1f\xe2A\x01\x02\xbaH\x18r\x16\x10\x01\x18@2\x10^[A-Za-z0-9_-]*$R\x06scanId\x12/\n" +
+	"\x04code\x18\x02 \x01(\tB\x1b\xe2A\x01\x02\xbaH\x11r\x0f\x10\x01\x18\x80\b2\b^[!-~]*$\x80\x01\x01R\x04code\x12V\n" +
 	"\tscan_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x1d\xe2A\x01\x02\xbaH\x16\xc8\x01\x01\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\bscanTime\x12Q\n" +
 	"\x05place\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4r2\x18d2.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x05place\x12 \n" +
 	"\badmitted\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\badmitted\"\xbe\x02\n" +

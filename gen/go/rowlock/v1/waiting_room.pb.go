@@ -917,7 +917,7 @@ const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"FIRST_COME\x10\x01\x12\b\n" +
 	"\x04DRAW\x10\x02:_\xeaA\\\n" +
 	"\x17rowlock.dev/WaitingRoom\x12&performances/{performance}/waitingRoom*\fwaitingRooms2\vwaitingRoomB\x11\n" +
-	"\x0f_shopping_limit\"\xfc\x05\n" +
+	"\x0f_shopping_limit\"\x82\x06\n" +
 	"\n" +
 	"QueueEntry\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12<\n" +
@@ -925,10 +925,10 @@ const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"\x10rowlock.dev/User\xbaH\x04r\x02\x18*R\bcustomer\x128\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1c.rowlock.v1.QueueEntry.StateB\x04\xe2A\x01\x03R\x05state\x12 \n" +
 	"\bposition\x18\x04 \x01(\x03B\x04\xe2A\x01\x03R\bposition\x12F\n" +
-	"\x0eestimated_wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x03R\restimatedWait\x12%\n" +
-	"\ventry_token\x18\x06 \x01(\tB\x04\xe2A\x01\x03R\n" +
-	"entryToken\x12-\n" +
-	"\x0fadmission_token\x18\a \x01(\tB\x04\xe2A\x01\x03R\x0eadmissionToken\x12T\n" +
+	"\x0eestimated_wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x03R\restimatedWait\x12(\n" +
+	"\ventry_token\x18\x06 \x01(\tB\a\xe2A\x01\x03\x80\x01\x01R\n" +
+	"entryToken\x120\n" +
+	"\x0fadmission_token\x18\a \x01(\tB\a\xe2A\x01\x03\x80\x01\x01R\x0eadmissionToken\x12T\n" +
 	"\x15admission_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\x13admissionExpireTime\x12=\n" +
 	"\abooking\x18\t \x01(\tB#\xe2A\x01\x03\xfaA\x15\n" +
 	"\x13rowlock.dev/Booking\xbaH\x04r\x02\x18NR\abooking\x12=\n" +
@@ -942,10 +942,10 @@ const file_rowlock_v1_waiting_room_proto_rawDesc = "" +
 	"\x04LEFT\x10\x04\x12\v\n" +
 	"\aEXPIRED\x10\x05:l\xeaAi\n" +
 	"\x16rowlock.dev/QueueEntry\x125performances/{performance}/queueEntries/{queue_entry}*\fqueueEntries2\n" +
-	"queueEntry\"\xe3\x02\n" +
+	"queueEntry\"\xe6\x02\n" +
 	"\x10JoinQueueRequest\x12_\n" +
-	"\x06parent\x18\x01 \x01(\tBG\xe2A\x01\x02\xfaA\x18\x12\x16rowlock.dev/QueueEntry\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x06parent\x127\n" +
-	"\ventry_token\x18\x02 \x01(\tB\x16\xe2A\x01\x01\xbaH\x0fr\r\x18\x80\x102\b^[!-~]*$R\n" +
+	"\x06parent\x18\x01 \x01(\tBG\xe2A\x01\x02\xfaA\x18\x12\x16rowlock.dev/QueueEntry\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x06parent\x12:\n" +
+	"\ventry_token\x18\x02 \x01(\tB\x19\xe2A\x01\x01\xbaH\x0fr\r\x18\x80\x102\b^[!-~]*$\x80\x01\x01R\n" +
 	"entryToken\x12<\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\x12w\n" +

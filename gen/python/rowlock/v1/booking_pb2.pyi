@@ -449,7 +449,7 @@ class ListBookingsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page. Empty: this is the last one."""
     total_size: _builtins.int
-    """How many there are on all pages together."""
+    """How many there are on all pages together, counted up to 10,000: that number says that there may be more."""
     @_builtins.property
     def bookings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Booking]:
         """The bookings, newest first."""
@@ -728,6 +728,106 @@ class PayOutCashResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PayOutCashResponse: _TypeAlias = PayOutCashResponse  # noqa: Y015
+
+@_typing.final
+class ListCashDueRequest(_message.Message):
+    """Asks for a page of what is owed in cash."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The performance, or `performances/-` for all."""
+    page_size: _builtins.int
+    """How many to return at most. 0: 50; more than 1000 counts as 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; the rest of the request must be the same. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCashDueRequest: _TypeAlias = ListCashDueRequest  # noqa: Y015
+
+@_typing.final
+class CashDue(_message.Message):
+    """What a customer may fetch in cash for one booking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKING_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    booking: _builtins.str
+    """The booking, or what was one."""
+    customer: _builtins.str
+    """Whose it is."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """How much."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when: when tickets of it were last given back."""
+
+    def __init__(
+        self,
+        *,
+        booking: _builtins.str = ...,
+        customer: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "booking", b"booking", "customer", b"customer", "due_time", b"due_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CashDue: _TypeAlias = CashDue  # noqa: Y015
+
+@_typing.final
+class ListCashDueResponse(_message.Message):
+    """A page of what is owed in cash."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASH_DUE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty: this is the last one."""
+    total_size: _builtins.int
+    """How many there are on all pages together, counted up to 10,000: that number says that there may be more."""
+    @_builtins.property
+    def cash_due(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashDue]:
+        """What is owed, the longest owed first."""
+
+    def __init__(
+        self,
+        *,
+        cash_due: _abc.Iterable[Global___CashDue] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cash_due", b"cash_due", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCashDueResponse: _TypeAlias = ListCashDueResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmBookingRequest(_message.Message):

@@ -94,6 +94,11 @@ class BookingServiceStub:
                 request_serializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.FromString,
                 _registered_method=True)
+        self.ListCashDue = channel.unary_unary(
+                '/rowlock.v1.BookingService/ListCashDue',
+                request_serializer=rowlock_dot_v1_dot_booking__pb2.ListCashDueRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_booking__pb2.ListCashDueResponse.FromString,
+                _registered_method=True)
         self.ConfirmBooking = channel.unary_unary(
                 '/rowlock.v1.BookingService/ConfirmBooking',
                 request_serializer=rowlock_dot_v1_dot_booking__pb2.ConfirmBookingRequest.SerializeToString,
@@ -260,6 +265,15 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCashDue(self, request, context):
+        """Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+        somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+        PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmBooking(self, request, context):
         """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
         are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
@@ -401,6 +415,11 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.PayOutCash,
                     request_deserializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.SerializeToString,
+            ),
+            'ListCashDue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCashDue,
+                    request_deserializer=rowlock_dot_v1_dot_booking__pb2.ListCashDueRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_booking__pb2.ListCashDueResponse.SerializeToString,
             ),
             'ConfirmBooking': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmBooking,
@@ -731,6 +750,33 @@ class BookingService:
             '/rowlock.v1.BookingService/PayOutCash',
             rowlock_dot_v1_dot_booking__pb2.PayOutCashRequest.SerializeToString,
             rowlock_dot_v1_dot_booking__pb2.PayOutCashResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCashDue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/ListCashDue',
+            rowlock_dot_v1_dot_booking__pb2.ListCashDueRequest.SerializeToString,
+            rowlock_dot_v1_dot_booking__pb2.ListCashDueResponse.FromString,
             options,
             channel_credentials,
             insecure,

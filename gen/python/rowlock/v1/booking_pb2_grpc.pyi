@@ -105,6 +105,11 @@ class BookingServiceStub:
     cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
     Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
     """
+    ListCashDue: _grpc.UnaryUnaryMultiCallable[_booking_pb2.ListCashDueRequest, _booking_pb2.ListCashDueResponse]
+    """Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+    somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+    PAGE_TOKEN_INVALID.
+    """
     ConfirmBooking: _grpc.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
     are counted apart. STAFF. Accepted in HELD while no payment is in flight. Idempotent by `request_id`.
@@ -227,6 +232,11 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
     cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
     Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
+    """
+    ListCashDue: _aio.UnaryUnaryMultiCallable[_booking_pb2.ListCashDueRequest, _booking_pb2.ListCashDueResponse]  # type: ignore[assignment]
+    """Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+    somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+    PAGE_TOKEN_INVALID.
     """
     ConfirmBooking: _aio.UnaryUnaryMultiCallable[_booking_pb2.ConfirmBookingRequest, _booking_pb2.Booking]  # type: ignore[assignment]
     """Confirms a held booking without a payment provider: paid at the box office, or given for nothing. Such bookings
@@ -407,6 +417,17 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Notes that a customer was handed, at the box office, the cash that was owed for tickets bought with cash and
         cancelled by somebody else than STAFF at the counter: by the customer, or with the whole performance. STAFF.
         Idempotent by `request_id`. Errors: NOT_FOUND, NO_CASH_DUE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCashDue(
+        self,
+        request: _booking_pb2.ListCashDueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_booking_pb2.ListCashDueResponse, _abc.Awaitable[_booking_pb2.ListCashDueResponse]]:
+        """Lists who is owed cash, the longest owed first: bookings that were bought with cash, cancelled in whole or in part by
+        somebody else than STAFF at the counter, and not fetched yet. See PayOutCash. STAFF. Errors: NOT_FOUND,
+        PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -217,6 +217,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
     NO_CASH_DUE: _ErrorReason.ValueType  # 127
     """FAILED_PRECONDITION. Nothing is owed for the booking in cash, or it was handed out before."""
+    REFUND_STATE: _ErrorReason.ValueType  # 128
+    """FAILED_PRECONDITION. The refund's state does not allow this. [state]"""
     HAS_BOOKINGS: _ErrorReason.ValueType  # 140
     """--- the catalogue ---
 
@@ -459,6 +461,8 @@ CURRENCY_MISMATCH: ErrorReason.ValueType  # 126
 """INVALID_ARGUMENT. The currency is not that of the payment, or of the performance's other prices. [currency]"""
 NO_CASH_DUE: ErrorReason.ValueType  # 127
 """FAILED_PRECONDITION. Nothing is owed for the booking in cash, or it was handed out before."""
+REFUND_STATE: ErrorReason.ValueType  # 128
+"""FAILED_PRECONDITION. The refund's state does not allow this. [state]"""
 HAS_BOOKINGS: ErrorReason.ValueType  # 140
 """--- the catalogue ---
 

@@ -42,7 +42,7 @@ class Payment(_message.Message):
         CapturePayment.
         """
         PROCESSING: Payment._State.ValueType  # 3
-        """The provider takes the money."""
+        """The provider takes the money; it may take its time, and hold it for review."""
         SUCCEEDED: Payment._State.ValueType  # 4
         """The money was taken. Final."""
         FAILED: Payment._State.ValueType  # 5
@@ -50,7 +50,9 @@ class Payment(_message.Message):
         CANCELLED: Payment._State.ValueType  # 6
         """It was given up before money was taken. Final."""
         UNKNOWN: Payment._State.ValueType  # 7
-        """The provider did not say what it did. It is being asked."""
+        """The provider did not say what it did: it is being asked. Or it says that what it took is not this payment's: then
+        STAFF see a `discrepancy`, and decide by ResolvePayment.
+        """
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The states of a payment."""
@@ -64,7 +66,7 @@ class Payment(_message.Message):
     CapturePayment.
     """
     PROCESSING: Payment.State.ValueType  # 3
-    """The provider takes the money."""
+    """The provider takes the money; it may take its time, and hold it for review."""
     SUCCEEDED: Payment.State.ValueType  # 4
     """The money was taken. Final."""
     FAILED: Payment.State.ValueType  # 5
@@ -72,7 +74,44 @@ class Payment(_message.Message):
     CANCELLED: Payment.State.ValueType  # 6
     """It was given up before money was taken. Final."""
     UNKNOWN: Payment.State.ValueType  # 7
-    """The provider did not say what it did. It is being asked."""
+    """The provider did not say what it did: it is being asked. Or it says that what it took is not this payment's: then
+    STAFF see a `discrepancy`, and decide by ResolvePayment.
+    """
+
+    class _Resolution:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Payment._Resolution.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RESOLUTION_UNSPECIFIED: Payment._Resolution.ValueType  # 0
+        """Nothing was decided."""
+        OURS: Payment._Resolution.ValueType  # 1
+        """It is this payment's, whatever the provider's books say: it buys the booking as any money does that comes late,
+        and goes back if it cannot, or if its amount is wrong.
+        """
+        GIVE_BACK: Payment._Resolution.ValueType  # 2
+        """It is this payment's, and goes back whatever it could buy."""
+        NOT_OURS: Payment._Resolution.ValueType  # 3
+        """It is not this payment's, and is none of its customer's business: this payment has FAILED, and nothing goes back."""
+        ASK_AGAIN: Payment._Resolution.ValueType  # 4
+        """The provider is to be asked again, as its books may have been put right."""
+
+    class Resolution(_Resolution, metaclass=_ResolutionEnumTypeWrapper):
+        """What STAFF decide about money whose owner was in doubt."""
+
+    RESOLUTION_UNSPECIFIED: Payment.Resolution.ValueType  # 0
+    """Nothing was decided."""
+    OURS: Payment.Resolution.ValueType  # 1
+    """It is this payment's, whatever the provider's books say: it buys the booking as any money does that comes late,
+    and goes back if it cannot, or if its amount is wrong.
+    """
+    GIVE_BACK: Payment.Resolution.ValueType  # 2
+    """It is this payment's, and goes back whatever it could buy."""
+    NOT_OURS: Payment.Resolution.ValueType  # 3
+    """It is not this payment's, and is none of its customer's business: this payment has FAILED, and nothing goes back."""
+    ASK_AGAIN: Payment.Resolution.ValueType  # 4
+    """The provider is to be asked again, as its books may have been put right."""
 
     class _Provider:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -124,6 +163,10 @@ class Payment(_message.Message):
     BOUGHT_BOOKING_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     DISCREPANCY_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    RESOLVER_FIELD_NUMBER: _builtins.int
+    RESOLUTION_REASON_FIELD_NUMBER: _builtins.int
+    RESOLVE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `performances/{performance}/bookings/{booking}/payments/{payment}`, the last two UUIDs."""
     booking: _builtins.str
@@ -147,9 +190,16 @@ class Payment(_message.Message):
     only in REQUIRES_ACTION; empty otherwise.
     """
     discrepancy: _builtins.str
-    """What the provider's books say otherwise than this, found by comparing them some time after the end. Only for STAFF,
-    who have to look at it. Empty: nothing.
+    """What the provider's books say otherwise than this, found by comparing them some time after the end; or, of a payment
+    that did not succeed, why it is in doubt whose money was taken (see ResolvePayment). Only for STAFF, who have to look
+    at it. Empty: nothing.
     """
+    resolution: Global___Payment.Resolution.ValueType
+    """What STAFF decided about it when it was in doubt. Only for STAFF."""
+    resolver: _builtins.str
+    """Who decided so. Only for STAFF."""
+    resolution_reason: _builtins.str
+    """Why they decided so. Only for STAFF."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much: the booking's total when the payment was made. If the provider took another amount, that one: then
@@ -172,6 +222,10 @@ class Payment(_message.Message):
     def complete_time(self) -> _timestamp_pb2.Timestamp:
         """When it reached a final state. Unset: it has not."""
 
+    @_builtins.property
+    def resolve_time(self) -> _timestamp_pb2.Timestamp:
+        """When they decided so. Only for STAFF."""
+
     def __init__(
         self,
         *,
@@ -190,10 +244,14 @@ class Payment(_message.Message):
         bought_booking: _builtins.str = ...,
         client_secret: _builtins.str = ...,
         discrepancy: _builtins.str = ...,
+        resolution: Global___Payment.Resolution.ValueType = ...,
+        resolver: _builtins.str = ...,
+        resolution_reason: _builtins.str = ...,
+        resolve_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "refunded", b"refunded", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "refunded", b"refunded", "resolve_time", b"resolve_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approval_uri", b"approval_uri", "booking", b"booking", "bought_booking", b"bought_booking", "client_secret", b"client_secret", "complete_time", b"complete_time", "create_time", b"create_time", "discrepancy", b"discrepancy", "error_reason", b"error_reason", "name", b"name", "provider", b"provider", "provider_reference", b"provider_reference", "refunded", b"refunded", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approval_uri", b"approval_uri", "booking", b"booking", "bought_booking", b"bought_booking", "client_secret", b"client_secret", "complete_time", b"complete_time", "create_time", b"create_time", "discrepancy", b"discrepancy", "error_reason", b"error_reason", "name", b"name", "provider", b"provider", "provider_reference", b"provider_reference", "refunded", b"refunded", "resolution", b"resolution", "resolution_reason", b"resolution_reason", "resolve_time", b"resolve_time", "resolver", b"resolver", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,10 +276,10 @@ class Refund(_message.Message):
         PROCESSING: Refund._State.ValueType  # 2
         """The provider was asked."""
         SUCCEEDED: Refund._State.ValueType  # 3
-        """The money went back. Final."""
+        """The money went back: by the provider, or in another way that `settlement` tells. Final."""
         FAILED: Refund._State.ValueType  # 4
         """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
-        anew by RetryRefund. It never vanishes.
+        anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
         """
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
@@ -234,11 +292,76 @@ class Refund(_message.Message):
     PROCESSING: Refund.State.ValueType  # 2
     """The provider was asked."""
     SUCCEEDED: Refund.State.ValueType  # 3
-    """The money went back. Final."""
+    """The money went back: by the provider, or in another way that `settlement` tells. Final."""
     FAILED: Refund.State.ValueType  # 4
     """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
-    anew by RetryRefund. It never vanishes.
+    anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
     """
+
+    class _Method:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Refund._Method.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        METHOD_UNSPECIFIED: Refund._Method.ValueType  # 0
+        """Not used."""
+        CASH: Refund._Method.ValueType  # 1
+        """In cash, at the box office."""
+        BANK_TRANSFER: Refund._Method.ValueType  # 2
+        """From the house's bank account."""
+        OTHER: Refund._Method.ValueType  # 3
+        """Otherwise: a voucher, a cheque, a claim that was given up. `reference` says what."""
+
+    class Method(_Method, metaclass=_MethodEnumTypeWrapper):
+        """How money is paid back that a provider did not give back."""
+
+    METHOD_UNSPECIFIED: Refund.Method.ValueType  # 0
+    """Not used."""
+    CASH: Refund.Method.ValueType  # 1
+    """In cash, at the box office."""
+    BANK_TRANSFER: Refund.Method.ValueType  # 2
+    """From the house's bank account."""
+    OTHER: Refund.Method.ValueType  # 3
+    """Otherwise: a voucher, a cheque, a claim that was given up. `reference` says what."""
+
+    @_typing.final
+    class Settlement(_message.Message):
+        """That a refund was paid back in another way than by its provider."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        METHOD_FIELD_NUMBER: _builtins.int
+        REFERENCE_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        SETTLER_FIELD_NUMBER: _builtins.int
+        SETTLE_TIME_FIELD_NUMBER: _builtins.int
+        method: Global___Refund.Method.ValueType
+        """How."""
+        reference: _builtins.str
+        """What proves it, such as the number of a bank transfer or of a receipt."""
+        reason: _builtins.str
+        """Why, and what else should be known. Only for STAFF."""
+        settler: _builtins.str
+        """Who said so. Only for STAFF."""
+        @_builtins.property
+        def settle_time(self) -> _timestamp_pb2.Timestamp:
+            """When they said so."""
+
+        def __init__(
+            self,
+            *,
+            method: Global___Refund.Method.ValueType = ...,
+            reference: _builtins.str = ...,
+            reason: _builtins.str = ...,
+            settler: _builtins.str = ...,
+            settle_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["settle_time", b"settle_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "reason", b"reason", "reference", b"reference", "settle_time", b"settle_time", "settler", b"settler"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     NAME_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
@@ -253,6 +376,8 @@ class Refund(_message.Message):
     REQUESTER_FIELD_NUMBER: _builtins.int
     TICKETS_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    DISCREPANCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `…/payments/{payment}/refunds/{refund}`, where {refund} is a UUID."""
     payment: _builtins.str
@@ -267,6 +392,10 @@ class Refund(_message.Message):
     """Why the newest attempt failed. Empty: it has not."""
     requester: _builtins.str
     """Who asked for it. Empty: nobody did; its performance was cancelled, or the money came too late. Shown to STAFF."""
+    discrepancy: _builtins.str
+    """That the provider gave the money back after all, beside the `settlement`: the customer has it twice. Only for STAFF,
+    who get it back or give it up, and then say so by SettleRefund. Empty: no.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much."""
@@ -291,6 +420,10 @@ class Refund(_message.Message):
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When the provider is asked next. Unset: it is done, or waits for staff."""
 
+    @_builtins.property
+    def settlement(self) -> Global___Refund.Settlement:
+        """How it was paid back in another way than by its provider. Unset: it was not."""
+
     def __init__(
         self,
         *,
@@ -307,10 +440,12 @@ class Refund(_message.Message):
         requester: _builtins.str = ...,
         tickets: _abc.Iterable[_builtins.str] | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        settlement: Global___Refund.Settlement | None = ...,
+        discrepancy: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "settlement", b"settlement", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "error_reason", b"error_reason", "name", b"name", "next_attempt_time", b"next_attempt_time", "payment", b"payment", "provider_reference", b"provider_reference", "reason", b"reason", "requester", b"requester", "state", b"state", "tickets", b"tickets", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "complete_time", b"complete_time", "create_time", b"create_time", "discrepancy", b"discrepancy", "error_reason", b"error_reason", "name", b"name", "next_attempt_time", b"next_attempt_time", "payment", b"payment", "provider_reference", b"provider_reference", "reason", b"reason", "requester", b"requester", "settlement", b"settlement", "state", b"state", "tickets", b"tickets", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,6 +577,7 @@ class ListPaymentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    ONLY_DISCREPANCIES_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The booking; `performances/{performance}/bookings/-` for those of a performance, `performances/-/bookings/-` for
     those of all.
@@ -452,6 +588,8 @@ class ListPaymentsRequest(_message.Message):
     """`next_page_token` of the page before; the rest of the request must be the same. Empty: the first page."""
     state: Global___Payment.State.ValueType
     """Only payments in this state. Unspecified: any."""
+    only_discrepancies: _builtins.bool
+    """Only payments with a `discrepancy`. For STAFF; others get none."""
     def __init__(
         self,
         *,
@@ -459,10 +597,11 @@ class ListPaymentsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: Global___Payment.State.ValueType = ...,
+        only_discrepancies: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_discrepancies", b"only_discrepancies", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,7 +619,7 @@ class ListPaymentsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page. Empty: this is the last one."""
     total_size: _builtins.int
-    """How many there are on all pages together."""
+    """How many there are on all pages together, counted up to 10,000: that number says that there may be more."""
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
         """The payments, newest first."""
@@ -567,6 +706,80 @@ class RetryRefundRequest(_message.Message):
 Global___RetryRefundRequest: _TypeAlias = RetryRefundRequest  # noqa: Y015
 
 @_typing.final
+class SettleRefundRequest(_message.Message):
+    """Says that a refund was paid back in another way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The refund."""
+    method: Global___Refund.Method.ValueType
+    """How."""
+    reference: _builtins.str
+    """What proves it, such as the number of a bank transfer or of a receipt; the customer sees it. At most 200 characters;
+    required unless it was CASH.
+    """
+    reason: _builtins.str
+    """Why, for the record. 1 to 500 characters."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        method: Global___Refund.Method.ValueType = ...,
+        reference: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "name", b"name", "reason", b"reason", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleRefundRequest: _TypeAlias = SettleRefundRequest  # noqa: Y015
+
+@_typing.final
+class ResolvePaymentRequest(_message.Message):
+    """Decides whose money was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The payment."""
+    resolution: Global___Payment.Resolution.ValueType
+    """What is decided."""
+    reason: _builtins.str
+    """Why, for the record. 1 to 500 characters."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        resolution: Global___Payment.Resolution.ValueType = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id", "resolution", b"resolution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvePaymentRequest: _TypeAlias = ResolvePaymentRequest  # noqa: Y015
+
+@_typing.final
 class GetRefundRequest(_message.Message):
     """Reads a refund."""
 
@@ -634,7 +847,7 @@ class ListRefundsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page. Empty: this is the last one."""
     total_size: _builtins.int
-    """How many there are on all pages together."""
+    """How many there are on all pages together, counted up to 10,000: that number says that there may be more."""
     @_builtins.property
     def refunds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refund]:
         """The refunds, newest first."""

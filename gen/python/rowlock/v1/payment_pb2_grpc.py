@@ -84,6 +84,16 @@ class PaymentServiceStub:
                 request_serializer=rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.SerializeToString,
                 response_deserializer=rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
                 _registered_method=True)
+        self.SettleRefund = channel.unary_unary(
+                '/rowlock.v1.PaymentService/SettleRefund',
+                request_serializer=rowlock_dot_v1_dot_payment__pb2.SettleRefundRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
+                _registered_method=True)
+        self.ResolvePayment = channel.unary_unary(
+                '/rowlock.v1.PaymentService/ResolvePayment',
+                request_serializer=rowlock_dot_v1_dot_payment__pb2.ResolvePaymentRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_payment__pb2.Payment.FromString,
+                _registered_method=True)
         self.GetRefund = channel.unary_unary(
                 '/rowlock.v1.PaymentService/GetRefund',
                 request_serializer=rowlock_dot_v1_dot_payment__pb2.GetRefundRequest.SerializeToString,
@@ -191,6 +201,29 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettleRefund(self, request, context):
+        """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+        transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+        shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+        after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+        says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+        FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolvePayment(self, request, context):
+        """Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+        another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+        of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+        provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+        `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRefund(self, request, context):
         """Reads a refund. Errors: NOT_FOUND.
         """
@@ -267,6 +300,16 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.RetryRefund,
                     request_deserializer=rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.FromString,
                     response_serializer=rowlock_dot_v1_dot_payment__pb2.Refund.SerializeToString,
+            ),
+            'SettleRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleRefund,
+                    request_deserializer=rowlock_dot_v1_dot_payment__pb2.SettleRefundRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_payment__pb2.Refund.SerializeToString,
+            ),
+            'ResolvePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolvePayment,
+                    request_deserializer=rowlock_dot_v1_dot_payment__pb2.ResolvePaymentRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_payment__pb2.Payment.SerializeToString,
             ),
             'GetRefund': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRefund,
@@ -493,6 +536,60 @@ class PaymentService:
             '/rowlock.v1.PaymentService/RetryRefund',
             rowlock_dot_v1_dot_payment__pb2.RetryRefundRequest.SerializeToString,
             rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.PaymentService/SettleRefund',
+            rowlock_dot_v1_dot_payment__pb2.SettleRefundRequest.SerializeToString,
+            rowlock_dot_v1_dot_payment__pb2.Refund.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolvePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.PaymentService/ResolvePayment',
+            rowlock_dot_v1_dot_payment__pb2.ResolvePaymentRequest.SerializeToString,
+            rowlock_dot_v1_dot_payment__pb2.Payment.FromString,
             options,
             channel_credentials,
             insecure,

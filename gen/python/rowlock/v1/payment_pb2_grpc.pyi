@@ -86,6 +86,21 @@ class PaymentServiceStub:
     """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
     by `request_id`. Errors: NOT_FOUND.
     """
+    SettleRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SettleRefundRequest, _payment_pb2.Refund]
+    """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+    transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+    shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+    after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+    says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+    FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+    """
+    ResolvePayment: _grpc.UnaryUnaryMultiCallable[_payment_pb2.ResolvePaymentRequest, _payment_pb2.Payment]
+    """Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+    another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+    of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+    provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+    `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
+    """
     GetRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.GetRefundRequest, _payment_pb2.Refund]
     """Reads a refund. Errors: NOT_FOUND."""
     ListRefunds: _grpc.UnaryUnaryMultiCallable[_payment_pb2.ListRefundsRequest, _payment_pb2.ListRefundsResponse]
@@ -166,6 +181,21 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     RetryRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.RetryRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
     """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
     by `request_id`. Errors: NOT_FOUND.
+    """
+    SettleRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.SettleRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
+    """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+    transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+    shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+    after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+    says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+    FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+    """
+    ResolvePayment: _aio.UnaryUnaryMultiCallable[_payment_pb2.ResolvePaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
+    """Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+    another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+    of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+    provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+    `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
     """
     GetRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.GetRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
     """Reads a refund. Errors: NOT_FOUND."""
@@ -286,6 +316,33 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_payment_pb2.Refund, _abc.Awaitable[_payment_pb2.Refund]]:
         """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
         by `request_id`. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SettleRefund(
+        self,
+        request: _payment_pb2.SettleRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_pb2.Refund, _abc.Awaitable[_payment_pb2.Refund]]:
+        """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
+        transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
+        shift of the caller. Who said so, when and why is kept with it. No provider is asked; should one give the money back
+        after all, the refund has a `discrepancy`. When what was paid too much has come back, or was given up, the same call
+        says so and takes the `discrepancy` away; `method` is then how it came back, and CASH is refused. STAFF. Accepted in
+        FAILED, and with a `discrepancy`. Idempotent by `request_id`. Errors: NOT_FOUND, REFUND_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolvePayment(
+        self,
+        request: _payment_pb2.ResolvePaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_pb2.Payment, _abc.Awaitable[_payment_pb2.Payment]]:
+        """Decides about money whose owner is in doubt: the provider took money by a payment's order, and says that it is
+        another payment's, or does not say whose it is while the amount is another. Nothing is sold for such money and none
+        of it goes back by itself: the payment says so in `discrepancy` and waits for this call. A worker then asks the
+        provider once more and does what was decided. STAFF. Accepted for payments that wait like this. Idempotent by
+        `request_id`. Errors: NOT_FOUND, PAYMENT_STATE (nothing waits to be decided).
         """
 
     @_abc_1.abstractmethod
