@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
+from starlette_admin import RequestAction
 from starlette_admin.fields import DateTimeField, EnumField, StringField
 
 from console.narrowing import worded, words_of
@@ -48,19 +49,27 @@ class Reference(StringField):
 
     Args:
         view: the key of the view that shows it; the name itself is the key of the row.
+        text: the attribute with what people call it; empty, or nothing in it: the name itself is shown.
     """
 
     view: str = ""
+    text: str = ""
     list_template: str = "columns/reference.html"
     detail_template: str = "columns/reference.html"
     read_only: bool | None = True
 
+    async def parse_obj(self, request: Request, obj: Any) -> Any:
+        """The name, and what to show of it; None: there is none."""
+        name = await super().parse_obj(request, obj)
+        return (str(name), str(getattr(obj, self.text, "") or name)) if name else None
+
     async def serialize_value(self, request: Request, value: Any) -> Any:
-        """The name, and where it leads; an empty one leads nowhere."""
-        if not value:
-            return {"name": "", "url": ""}
-        url = request.url_for("console:detail", key=self.view).include_query_params(pk=value)
-        return {"name": str(value), "url": str(url)}
+        """What to show, and where it leads. In a file: the name."""
+        name, shown = value
+        if request.state.action == RequestAction.EXPORT:
+            return name
+        url = request.url_for("console:detail", key=self.view).include_query_params(pk=name)
+        return {"name": shown, "url": str(url)}
 
 
 def enum_field(name: str, kind: Any, **more: Any) -> EnumField:

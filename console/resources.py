@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette_admin import BaseModelView
+from starlette_admin import BaseModelView, RequestAction
 from starlette_admin.actions import ActionSelection
 from starlette_admin.exceptions import ActionFailed
 from starlette_admin.filters import FilterGroup
@@ -64,6 +64,13 @@ class RpcView(BaseModelView):
         """One row, as the fields read it."""
         return Record(message)
 
+    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+        """Read at once what `record` needs for these rows beside them."""
+
+    def offers(self, request: Request, name: str, record: Any) -> bool:
+        """Whether to offer an action on one row. What is offered is a hint only: the server decides."""
+        return True
+
     async def make(self, request: Request, data: dict[str, Any]) -> Message:
         """Make one from a form; returns it as the server answered."""
         raise HTTPException(405)
@@ -81,6 +88,10 @@ class RpcView(BaseModelView):
     def is_accessible(self, request: Request) -> bool:
         """Whether to show the page."""
         return not self.admin_only or session_of(request).is_admin
+
+    def can_view_detail(self, request: Request) -> bool:
+        """Whether each has a page of its own."""
+        return type(self).get_rpc is not RpcView.get_rpc
 
     def can_create(self, request: Request) -> bool:
         """Whether there is a form for a new one."""
@@ -119,7 +130,9 @@ class RpcView(BaseModelView):
         total = getattr(page, "total_size", 0)
         more = int(bool(getattr(page, "next_page_token", "")))
         request.state.total = max(total, len(rows) + more)
-        return [await self.record(request, row) for row in rows[skip:]]
+        shown = rows[skip:]
+        await self.prepare(request, shown)
+        return [await self.record(request, row) for row in shown]
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
         """How many rows there are, as far as the page that was just read tells: enough for a next page."""
@@ -183,6 +196,15 @@ class RpcView(BaseModelView):
             return await super().handle_action(request, selection, name)
         except RowlockError as error:
             raise ActionFailed(sentence(error)) from error
+
+    async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
+        """Whether to show a button. Once it was pressed, the server is asked.
+
+        A form that is sent twice finds its row changed by the first time, and is to get the first answer again.
+        """
+        if request.state.action == RequestAction.ROW_ACTION:
+            return await self.is_row_action_allowed(request, name)
+        return await self.is_row_action_allowed(request, name) and self.offers(request, name, obj)
 
     async def handle_row_action(self, request: Request, pk: Any, name: str) -> Response | None:
         """Do something to one; a refusal is shown above it."""
