@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from server.domain.staff_records import StaffRecord
 from server.states import CheckInOutcome, TicketState
 
 
@@ -31,6 +32,7 @@ class Scan:
         device: of a scan without a connection, how the device calls itself.
         offline_time: when it was scanned, by the clock of a device without a connection; None: it happens now.
         let_in: whether that device let the bearer in.
+        record: what is to be recorded of staff if it lets somebody in; None: nothing.
     """
 
     performance_id: int
@@ -46,6 +48,7 @@ class Scan:
     device: str = ""
     offline_time: datetime | None = None
     let_in: bool = False
+    record: StaffRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.ids import new_id
+from server.domain import staff_actions
 from server.domain.check_in_rules import DoorPolicy, DoorTimes, Scan, ScannedTicket, decide, door_times
+from server.domain.staff_records import StaffRecord
 from server.errors import FieldFault, InvalidArgument, NotFound, RowlockError
 from server.states import CheckInOutcome, EventState, PerformanceState, TicketState
 
@@ -138,6 +140,7 @@ def record(
     now, doors, earlier, tickets = _read(session, scans, policy, tickets)
     outcomes: list[Recorded | RowlockError] = []
     rows: list[Scanned] = []
+    records: list[StaffRecord] = []
     for scan in scans:
         try:
             recorded = _record_one(scan, tickets, doors, earlier, now)
@@ -152,10 +155,15 @@ def record(
                 continue
             earlier[key] = row
         rows.append(row)
+        if scan.record is not None and row.outcome is CheckInOutcome.ADMITTED and recorded.ticket is not None:
+            of_ticket = resources.ticket(row.performance_id, recorded.ticket.booking_id, recorded.ticket.id)
+            names = dict.fromkeys((*scan.record.resources, of_ticket))
+            records.append(replace(scan.record, resources=tuple(names)))
         if recorded.ticket is not None:
             tickets[row.performance_id, recorded.ticket.id] = recorded.ticket
     if rows:
         session.execute(_WRITE, {"rows": json.dumps([_column_values(row) for row in rows])})
+    staff_actions.write(session, records)
     return outcomes
 
 

@@ -24,9 +24,10 @@ from server import resources
 from server.db.ids import new_id
 from server.db.models.inventory import Booking
 from server.db.models.payments import Payment
-from server.domain import payment_rows, payment_rules
+from server.domain import payment_rows, payment_rules, staff_actions
 from server.domain.payment_reads import ShownPayment, refunded_of, seen
 from server.domain.payment_rules import BOOKING_ENDED, end_unpaid
+from server.domain.staff_records import StaffRecord
 from server.errors import FieldFault, InvalidArgument, NotFound, RowlockError
 from server.states import OPEN_STATES, PaymentState, PerformanceState, Provider, SimulatedOutcome
 
@@ -52,12 +53,13 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OfBooking:
-    """``owner``: whose the booking must be; None: anybody's."""
+    """``owner``: whose the booking must be; None: anybody's. ``record``: what is to be recorded, if staff ask."""
 
     performance_id: int
     booking_id: UUID
     owner: UUID | None
     request: Remembered | None = None
+    record: StaffRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ def carry_out(
     payment_rows.update_bookings(session, list(state.waiting.values()))
     payment_rows.write_scripts(session, state.scripts)
     payment_rows.remember(session, [(key, *answer) for key, answer in state.remembered.items()])
+    staff_actions.write(session, state.records)
     return outcomes
 
 
@@ -174,6 +177,7 @@ class _State:
     waiting: dict[Key, Booking] = field(default_factory=dict)
     scripts: dict[UUID, SimulatedOutcome] = field(default_factory=dict)
     remembered: dict[tuple[str, str], tuple[bytes, bytes]] = field(default_factory=dict)
+    records: list[StaffRecord] = field(default_factory=list)
 
     def open_payment(self, booking: Key) -> UUID | None:
         """The booking's payment that is not over."""
@@ -253,6 +257,7 @@ def _begin(state: _State, command: Begin) -> Payment:
         now=state.now,
     )
     state.add(payment)
+    _record(state, command)
     if booking.payment_id == payment.id:
         state.waiting[key] = booking
     return payment
@@ -265,9 +270,16 @@ def _on_payment(state: _State, command: Capture | Simulate | GiveUp) -> Payment:
     if not _apply(state, command, booking, payment):
         return payment
     state.changed[named] = payment
+    _record(state, command)
     if payment.state is PaymentState.PROCESSING:
         state.waiting[key] = booking
     return payment
+
+
+def _record(state: _State, command: PaymentCommand) -> None:
+    """Note what changed, if staff did it."""
+    if command.record is not None:
+        state.records.append(command.record)
 
 
 def _apply(state: _State, command: Capture | Simulate | GiveUp, booking: Booking, payment: Payment) -> bool:

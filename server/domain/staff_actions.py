@@ -66,7 +66,7 @@ def page(
     return [ShownAction(action, name, email) for action, name, email in rows]
 
 
-def _chosen(wanted: ActionFilter) -> Select[tuple[StaffAction, str, str]]:
+def _chosen(wanted: ActionFilter) -> Select[StaffAction, str, str]:
     query = select(StaffAction, User.display_name, User.email).outerjoin(User, User.id == StaffAction.actor_id)
     if wanted.actor_id is not None:
         query = query.where(StaffAction.actor_id == wanted.actor_id)
@@ -95,5 +95,7 @@ def delete_outdated(session: Session, retention: timedelta, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    gone = session.execute(delete(StaffAction).where(StaffAction.id.in_(old.cte())).returning(StaffAction.id))
-    return len(gone.all())
+    ids = session.scalars(old).all()
+    if ids:
+        session.execute(delete(StaffAction).where(StaffAction.id.in_(ids)))
+    return len(ids)

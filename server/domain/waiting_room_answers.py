@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server.db.models.accounts import RequestResult
+from server.domain.staff_records import StaffRecord
 from server.domain.waiting_room_entries import Entry
 from server.errors import FieldFault, InvalidArgument, RowlockError
 from server.states import QueueEntryState
@@ -46,6 +47,7 @@ class Join:
         ticket: of an earlier place, if there is one.
         request: by which a repetition is known; None: nobody cares.
         estimate: how long somebody at a position will wait, to be kept with the answer; pure.
+        record: what is to be recorded of staff who put somebody in line; None: nothing.
     """
 
     performance_id: int
@@ -53,6 +55,7 @@ class Join:
     ticket: EntryTicket | None = None
     request: RequestMark | None = None
     estimate: Callable[[int], timedelta | None] = lambda _: None
+    record: StaffRecord | None = None
 
     @property
     def key(self) -> Key:

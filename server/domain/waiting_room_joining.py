@@ -18,6 +18,7 @@ from server.db.clock import database_now
 from server.db.models.catalogue import Event, Performance
 from server.db.models.inventory import Inventory
 from server.db.models.waiting_room import QueueEntry, WaitingRoom
+from server.domain import staff_actions
 from server.domain.waiting_room import cycle_of
 from server.domain.waiting_room_answers import Join, Joined, Key, Outcome, recall, remember
 from server.domain.waiting_room_entries import Entry, entry_of
@@ -106,6 +107,8 @@ def join_all(session: Session, joins: Sequence[Join]) -> list[Outcome]:
             outcome = replace(outcome, wait=join.estimate(outcome.position))
         outcomes.append(outcome)
     remember(session, joins, outcomes, answered)
+    by = {join.key: join.record for number, join in enumerate(joins) if number not in answered}
+    staff_actions.write(session, (record for key in made if (record := by.get(key)) is not None))
     return outcomes
 
 

@@ -1,6 +1,7 @@
 """What can be asked of the seat ledger. Every write to a seat is one of these.
 
-Each command names one performance, so that a batch can be limited to one, and to one shard.
+Each command names one performance, so that a batch can be limited to one, and to one shard. What staff ask for carries
+the ``record`` that is to be written with it.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from server.db.ids import new_id
+from server.domain.staff_records import StaffRecord
 from server.seats.hall import Hall
 from server.states import CommandKind, ConfirmedBy
 
@@ -77,6 +79,7 @@ class Hold:
     admission: Admission | None = None
     """What the waiting room gave the customer, where the performance has one; the box office needs none."""
     request: RequestKey | None = None
+    record: StaffRecord | None = None
     booking_id: UUID = field(default_factory=new_id)
 
 
@@ -90,6 +93,7 @@ class _OnBooking:
     etag: str = ""
     """The state that the actor has seen; where it is not the current one, the command is refused. Empty: any."""
     request: RequestKey | None = None
+    record: StaffRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +182,7 @@ class _OnPlaces:
     hall: Hall | None = None
     """As in ``Hold``."""
     request: RequestKey | None = None
+    record: StaffRecord | None = None
     action_id: UUID = field(default_factory=new_id)
 
 
@@ -217,6 +222,7 @@ class Release:
     """Only if its time has come; a worker's reading may be old."""
     etag: str = ""
     request: RequestKey | None = None
+    record: StaffRecord | None = None
 
 
 Command = Hold | Add | Remove | Extend | Confirm | Cancel | Return | Expire | TakeBack | Block | Unblock | Release

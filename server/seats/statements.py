@@ -193,6 +193,15 @@ FROM unnest(%s::bigint[], %s::uuid[], %s::int[], %s::text[], %s::smallint[], %s:
        request_id, fingerprint, answer)
 """
 
+INSERT_STAFF_ACTIONS: Final = """
+INSERT INTO staff_actions (id, action_time, actor_id, role, key_id, method, resources, within, request,
+                           request_shortened, request_id)
+SELECT id, %s, actor_id, role, key_id, method, resources, within, request, request_shortened, request_id
+FROM jsonb_to_recordset(%s::jsonb)
+  AS w(id uuid, actor_id uuid, role smallint, key_id uuid, method text, resources text[], within text[],
+       request jsonb, request_shortened boolean, request_id text)
+"""
+
 LOCK_QUOTAS: Final = """
 SELECT 1 FROM unnest(%s::bigint[], %s::text[]) AS w(performance_id, key)
 JOIN quotas q ON q.performance_id = w.performance_id AND q.key = w.key
@@ -240,7 +249,7 @@ WITH settled AS (
     UPDATE payments p
     SET state = 4, provider_reference = coalesce(w.reference, p.provider_reference), error_reason = NULL,
         capture_reference = coalesce(w.capture_reference, p.capture_reference), next_attempt_time = NULL,
-        update_time = b.now, complete_time = b.now, compare_after_time = b.now
+        discrepancy = NULL, update_time = b.now, complete_time = b.now, compare_after_time = b.now
     FROM (SELECT clock_timestamp() AS now) b,
          unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[])
            AS w(performance_id, id, reference, capture_reference)

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg2 import Binary
 
 from server.db.ids import new_id
+from server.domain.staff_records import as_json
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.box_office import add_allocations, add_till_entries
@@ -66,6 +67,7 @@ async def write(connection: LedgerConnection, state: State, decisions: Sequence[
     _add_admissions(script, state, decisions)
     _add_messages(script, state, decisions)
     _add_log(script, state, decisions)
+    _add_staff_records(script, state, decisions)
     changes = _bump_revisions(script, state, decisions, seats)
     revisions = dict(await connection.fetch(";".join(script.statements), script.values))
     if len(revisions) < len({decision.command.performance_id for decision in decisions}):
@@ -231,6 +233,13 @@ def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> No
         [None if command.request is None else command.request.fingerprint.hex() for command in commands],
         ["null" if d.after is None else d.after.to_json() for d in decisions],
     )
+
+
+def _add_staff_records(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
+    """What staff did, at the very time that the log has for it."""
+    records = [d.command.record for d in decisions if d.command.record is not None]
+    if records:
+        script.add(sql.INSERT_STAFF_ACTIONS, state.now, as_json(records))
 
 
 def _version(decision: Decision) -> int:

@@ -12,7 +12,7 @@ from rowlock.v1 import auth_pb2 as pb
 from server import resources
 from server.call import address
 from server.db.engine import Database
-from server.domain import accounts, credentials
+from server.domain import accounts, credentials, staff_actions
 from server.domain.passwords import require_acceptable
 from server.errors import NotFound, Unauthenticated
 from server.interceptors.authentication import caller
@@ -21,6 +21,7 @@ from server.payments.wake import MAIL, Waker
 from server.services.email_limit import EmailLimit
 from server.services.mutation import once
 from server.services.password_hashing import PasswordHashing
+from server.services.staff_recording import record_of
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Answer = TypeVar("Answer", bound=Message)
@@ -118,11 +119,15 @@ class CredentialMethods:
             raise wrong_credentials()
         require_acceptable(request.new_password, email=user.email, display_name=user.display_name, field="new_password")
         new_hash = await self._passwords.hash(request.new_password)
-        changed = await self._database.transaction(
-            lambda session: credentials.change_password(
-                session, user_id, old_hash=user.password_hash, new_hash=new_hash
-            )
-        )
+        record = record_of(request)
+
+        def work(session: Session) -> accounts.Changed | None:
+            changed = credentials.change_password(session, user_id, old_hash=user.password_hash, new_hash=new_hash)
+            if changed is not None and record is not None:
+                staff_actions.write(session, [record])
+            return changed
+
+        changed = await self._database.transaction(work)
         if changed is None:
             raise wrong_credentials()
         self._revocations.add(changed.ended)

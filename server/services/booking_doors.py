@@ -25,6 +25,7 @@ from server.services.check_in_messages import (
 from server.services.fingerprints import fingerprint
 from server.services.mutation import once
 from server.services.paging import page_of
+from server.services.staff_recording import record_of
 from server.services.standing import STAFF
 from server.services.wire import time_in
 from server.states import CheckInOutcome
@@ -155,6 +156,7 @@ class DoorMethods(BookingServiceParts):
             scope=who.scope if request.request_id else None,
             request_id=request.request_id or None,
             fingerprint=fingerprint(request),
+            record=record_of(request),
         )
 
     def _offline_scans(self, request: pb.UploadOfflineScansRequest, performance_id: int, who: Caller) -> list[Scan]:

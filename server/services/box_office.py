@@ -11,6 +11,7 @@ from rowlock.v1 import box_office_pb2 as pb
 from rowlock.v1 import box_office_pb2_grpc
 from server import resources
 from server.db.engine import Database
+from server.db.ids import new_id
 from server.domain import allocations, shifts
 from server.domain.allocations import AllocationChange, AllocationPage, AllocationView
 from server.domain.shifts import ShiftView
@@ -25,6 +26,7 @@ from server.services.field_mask import paths_of
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.seat_names import places_of_performance, seat_not_free
+from server.services.staff_recording import record_of
 from server.services.standing import request_key
 from server.services.wire import minor_units, time_in
 from server.states import AllocationState, Role, ShiftState
@@ -61,13 +63,16 @@ class BoxOfficeService(box_office_pb2_grpc.BoxOfficeServiceServicer):
         release_time = await self._database.read(
             lambda session: allocations.release_time_of(session, performance_id, until)
         )
+        allocation_id = new_id()
         command = Block(
             performance_id=performance_id,
+            action_id=allocation_id,
             places=places,
             actor_id=who.user_id,
             reason=wanted.owner,
             hall=hall,
             request=key,
+            record=record_of(request, resources.allocation(performance_id, allocation_id)),
             aside=SetAside(wanted.owner, wanted.note, release_time),
         )
         try:
@@ -75,7 +80,7 @@ class BoxOfficeService(box_office_pb2_grpc.BoxOfficeServiceServicer):
         except FailedPrecondition as refusal:
             raise seat_not_free(refusal) from None
         request_id = None if key is None else key.request_id
-        return await self._allocation(performance_id, command.action_id, request_id, who.user_id)
+        return await self._allocation(performance_id, allocation_id, request_id, who.user_id)
 
     async def GetAllocation(self, request: pb.GetAllocationRequest, context: Context) -> pb.Allocation:
         """Read an allocation."""
@@ -135,6 +140,7 @@ class BoxOfficeService(box_office_pb2_grpc.BoxOfficeServiceServicer):
                 actor_id=who.user_id,
                 etag=request.etag,
                 request=request_key(request, who),
+                record=record_of(request),
             )
         )
         return await self._allocation(performance_id, allocation_id)

@@ -25,6 +25,7 @@ from server.services.event_parts import Context, EventServiceParts, by_staff, vi
 from server.services.paging import Page, page_of
 from server.services.seat_map_layout import area_messages, seat_message, seat_messages, zone_messages
 from server.services.seat_names import places_of_performance, seat_not_free
+from server.services.staff_recording import record_of
 from server.services.standing import request_key
 from server.services.wire import money
 from server.states import SeatState
@@ -130,6 +131,7 @@ class SeatMethods(EventServiceParts):
             "reason": request.reason,
             "hall": hall,
             "request": request_key(request, who),
+            "record": record_of(request),
         }
 
     async def _carry_out(self, command: Block | Unblock) -> tuple[int, pb.SeatCounts]:

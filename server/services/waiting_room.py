@@ -32,6 +32,7 @@ from server.services.customers import Customers, Deed
 from server.services.field_mask import apply, paths_of
 from server.services.fingerprints import fingerprint
 from server.services.mutation import once
+from server.services.staff_recording import record_of
 from server.services.standing import STAFF, owner_of
 from server.services.stream_end import StreamEnd
 from server.services.waiting_room_messages import (
@@ -133,6 +134,7 @@ class WaitingRoomService(waiting_room_pb2_grpc.WaitingRoomServiceServicer):
                 ticket,
                 RequestMark(who.scope, request.request_id, fingerprint(request)) if request.request_id else None,
                 lambda position: expected_wait(position, room, now),
+                record_of(request),
             )
         )
         if joined.position is None:
