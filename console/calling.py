@@ -47,13 +47,16 @@ def session_of(request: Request) -> StaffSession:
 async def call(request: Request, rpc: Rpc[AnswerT]) -> AnswerT:
     """Make a call as whoever asks for the page.
 
-    The calls that one form makes are numbered and named after it. So a form that is sent again, by a second click or
-    after an answer that was lost, gets the first answers again and changes nothing twice.
+    The changes that one form makes are numbered and named after it. So a form that is sent again, by a second click or
+    after an answer that was lost, gets the first answers again and changes nothing twice. Reading does not count: how
+    much is read depends on what is remembered of other pages.
 
     Raises:
         RowlockError: the server refused; pages let it pass, see `console.program`.
     """
-    return await session_of(request).client.call(rpc, request_id=await _request_id(request))
+    changes = "request_id" in rpc.request.DESCRIPTOR.fields_by_name
+    request_id = await _request_id(request) if changes else ""
+    return await session_of(request).client.call(rpc, request_id=request_id)
 
 
 async def _request_id(request: Request) -> str:

@@ -18,6 +18,11 @@ _COLOURS: Final = {
 _COLOUR_OF: Final = {word: colour for colour, words in _COLOURS.items() for word in words.split()}
 
 
+def colour_of(state: str) -> str:
+    """What a state's badge is coloured with, by the state's name in the API."""
+    return _COLOUR_OF.get(state, "azure")
+
+
 @dataclass
 class State(StringField):
     """A state, as a word on a colour. The word says it all: nobody has to see the colour."""
@@ -28,7 +33,9 @@ class State(StringField):
 
     async def serialize_value(self, request: Request, value: Any) -> Any:
         """The word, and its colour."""
-        return {"word": worded(str(value)), "colour": _COLOUR_OF.get(str(value), "azure")}
+        if request.state.action == RequestAction.EXPORT:
+            return worded(str(value))
+        return {"word": worded(str(value)), "colour": colour_of(str(value))}
 
 
 @dataclass

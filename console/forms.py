@@ -1,90 +1,127 @@
-"""What a form says, as the API takes it: a message with what changed, and the mask that names it."""
+"""What a dialog asks before something is done: its form, and reading what was entered there.
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+Every form carries an id of its own, so that a form that is sent twice is known again: see `console.calling.call`.
+"""
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
+import re
+import secrets
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
 
-MessageT = TypeVar("MessageT", bound=Message)
+from google.type.money_pb2 import Money
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette_admin.exceptions import ActionFailed
+
+from console.calling import REQUEST_ID
+
+LONGEST_REASON: Final = 500
+"""Characters that the API takes as a reason."""
+
+_AMOUNT: Final = re.compile(r"(\d{1,8}(?:[.,]\d{1,3})?)\s*([A-Za-z]{3})?")
 
 
-def fill(message: Message, data: Mapping[str, Any]) -> None:
-    """Write what a form says into the fields of the same names; what was left empty stays unset.
+def dialog(*parts: Markup) -> str:
+    """The form of a dialog, made of what the other functions here return."""
+    identified = Markup('<input type="hidden" name="{}" value="{}">').format(REQUEST_ID, secrets.token_hex(16))
+    return Markup('<form class="mt-3">{}{}</form>').format(identified, Markup().join(parts))
+
+
+def hidden(name: str, value: str) -> Markup:
+    """What is sent along unseen."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(name, value)
+
+
+def said(text: str) -> Markup:
+    """A sentence between the fields."""
+    return Markup('<p class="mb-2">{}</p>').format(text)
+
+
+def words(
+    name: str, label: str, *, required: bool = False, value: str = "", hint: str = "", most: int = LONGEST_REASON
+) -> Markup:
+    """A field for text.
 
     Args:
-        message: is changed.
-        data: field names and values: words, numbers, names of enum members, lists, aware datetimes or those of UTC,
-            timedeltas, and messages. Names that the message has not are left out.
+        name: of the field.
+        label: what people read.
+        required: whether it must not be left empty.
+        value: what is in it at first.
+        hint: below it.
+        most: characters at most.
     """
-    for field in message.DESCRIPTOR.fields:
-        value = data.get(field.name)
-        if value is None or value in ("", []):
-            continue
-        if field.is_repeated:
-            getattr(message, field.name).extend(_raw(one, field) for one in value)
-        elif isinstance(value, Message | datetime | timedelta):
-            getattr(message, field.name).CopyFrom(_raw(value, field))
-        else:
-            setattr(message, field.name, _raw(value, field))
+    field = Markup('<input class="form-control" type="text" id="form-{}" name="{}" value="{}" maxlength="{}"{}>').format(
+        name, name, value, most, Markup(" required") if required else ""
+    )
+    return _labelled(name, label, field, hint)
 
 
-def changed(before: MessageT, data: Mapping[str, Any]) -> tuple[MessageT, list[str]]:
-    """What a form changes of a resource.
+def choice(name: str, label: str, choices: Iterable[tuple[str, str]], *, hint: str = "") -> Markup:
+    """A field for one of several: value and label of each. Nothing is chosen at first: whoever sends it has to."""
+    options = Markup().join(Markup('<option value="{}">{}</option>').format(value, shown) for value, shown in choices)
+    field = Markup(
+        '<select class="form-select" id="form-{}" name="{}" required><option value="">choose …</option>{}</select>'
+    ).format(name, name, options)
+    return _labelled(name, label, field, hint)
 
-    Args:
-        before: how it was when the form was opened.
-        data: the form's values, as for `fill`; an empty one empties the field.
 
-    Returns:
-        A message with `name`, `etag` and the fields that changed, and the names of these, for the update mask.
+def boxes(name: str, label: str, choices: Iterable[tuple[str, str]]) -> Markup:
+    """Boxes to tick, each a value with a label; those that are ticked are sent."""
+    ticked = Markup().join(
+        Markup(
+            '<label class="form-check"><input class="form-check-input" type="checkbox" name="{}" value="{}">'
+            '<span class="form-check-label">{}</span></label>'
+        ).format(name, value, shown)
+        for value, shown in choices
+    )
+    return Markup('<fieldset class="mb-2"><legend class="form-label">{}</legend>{}</fieldset>').format(label, ticked)
+
+
+def _labelled(name: str, label: str, field: Markup, hint: str) -> Markup:
+    return Markup('<div class="mb-2"><label class="form-label" for="form-{}">{}</label>{}{}</div>').format(
+        name, label, field, Markup('<small class="form-hint">{}</small>').format(hint) if hint else ""
+    )
+
+
+async def entered(request: Request, name: str) -> str:
+    """What was entered in a field; empty: nothing."""
+    return str((await request.form()).get(name) or "").strip()
+
+
+async def ticked(request: Request, name: str, what: str) -> list[str]:
+    """The values of the boxes that were ticked.
+
+    Raises:
+        ActionFailed: none was. `what` is what one of them is, such as `ticket`.
     """
-    wanted = type(before)()
-    fill(wanted, data)
-    after = type(before)()
-    paths: list[str] = []
-    for field in before.DESCRIPTOR.fields:
-        if field.name in {"name", "etag"}:
-            setattr(after, field.name, getattr(before, field.name))
-        elif field.name in data and _differs(before, wanted, field):
-            paths.append(field.name)
-            _copy(wanted, after, field)
-    return after, paths
+    values = [str(value) for value in (await request.form()).getlist(name)]
+    if not values:
+        raise ActionFailed(f"Choose at least one {what}.")
+    return values
 
 
-def _differs(one: Message, other: Message, field: FieldDescriptor) -> bool:
-    if field.has_presence and one.HasField(field.name) != other.HasField(field.name):
-        return True
-    return bool(getattr(one, field.name) != getattr(other, field.name))
+async def chosen(request: Request, name: str, kind: object) -> int:
+    """The member of an enum of the API that was chosen, as its number.
+
+    Raises:
+        ActionFailed: none was.
+    """
+    value = await entered(request, name)
+    numbers: dict[str, int] = dict(kind.items())  # type: ignore[attr-defined] # enums of the API share no type
+    if value not in numbers:
+        raise ActionFailed("Choose one.")
+    return numbers[value]
 
 
-def _copy(source: Message, target: Message, field: FieldDescriptor) -> None:
-    value = getattr(source, field.name)
-    if field.is_repeated:
-        getattr(target, field.name).extend(value)
-    elif not field.has_presence:
-        setattr(target, field.name, value)
-    elif source.HasField(field.name):
-        if isinstance(value, Message):
-            getattr(target, field.name).CopyFrom(value)
-        else:
-            setattr(target, field.name, value)
+def money_of(text: str, currency: str) -> Money:
+    """`12.50` or `12.50 CHF` as the API has it; in `currency` where none is said.
 
-
-def _raw(value: Any, field: FieldDescriptor) -> Any:
-    match value:
-        case datetime():
-            stamp = Timestamp()
-            stamp.FromDatetime(value if value.tzinfo else value.replace(tzinfo=UTC))
-            return stamp
-        case timedelta():
-            length = Duration()
-            length.FromTimedelta(value)
-            return length
-        case str() if field.enum_type is not None:
-            return field.enum_type.values_by_name[value].number
-        case _:
-            return value
+    Raises:
+        ActionFailed: it is no amount, or says no currency and there is none.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or not (found[2] or currency):
+        raise ActionFailed(f"{text!r} is not an amount: write 12.50{'' if currency else ' EUR'}.")
+    units, rest = divmod(Decimal(found[1].replace(",", ".")), 1)
+    return Money(currency_code=(found[2] or currency).upper(), units=int(units), nanos=int(rest * 1_000_000_000))
