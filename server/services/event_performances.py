@@ -17,6 +17,7 @@ from server.services.event_parts import Context, EventServiceParts, by_staff, vi
 from server.services.field_mask import apply, paths_of
 from server.services.paging import page_of
 from server.services.wire import length_in, time_in
+from server.states import PerformanceState
 
 _WRITABLE: Final = (
     "hall",
@@ -130,4 +131,5 @@ def _filter(request: pb.ListPerformancesRequest) -> PerformanceFilter:
         start_time_before=time_in(request, "start_time_before"),
         text=request.text,
         only_available=request.only_available,
+        state=PerformanceState(request.state) if request.state else None,
     )

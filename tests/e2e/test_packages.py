@@ -161,7 +161,9 @@ def test_the_installed_program_works_away_from_the_checkout(server: Environment,
 
 
 def test_the_installed_gateway_is_built_from_the_same_sources(server: Environment, wheels: Path) -> None:
-    code = "from server import gateway_build as g; print(g.binary().name, g.sources().name, (g.kiosk() or g).name)"
+    code = (
+        "from server import gateway_build as g, shipped; print(g.binary().name, g.sources().name, shipped.kiosk().name)"
+    )
     name, sources, screens = server.run("python", "-c", code).stdout.split()
     # The same name says that the same files are built, to the byte.
     assert name == (wheels / "gateway").read_text()

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from rowlock_client import Client
-from server import gateway_build
+from server import gateway_build, shipped
 from server.config import Settings
 from server.db.engine import Database
 from tests.chromium import PATIENCE_MS, chromium
@@ -195,7 +195,7 @@ class Visitor:
 @contextmanager
 def gateway_in_front(address: str, port: int = 0) -> Iterator[str]:
     """The built gateway as a process; gives its URL. Port 0: any that is free."""
-    folder = gateway_build.kiosk()
+    folder = shipped.kiosk()
     assert folder is not None
     command = [
         str(gateway_build.build()),

@@ -101,6 +101,17 @@ async def test_only_what_has_places_left_is_listed_if_asked_for(house: House) ->
     assert [one.counts.available for one in listed.performances] == [50]
 
 
+async def test_performances_are_listed_by_state(house: House) -> None:
+    made = await house.event()
+    kept, cancelled = await house.on_sale(made.name), await house.on_sale(made.name)
+    await house.events.CancelPerformance(
+        performance_pb2.CancelPerformanceRequest(name=cancelled.name), metadata=house.staff
+    )
+    for state, wanted in (("SCHEDULED", [kept.name]), ("CANCELLED", [cancelled.name])):
+        listed = await house.events.ListPerformances(Performances(event=made.name, state=state))
+        assert [one.name for one in listed.performances] == wanted
+
+
 async def test_pages_join_to_the_whole_list(house: House) -> None:
     made = await house.event()
     wanted = [(await house.on_sale(made.name, start_time=in_days(day))).name for day in (3, 3, 1, 2, 3, 4, 5)]

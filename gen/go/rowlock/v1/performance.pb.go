@@ -531,7 +531,9 @@ type ListPerformancesRequest struct {
 	// Only scheduled performances with places left.
 	OnlyAvailable bool `protobuf:"varint,9,opt,name=only_available,json=onlyAvailable,proto3" json:"only_available,omitempty"`
 	// The order: "start_time" (the default) or "start_time desc".
-	OrderBy       string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	OrderBy string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// Only performances in this state. Unspecified: those in any.
+	State         Performance_State `protobuf:"varint,11,opt,name=state,proto3,enum=rowlock.v1.Performance_State" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -634,6 +636,13 @@ func (x *ListPerformancesRequest) GetOrderBy() string {
 		return x.OrderBy
 	}
 	return ""
+}
+
+func (x *ListPerformancesRequest) GetState() Performance_State {
+	if x != nil {
+		return x.State
+	}
+	return Performance_STATE_UNSPECIFIED
 }
 
 // A page of performances.
@@ -2162,7 +2171,7 @@ const file_rowlock_v1_performance_proto_rawDesc = "" +
 	"%performance.sale_end_time.after_start\x12\x1dmust be after sale_start_time\x1a\x93\x01!has(this.performance.sale_end_time) || !has(this.performance.sale_start_time) || this.performance.sale_start_time < this.performance.sale_end_time\"u\n" +
 	"\x15GetPerformanceRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
-	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x04name\"\xc0\a\n" +
+	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\x04name\"\x83\b\n" +
 	"\x17ListPerformancesRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
@@ -2179,7 +2188,8 @@ const file_rowlock_v1_performance_proto_rawDesc = "" +
 	"\x0eonly_available\x18\t \x01(\bB\x04\xe2A\x01\x01R\ronlyAvailable\x12E\n" +
 	"\border_by\x18\n" +
 	" \x01(\tB*\xe2A\x01\x01\xbaH#r!\x18\x14R\x00R\n" +
-	"start_timeR\x0fstart_time descR\aorderBy:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
+	"start_timeR\x0fstart_time descR\aorderBy\x12A\n" +
+	"\x05state\x18\v \x01(\x0e2\x1d.rowlock.v1.Performance.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n" +
 	"\x1dstart_time_before.after_start\x12\x1dmust be after start_time_from\x1ak!has(this.start_time_from) || !has(this.start_time_before) || this.start_time_from < this.start_time_before\"\x9e\x01\n" +
 	"\x18ListPerformancesResponse\x12;\n" +
 	"\fperformances\x18\x01 \x03(\v2\x17.rowlock.v1.PerformanceR\fperformances\x12&\n" +
@@ -2385,34 +2395,35 @@ var file_rowlock_v1_performance_proto_depIdxs = []int32{
 	1,  // 11: rowlock.v1.CreatePerformanceRequest.performance:type_name -> rowlock.v1.Performance
 	26, // 12: rowlock.v1.ListPerformancesRequest.start_time_from:type_name -> google.protobuf.Timestamp
 	26, // 13: rowlock.v1.ListPerformancesRequest.start_time_before:type_name -> google.protobuf.Timestamp
-	1,  // 14: rowlock.v1.ListPerformancesResponse.performances:type_name -> rowlock.v1.Performance
-	1,  // 15: rowlock.v1.UpdatePerformanceRequest.performance:type_name -> rowlock.v1.Performance
-	29, // 16: rowlock.v1.UpdatePerformanceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 17: rowlock.v1.CancellationProgress.refunds:type_name -> rowlock.v1.CancellationProgress.RefundTally
-	28, // 18: rowlock.v1.CancellationProgress.cash_due:type_name -> google.type.Money
-	26, // 19: rowlock.v1.CancellationProgress.cancel_time:type_name -> google.protobuf.Timestamp
-	30, // 20: rowlock.v1.GetPerformanceSeatMapResponse.zones:type_name -> rowlock.v1.PriceZone
-	31, // 21: rowlock.v1.GetPerformanceSeatMapResponse.areas:type_name -> rowlock.v1.Area
-	32, // 22: rowlock.v1.GetPerformanceSeatMapResponse.seats:type_name -> rowlock.v1.Seat
-	33, // 23: rowlock.v1.ListSeatsRequest.state:type_name -> rowlock.v1.SeatState
-	16, // 24: rowlock.v1.ListSeatsResponse.seats:type_name -> rowlock.v1.PerformanceSeat
-	32, // 25: rowlock.v1.PerformanceSeat.seat:type_name -> rowlock.v1.Seat
-	33, // 26: rowlock.v1.PerformanceSeat.state:type_name -> rowlock.v1.SeatState
-	2,  // 27: rowlock.v1.GetAvailabilityResponse.counts:type_name -> rowlock.v1.SeatCounts
-	24, // 28: rowlock.v1.GetAvailabilityResponse.zones:type_name -> rowlock.v1.GetAvailabilityResponse.Zone
-	25, // 29: rowlock.v1.GetAvailabilityResponse.ticket_types:type_name -> rowlock.v1.GetAvailabilityResponse.TicketType
-	2,  // 30: rowlock.v1.BlockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
-	2,  // 31: rowlock.v1.UnblockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
-	28, // 32: rowlock.v1.CancellationProgress.RefundTally.due_amount:type_name -> google.type.Money
-	28, // 33: rowlock.v1.CancellationProgress.RefundTally.done_amount:type_name -> google.type.Money
-	28, // 34: rowlock.v1.CancellationProgress.RefundTally.failed_amount:type_name -> google.type.Money
-	2,  // 35: rowlock.v1.GetAvailabilityResponse.Zone.counts:type_name -> rowlock.v1.SeatCounts
-	28, // 36: rowlock.v1.GetAvailabilityResponse.TicketType.price:type_name -> google.type.Money
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	0,  // 14: rowlock.v1.ListPerformancesRequest.state:type_name -> rowlock.v1.Performance.State
+	1,  // 15: rowlock.v1.ListPerformancesResponse.performances:type_name -> rowlock.v1.Performance
+	1,  // 16: rowlock.v1.UpdatePerformanceRequest.performance:type_name -> rowlock.v1.Performance
+	29, // 17: rowlock.v1.UpdatePerformanceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 18: rowlock.v1.CancellationProgress.refunds:type_name -> rowlock.v1.CancellationProgress.RefundTally
+	28, // 19: rowlock.v1.CancellationProgress.cash_due:type_name -> google.type.Money
+	26, // 20: rowlock.v1.CancellationProgress.cancel_time:type_name -> google.protobuf.Timestamp
+	30, // 21: rowlock.v1.GetPerformanceSeatMapResponse.zones:type_name -> rowlock.v1.PriceZone
+	31, // 22: rowlock.v1.GetPerformanceSeatMapResponse.areas:type_name -> rowlock.v1.Area
+	32, // 23: rowlock.v1.GetPerformanceSeatMapResponse.seats:type_name -> rowlock.v1.Seat
+	33, // 24: rowlock.v1.ListSeatsRequest.state:type_name -> rowlock.v1.SeatState
+	16, // 25: rowlock.v1.ListSeatsResponse.seats:type_name -> rowlock.v1.PerformanceSeat
+	32, // 26: rowlock.v1.PerformanceSeat.seat:type_name -> rowlock.v1.Seat
+	33, // 27: rowlock.v1.PerformanceSeat.state:type_name -> rowlock.v1.SeatState
+	2,  // 28: rowlock.v1.GetAvailabilityResponse.counts:type_name -> rowlock.v1.SeatCounts
+	24, // 29: rowlock.v1.GetAvailabilityResponse.zones:type_name -> rowlock.v1.GetAvailabilityResponse.Zone
+	25, // 30: rowlock.v1.GetAvailabilityResponse.ticket_types:type_name -> rowlock.v1.GetAvailabilityResponse.TicketType
+	2,  // 31: rowlock.v1.BlockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
+	2,  // 32: rowlock.v1.UnblockSeatsResponse.counts:type_name -> rowlock.v1.SeatCounts
+	28, // 33: rowlock.v1.CancellationProgress.RefundTally.due_amount:type_name -> google.type.Money
+	28, // 34: rowlock.v1.CancellationProgress.RefundTally.done_amount:type_name -> google.type.Money
+	28, // 35: rowlock.v1.CancellationProgress.RefundTally.failed_amount:type_name -> google.type.Money
+	2,  // 36: rowlock.v1.GetAvailabilityResponse.Zone.counts:type_name -> rowlock.v1.SeatCounts
+	28, // 37: rowlock.v1.GetAvailabilityResponse.TicketType.price:type_name -> google.type.Money
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_rowlock_v1_performance_proto_init() }

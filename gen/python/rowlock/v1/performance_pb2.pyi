@@ -281,6 +281,7 @@ class ListPerformancesRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     ONLY_AVAILABLE_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many to return at most. 0: 50; more than 1000 counts as 1000."""
     page_token: _builtins.str
@@ -297,6 +298,8 @@ class ListPerformancesRequest(_message.Message):
     """Only scheduled performances with places left."""
     order_by: _builtins.str
     """The order: "start_time" (the default) or "start_time desc"."""
+    state: Global___Performance.State.ValueType
+    """Only performances in this state. Unspecified: those in any."""
     @_builtins.property
     def start_time_from(self) -> _timestamp_pb2.Timestamp:
         """Only performances that begin at this time or later."""
@@ -318,10 +321,11 @@ class ListPerformancesRequest(_message.Message):
         text: _builtins.str = ...,
         only_available: _builtins.bool = ...,
         order_by: _builtins.str = ...,
+        state: Global___Performance.State.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "event", b"event", "only_available", b"only_available", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "text", b"text", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "event", b"event", "only_available", b"only_available", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "state", b"state", "text", b"text", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
