@@ -80,6 +80,16 @@ def moment(text: str) -> Timestamp | None:
     return stamp
 
 
+def member(kind: Any, name: str) -> Any:
+    """The member of an enum of the API that was chosen; the one that says nothing where nothing was."""
+    return kind.Value(name) if name else 0
+
+
+def in_full(collection: str, text: str) -> str:
+    """The name of a resource of which people may enter the number only: `7` is `performances/7`. Empty: nothing was."""
+    return f"{collection}/{text}" if text and "/" not in text else text
+
+
 def words_of(kind: Any) -> list[tuple[str, str]]:
     """The members of an enum of the API as choices, without the one that says nothing."""
     return [(name, worded(name)) for name, number in kind.items() if number != 0]

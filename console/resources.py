@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from google.protobuf.message import Message
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,8 @@ class RpcView(BaseModelView):
 
     Attributes:
         narrowing: fields above the list; what is chosen there comes to `list_rpc`.
-        items: the field of the List answer that has the rows; empty: the first that is repeated.
+        items: the field of the List answer that has the rows; empty: the first that is repeated. An answer that has
+            none is the only row itself.
         admin_only: whether only administrators see the page at all. The server decides in any case.
     """
 
@@ -55,6 +57,10 @@ class RpcView(BaseModelView):
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[Any]:
         """The call that lists what is narrowed to. Its page fields are set by the caller."""
         raise NotImplementedError
+
+    async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
+        """What `list_rpc` gets of what was entered above the list; None: then nothing is in the list."""
+        return narrowed
 
     def get_rpc(self, name: str) -> Rpc[Any]:
         """The call that reads one."""
@@ -120,7 +126,9 @@ class RpcView(BaseModelView):
         sorts: Sequence[tuple[str, str]] | None = None,
         filters: FilterGroup | None = None,
     ) -> Sequence[Any]:
-        """A page of the list, in the server's order."""
+        """A page of the list, in the server's order; a negative limit: all that one can page to."""
+        if limit < 0:
+            limit = _DEEPEST - skip
         if skip + limit > _DEEPEST:
             raise HTTPException(400, f"nobody pages beyond row {_DEEPEST:,}: narrow the list")
         rows: list[Message] = []
@@ -153,18 +161,25 @@ class RpcView(BaseModelView):
         return [one for one in found if one is not None]
 
     async def _pages(self, request: Request, count: int) -> AsyncIterator[Message]:
-        following: Rpc[Any] | None = self.list_rpc(read_narrowed(self.narrowing, request.query_params))
+        # What is done from a list, such as making a file of it, says in a parameter how the list was asked for.
+        query = request.query_params
+        query = QueryParams(query["_list_query"].removeprefix("?")) if "_list_query" in query else query
+        narrowed = await self.narrow(request, read_narrowed(self.narrowing, query))
+        following: Rpc[Any] | None = None if narrowed is None else self.list_rpc(narrowed)
         while following is not None and count > 0:
             request_message: Any = following.request
-            request_message.page_size = min(count, _AT_ONCE)
+            if "page_size" in request_message.DESCRIPTOR.fields_by_name:
+                request_message.page_size = min(count, _AT_ONCE)
             page = await call(request, following)
             yield page
             count -= len(self._items_of(page))
             following = continued(following, page)
 
     def _items_of(self, page: Any) -> Sequence[Message]:
-        name = self.items or next(field.name for field in page.DESCRIPTOR.fields if field.is_repeated)
-        rows: Sequence[Message] = getattr(page, name)
+        repeated = [field.name for field in page.DESCRIPTOR.fields if field.is_repeated]
+        if not repeated:
+            return [page]
+        rows: Sequence[Message] = getattr(page, self.items or repeated[0])
         return rows
 
     # -- Writing --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Sessions are kept in the memory of this one process. After a restart everybody s
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rowlock.v1 import auth_pb2
@@ -29,11 +29,13 @@ class StaffSession:
         client: calls the API as this member of staff.
         user: who it is, as they were when they signed in.
         last_seen: when the browser last asked for something, by the clock of `Sessions`.
+        known: what was read of others lately: a resource's name, what people call it, and until when that is believed.
     """
 
     client: Client
     user: auth_pb2.User
     last_seen: float
+    known: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @property
     def is_admin(self) -> bool:
