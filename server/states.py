@@ -137,6 +137,23 @@ class RefundState(IntEnum):
     FAILED = 4
 
 
+class RefundMethod(IntEnum):
+    """How a refund was paid back that its provider refused."""
+
+    CASH = 1
+    BANK_TRANSFER = 2
+    OTHER = 3
+
+
+class Resolution(IntEnum):
+    """What staff decide about money whose owner is in doubt."""
+
+    OURS = 1
+    GIVE_BACK = 2
+    NOT_OURS = 3
+    ASK_AGAIN = 4
+
+
 class Account(IntEnum):
     """The accounts of the books. A gain is positive: of what we have, and of what somebody owes us."""
 
@@ -152,8 +169,14 @@ class Account(IntEnum):
     """What we owe customers and a provider has not given back yet; negative, as a debt is."""
     CASH_DUE = 32
     """The same, to be fetched at the box office."""
+    REFUNDED_TWICE = 33
+    """What customers have twice: a refund was settled in another way, and then its provider gave it back after all."""
     CASH = 40
     """What is in the tills."""
+    BANK = 41
+    """The house's own bank account, as far as refunds were paid from it: negative by what was paid."""
+    OTHER_MEANS = 42
+    """The same for vouchers, cheques and claims that were given up."""
     COMPS = 50
     """Tickets given for nothing, at their price."""
 
@@ -167,6 +190,7 @@ class EntryKind(IntEnum):
     BOX_OFFICE_SALE = 4
     BOX_OFFICE_RETURN = 5
     CASH_FETCHED = 6
+    REFUND_SETTLED = 7
 
 
 class SimulatedOrder(IntEnum):

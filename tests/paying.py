@@ -14,7 +14,9 @@ from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.db.models.simulator import SimulatorOrder
 from server.domain.bookings import get_booking
+from server.domain.payment_doubts import resolve
 from server.domain.payments import Begin, Capture, GiveUp, alone
+from server.domain.refund_settlement import Settlement, settle
 from server.payments.collecting import Collector, Patience
 from server.payments.comparing import Comparer
 from server.payments.port import PaymentProvider
@@ -23,10 +25,10 @@ from server.payments.simulator import CAPTURE, Simulator, script
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Claim, Expire, Hold
 from server.seats.ledger import Ledger
-from server.states import Provider, SimulatedOutcome
+from server.states import Provider, RefundMethod, Resolution, SimulatedOutcome
 from tests.staging import Staged
 
-QUICK = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=20), longest_hold=timedelta(minutes=10))
+QUICK = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=20), longest_hold=timedelta(minutes=10))
 
 
 class Desk:
@@ -78,6 +80,19 @@ class Desk:
     async def give_up(self, payment: Payment) -> Payment:
         """Change one's mind."""
         return await self.database.transaction(lambda s: alone(s, GiveUp(**named(payment))))
+
+    async def resolve(self, payment: Payment, resolution: Resolution) -> Payment:
+        """Decide, as staff, whose the money is that was taken."""
+        name = payment.performance_id, payment.booking_id, payment.id
+        return await self.database.transaction(
+            lambda s: resolve(s, *name, resolution=resolution, reason="asked the provider", actor_id=uuid4())
+        )
+
+    async def settle_refund(self, refund: Refund, method: RefundMethod, reference: str = "transfer 1") -> Refund:
+        """Say, as staff, that a refund was paid back in another way."""
+        name = refund.performance_id, refund.booking_id, refund.payment_id, refund.id
+        settlement = Settlement(method, reference, "the card was closed", uuid4())
+        return await self.database.transaction(lambda s: settle(s, *name, settlement=settlement))
 
     async def captured(self, booking: Booking, outcome: SimulatedOutcome = SimulatedOutcome.APPROVE) -> Payment:
         """A payment whose money is asked for, and that will end as told."""

@@ -34,13 +34,27 @@ ALWAYS: Final = {
         WHERE (r.booking_id, r.currency, r.amount, 31, p.accounts[2])
               IS DISTINCT FROM (e.booking_id, e.currency, e.amounts[1], e.accounts[2]::int, e.accounts[1])
            OR cardinality(e.accounts) <> 2 OR e.number <> 0""",
-    "M2 each refund that was done has its entry, and no other one has": """
-        SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE state = 3) r
-        FULL JOIN (SELECT * FROM book_entries WHERE kind = 3) e
+    "M2 each refund that was done by its provider has its entry, and no other one has": """
+        SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE state = 3 AND settle_method IS NULL) r
+        FULL JOIN (SELECT * FROM book_entries WHERE kind = 3 AND number = 0) e
           ON e.performance_id = r.performance_id AND e.source_id = r.id
         WHERE (r.booking_id, r.currency, r.amount, 31, 10 + r.provider)
               IS DISTINCT FROM (e.booking_id, e.currency, e.amounts[1], e.accounts[1]::int, e.accounts[2]::int)
-           OR cardinality(e.accounts) <> 2 OR e.number <> 0""",
+           OR cardinality(e.accounts) <> 2""",
+    "M2 each refund that the house settled in another way has its entry, and no other one has": """
+        SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE settle_method IS NOT NULL) r
+        FULL JOIN (SELECT * FROM book_entries WHERE kind = 7 AND number = 0) e
+          ON e.performance_id = r.performance_id AND e.source_id = r.id
+        WHERE (r.booking_id, r.currency, r.amount, 31, 39 + r.settle_method, r.settler_id)
+              IS DISTINCT FROM (e.booking_id, e.currency, e.amounts[1], e.accounts[1]::int, e.accounts[2]::int,
+                                e.actor_id)
+           OR cardinality(e.accounts) <> 2""",
+    "M2 what customers have twice is what providers gave back once more, until that is sorted out": """
+        SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE discrepancy IS NOT NULL) r
+        FULL JOIN (SELECT performance_id, source_id, currency, sum(amount) AS amount FROM book_legs
+                   WHERE account = 33 GROUP BY performance_id, source_id, currency HAVING sum(amount) <> 0) e
+          ON e.performance_id = r.performance_id AND e.source_id = r.id
+        WHERE (r.currency, r.amount) IS DISTINCT FROM (e.currency, e.amount::bigint)""",
     "M2 what is owed is what was asked back and is not done": """
         SELECT currency, sum(due) FROM (
             SELECT currency, amount AS due FROM book_legs WHERE account = 31

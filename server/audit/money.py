@@ -45,8 +45,17 @@ ALWAYS: Final = {
     "M6 a refund that is not done is due, or failed for staff to see": """
         SELECT id FROM refunds WHERE (state IN (1, 2)) <> (next_attempt_time IS NOT NULL)
                                   OR (state = 4 AND error_reason IS NULL)""",
-    "M5 a payment whose outcome is open is due": """
-        SELECT id FROM payments WHERE next_attempt_time IS NULL
+    "M6 a refund that the house settled says who did, and is done; whose provider made it as well, too": """
+        SELECT id FROM refunds WHERE (settle_method IS NULL) <> (settler_id IS NULL)
+                                  OR (settle_method IS NULL) <> (settle_time IS NULL)
+                                  OR (settle_method IS NOT NULL OR discrepancy IS NOT NULL) AND state <> 3""",
+    "M1 money of which it is in doubt whose it is buys nothing and does not go back": """
+        SELECT p.id FROM payments p
+        LEFT JOIN refunds r ON r.performance_id = p.performance_id AND r.payment_id = p.id
+        LEFT JOIN bookings b ON b.performance_id = p.performance_id AND b.payment_id = p.id
+        WHERE p.discrepancy IS NOT NULL AND p.state <> 4 AND (r.id IS NOT NULL OR b.id IS NOT NULL)""",
+    "M5 a payment whose outcome is open is due, or waits for staff to say whose money was taken": """
+        SELECT id FROM payments WHERE next_attempt_time IS NULL AND (state <> 7 OR discrepancy IS NULL)
            AND (state IN (1, 3, 7) OR state = 2 AND (approval_uri IS NOT NULL OR client_secret IS NOT NULL))""",
     "M1 late money bought one booking, that of its customer which replaces the one it was for": """
         SELECT p.id FROM payments p
@@ -59,7 +68,7 @@ ALWAYS: Final = {
 QUIET: Final = {
     "M1 what the provider took, we know of": """
         SELECT o.payment_id FROM simulator_orders o LEFT JOIN payments p ON p.id = o.payment_id
-        WHERE o.state = 2 AND p.state IS DISTINCT FROM 4""",
+        WHERE o.state = 2 AND p.state IS DISTINCT FROM 4 AND p.discrepancy IS NULL AND p.resolution IS NULL""",
     "M1 what we believe was paid, the provider took": """
         SELECT p.id FROM payments p LEFT JOIN simulator_orders o ON o.payment_id = p.id
         WHERE p.state = 4 AND p.provider = 1 AND p.amount > 0
@@ -68,7 +77,7 @@ QUIET: Final = {
     "M1 what the provider gave back, we know of, and the other way round": """
         SELECT r.id, s.refund_id FROM (
             SELECT r.* FROM refunds r JOIN payments p ON p.performance_id = r.performance_id AND p.id = r.payment_id
-            WHERE r.state = 3 AND p.provider = 1) r
+            WHERE r.state = 3 AND p.provider = 1 AND (r.settle_method IS NULL OR r.provider_reference IS NOT NULL)) r
         FULL JOIN simulator_refunds s ON s.refund_id = r.provider_key
         WHERE (r.amount, r.payment_id) IS DISTINCT FROM (s.amount, s.payment_id)""",
     "nothing is due any more": """

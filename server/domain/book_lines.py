@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.models.books import BookEntry
-from server.db.models.payments import Payment, Refund
+from server.db.models.payments import MADE_BY_PROVIDER, Payment, Refund
 from server.domain.books import provider_account
 from server.domain.payment_orders import order_of
 from server.payments.port import PaymentOrder
@@ -165,7 +165,7 @@ def _entered(session: Session, keys: Collection[tuple[int, UUID]]) -> dict[UUID,
     given = session.execute(
         select(
             Refund.payment_id,
-            func.coalesce(func.sum(Refund.amount).filter(Refund.state == RefundState.SUCCEEDED), 0),
+            func.coalesce(func.sum(Refund.amount).filter(MADE_BY_PROVIDER), 0),
             func.bool_or(Refund.state.in_(_UNDER_WAY)),
         )
         .where(tuple_(Refund.performance_id, Refund.payment_id).in_(keys))
@@ -179,5 +179,6 @@ def _entered(session: Session, keys: Collection[tuple[int, UUID]]) -> dict[UUID,
 
 def _account(payment: Payment, entered: dict[UUID, tuple[int, str, int, bool]]) -> Account:
     taken, currency, given_back, refunding = entered.get(payment.id, (0, payment.currency, 0, False))
-    open_ = payment.state in OPEN_STATES or payment.next_attempt_time is not None
+    # What is in doubt is not under way: it waits for staff, who are to see the difference.
+    open_ = (payment.state in OPEN_STATES and payment.discrepancy is None) or payment.next_attempt_time is not None
     return Account(order_of(payment), taken, currency, given_back, refunding or open_)

@@ -11,6 +11,9 @@ REFUND_DONE          provider → refunds due      the provider gave it back
 BOX_OFFICE_SALE      sales → cash, or comps      sold at the box office (the ledger's statement)
 BOX_OFFICE_RETURN    cash, or comps → sales      given back over the counter; by anybody else: cash due → sales
 CASH_FETCHED         cash → cash due             the customer fetched it
+REFUND_SETTLED       cash, bank … → refunds due  the house paid back in another way what a provider refused
+REFUND_DONE (1)      provider → refunded twice   a provider gave back after all what was settled before
+REFUND_SETTLED (1)   refunded twice → bank …     what was paid too much came back, or was given up
 ===================  ==========================  ======================================================================
 
 The arrow shows where the amount leaves (its leg is negative) and where it arrives. Kept here: one entry for one cause
@@ -31,7 +34,7 @@ from server.db.models.payments import Payment, Refund
 from server.domain.bookings import lock_booking
 from server.domain.shifts import count_cash_refund
 from server.errors import FailedPrecondition, NotFound
-from server.states import Account, EntryKind, Provider
+from server.states import Account, EntryKind, Provider, RefundMethod
 
 _BALANCES = text(
     "SELECT account, currency, sum(amount)::bigint AS balance FROM book_legs"
@@ -42,6 +45,12 @@ _CASH_DUE = text(
     "SELECT coalesce(-sum(amount), 0)::bigint FROM book_legs"
     " WHERE performance_id = :performance_id AND kind IN (5, 6) AND source_id = :booking_id AND account = 32"
 )
+
+_PAID_FROM = {
+    RefundMethod.CASH: Account.CASH,
+    RefundMethod.BANK_TRANSFER: Account.BANK,
+    RefundMethod.OTHER: Account.OTHER_MEANS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +87,32 @@ def enter_refund_asked(session: Session, refund: Refund, *, out_of: Account) -> 
     )
 
 
-def enter_refund_done(session: Session, refund: Refund) -> None:
-    """A provider gave the money back."""
-    credit = provider_account(refund.provider)
-    _enter(session, EntryKind.REFUND_DONE, refund, refund.amount, debit=Account.REFUNDS_DUE, credit=credit)
+def enter_refund_done(session: Session, refund: Refund, *, twice: bool = False) -> None:
+    """A provider gave the money back; ``twice``: that had been done before, by the house or by the provider."""
+    debit, credit = (Account.REFUNDED_TWICE if twice else Account.REFUNDS_DUE), provider_account(refund.provider)
+    number = 1 if twice else 0
+    _enter(session, EntryKind.REFUND_DONE, refund, refund.amount, debit=debit, credit=credit, number=number)
+
+
+def enter_refund_settled(session: Session, refund: Refund, method: RefundMethod, actor_id: UUID) -> None:
+    """The house paid back in another way what is owed for a refund."""
+    debit, credit = Account.REFUNDS_DUE, _PAID_FROM[method]
+    _enter(session, EntryKind.REFUND_SETTLED, refund, refund.amount, debit=debit, credit=credit, actor_id=actor_id)
+
+
+def enter_surplus_settled(session: Session, refund: Refund, method: RefundMethod, actor_id: UUID) -> None:
+    """What a customer had twice came back, or was given up."""
+    debit, credit = _PAID_FROM[method], Account.REFUNDED_TWICE
+    _enter(
+        session,
+        EntryKind.REFUND_SETTLED,
+        refund,
+        refund.amount,
+        debit=debit,
+        credit=credit,
+        actor_id=actor_id,
+        number=1,
+    )
 
 
 def bought_something(session: Session, payment: Payment) -> bool:
@@ -145,12 +176,14 @@ def _enter(
     debit: Account,
     credit: Account,
     actor_id: UUID | None = None,
+    number: int = 0,
 ) -> None:
     session.add(
         BookEntry(
             performance_id=source.performance_id,
             kind=kind,
             source_id=source.id,
+            number=number,
             booking_id=source.booking_id,
             accounts=[debit, credit],
             amounts=[amount, -amount],

@@ -5,8 +5,8 @@ time. Everything said to the provider carries the payment's id as its key, so sa
 answer is written down under the locks of the booking and the payment, and only if it is still news. So any number of
 workers may be at the same payment, stopped for a minute or killed at any line.
 
-Kept here: M1 (captured money has a confirmed booking or a refund), M4 (amount and currency are checked), M5 (an unknown
-outcome is asked for, with the same key), M6.
+Kept here: M1 (captured money has a confirmed booking or a refund), M5 (an unknown outcome is asked for, with the same
+key), M6. What captured money is to do is decided in ``payment_judging`` (M4).
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from server.domain.payment_rows import lock_payment
 from server.domain.payment_rules import BOOKING_ENDED, attach, detach, is_price_of
 from server.domain.refunds import request_rest
 from server.payments.port import Captured, Created, PaymentOrder
-from server.states import OPEN_STATES, BookingState, NotificationKind, PaymentState, Provider
+from server.states import OPEN_STATES, BookingState, NotificationKind, PaymentState, Provider, Resolution
 
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 
@@ -43,7 +43,7 @@ class Attempt:
     """A payment as one worker has taken it up.
 
     ``number`` counts the attempts since the customer's last move. ``abandoned``: it was given up because its booking
-    had ended, and not because the customer wished it.
+    had ended, and not because the customer wished it. ``resolution``: what staff decided about its money.
     """
 
     performance_id: int
@@ -54,6 +54,7 @@ class Attempt:
     number: int
     capture_time: datetime | None
     abandoned: bool = False
+    resolution: Resolution | None = None
 
 
 class Step(Enum):
@@ -71,17 +72,19 @@ def next_step(attempt: Attempt) -> Step:
 
     A capture is asked for once; if its outcome is unknown, or may be (another worker was at it), the provider is first
     asked what became of it. While the customer has the next move, the provider is asked whether they made it there. A
-    payment that failed is looked at again only if somebody says that it did not.
+    payment that failed is looked at again only if somebody says that it did not, and one about whose money staff have
+    decided only to see whether that money is there.
     """
     if attempt.state is PaymentState.CREATED:
         return Step.CREATE
-    if attempt.state is PaymentState.CANCELLED:
+    was_resolved = attempt.resolution is not None
+    if attempt.state is PaymentState.CANCELLED and not was_resolved:
         return Step.CANCEL if attempt.order.reference is not None else Step.CREATE
     if attempt.state in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
         if attempt.order.reference is None:
             return Step.CREATE
-        return Step.CAPTURE if attempt.number == 1 else Step.FIND
-    if attempt.state in (PaymentState.REQUIRES_ACTION, PaymentState.FAILED) and attempt.order.reference is not None:
+        return Step.CAPTURE if attempt.number == 1 and not was_resolved else Step.FIND
+    if attempt.state is not PaymentState.SUCCEEDED and attempt.order.reference is not None:
         return Step.FIND
     return Step.NOTHING
 
@@ -143,7 +146,7 @@ def declined(session: Session, attempt: Attempt, reason: str) -> None:
         payment.error_reason = reason[:200]
         _end(payment, now)
         detach(booking, payment.id, now)
-        _tell_declined(session, payment)
+        tell_declined(session, payment)
     payment.next_attempt_time = None
     payment.update_time = now
 
@@ -162,13 +165,20 @@ def cancelled(session: Session, attempt: Attempt) -> None:
 
 
 def unknown(
-    session: Session, attempt: Attempt, *, first_wait: timedelta, longest_hold: timedelta, retry_after: timedelta
+    session: Session,
+    attempt: Attempt,
+    *,
+    pending: bool = False,
+    first_wait: timedelta,
+    longest_hold: timedelta,
+    retry_after: timedelta,
 ) -> None:
     """The provider did not say: ask again later, and let the booking wait no longer than ``longest_hold``.
 
     Args:
         session: a transaction.
         attempt: the payment as it was taken up.
+        pending: whether the provider says that it is at it, and has not decided.
         first_wait: before it is asked again for the first time; doubled each time.
         longest_hold: for how long a booking waits for its payment.
         retry_after: the shortest wait that the provider asked for.
@@ -177,8 +187,8 @@ def unknown(
     if payment.attempt_count != attempt.number or payment.state is PaymentState.SUCCEEDED:
         return  # another worker is at it, or knows by now
     now = database_now(session)
-    if payment.state is PaymentState.PROCESSING:
-        payment.state = PaymentState.UNKNOWN
+    if payment.state in (PaymentState.PROCESSING, PaymentState.UNKNOWN):
+        payment.state = PaymentState.PROCESSING if pending else PaymentState.UNKNOWN
     if payment.capture_time is not None and now >= payment.capture_time + longest_hold:
         detach(booking, payment.id, now)
     payment.next_attempt_time = now + max(wait_before(attempt.number, first_wait), retry_after)
@@ -233,18 +243,6 @@ def came_in_vain(session: Session, attempt: Attempt, answer: Captured, refusal: 
     request_rest(session, payment, reason=f"the money bought nothing: {refusal}")
 
 
-def mismatch(attempt: Attempt, answer: Captured) -> str | None:
-    """What is wrong with what the provider took; None: it is what was asked for (M4). Pure."""
-    order = attempt.order
-    if answer.payment_id not in (None, order.payment_id):
-        return f"REFERENCE_MISMATCH: the provider took it for payment {answer.payment_id}"
-    if (answer.amount, answer.currency) == (order.amount, order.currency):
-        return None
-    return (
-        f"AMOUNT_MISMATCH: {answer.amount} {answer.currency} was taken, {order.amount} {order.currency} was asked for"
-    )
-
-
 def settled(session: Session, attempt: Attempt) -> None:
     """There is nothing to ask any more: whoever had it looked at once more came too late to know."""
     payment = _locked_payment(session, attempt)
@@ -283,6 +281,7 @@ def attempt_of(payment: Payment) -> Attempt:
         number=payment.attempt_count,
         capture_time=payment.capture_time,
         abandoned=payment.state is PaymentState.CANCELLED and payment.error_reason == BOOKING_ENDED,
+        resolution=payment.resolution,
     )
 
 
@@ -299,11 +298,13 @@ def _locked_payment(session: Session, attempt: Attempt) -> Payment:
 
 
 def _end(payment: Payment, now: datetime) -> None:
-    """A payment is over; some time later it is compared with the provider's books."""
+    """A payment is over, and in no doubt; some time later it is compared with the provider's books."""
     payment.complete_time = payment.compare_after_time = now
+    payment.discrepancy = None
 
 
-def _tell_declined(session: Session, payment: Payment) -> None:
+def tell_declined(session: Session, payment: Payment) -> None:
+    """Tell the customer that the payment failed."""
     name = resources.payment(payment.performance_id, payment.booking_id, payment.id)
     notify(
         session,

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from server.db.clock import statement_time
-from server.db.models.payments import Payment, Refund
+from server.db.models.payments import MADE_BY_PROVIDER, Payment, Refund
 from server.domain.payment_attempts import Attempt, attempt_of
 from server.payments.port import Cancelled, Captured, Declined, Open
 from server.states import PaymentState, RefundState
@@ -53,7 +53,7 @@ def take_comparable(session: Session, limit: int, after: timedelta, lease: timed
     refunds = session.execute(
         select(
             Refund.payment_id,
-            func.coalesce(func.sum(Refund.amount).filter(Refund.state == RefundState.SUCCEEDED), 0),
+            func.coalesce(func.sum(Refund.amount).filter(MADE_BY_PROVIDER), 0),
             func.coalesce(func.bool_or(Refund.state.in_(_UNDER_WAY)), False),
         )
         .where(tuple_(Refund.performance_id, Refund.payment_id).in_(keys))

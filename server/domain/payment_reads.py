@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.models.payments import Payment, Refund
-from server.domain.rows import count
+from server.domain.rows import count_up
 from server.errors import NotFound
 from server.states import PaymentState, RefundState
 
@@ -30,7 +30,7 @@ class ShownPayment:
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """Payments, newest first, and how many there are on all pages."""
+    """Payments, newest first, and how many there are on all pages, counted up to ``MOST_COUNTED``."""
 
     payments: Sequence[ShownPayment]
     total: int
@@ -53,6 +53,7 @@ def list_payments(
     booking_id: UUID | None,
     owner: UUID | None,
     state: PaymentState | None,
+    only_discrepancies: bool = False,
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> PaymentPage:
@@ -64,6 +65,7 @@ def list_payments(
         booking_id: of this booking.
         owner: of this customer.
         state: in this state.
+        only_discrepancies: that staff have to look at.
         after: (create_time, id) of the last payment of the page before.
         limit: how many at most.
     """
@@ -76,7 +78,9 @@ def list_payments(
         query = query.where(Payment.customer_id == owner)
     if state is not None:
         query = query.where(Payment.state == state)
-    total = count(session, query)
+    if only_discrepancies:
+        query = query.where(Payment.discrepancy.is_not(None))
+    total = count_up(session, query)
     if after is not None:
         query = query.where(tuple_(Payment.create_time, Payment.id) < after)
     rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()

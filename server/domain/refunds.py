@@ -9,9 +9,10 @@ FAILED with its reason: it is still owed, counts as asked for, and waits for sta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
@@ -25,10 +26,16 @@ from server.domain.due import take_up
 from server.domain.notifications import notify, when_told
 from server.domain.payment_orders import order_of
 from server.domain.payment_rows import lock_payment
-from server.domain.rows import count
+from server.domain.rows import count_up
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
 from server.states import Account, NotificationKind, PaymentState, Provider, RefundState
+
+PAID_TWICE: Final = "PAID_TWICE: the provider gave the money back as well"
+"""The discrepancy of a refund that was done, and that its provider made after all, or once more."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class RefundAttempt:
 
 @dataclass(frozen=True, slots=True)
 class RefundPage:
-    """Refunds, newest first, and how many there are on all pages."""
+    """Refunds, newest first, and how many there are on all pages, counted up to ``MOST_COUNTED``."""
 
     refunds: Sequence[Refund]
     total: int
@@ -181,16 +188,45 @@ def done(session: Session, answers: Sequence[tuple[RefundAttempt, str]]) -> None
     news = [refund for refund in refunds if refund.state is not RefundState.SUCCEEDED]
     now = database_now(session)
     with session.no_autoflush:
+        for refund in refunds:
+            attempt, reference = said[refund.performance_id, refund.id]
+            once_more = refund.provider_key != attempt.key and refund.provider_reference != reference
+            if refund not in news and (is_settled(refund) or once_more):
+                _done_as_well(session, refund, reference, now)
         told = when_told(session, [_cancellation(refund) for refund in news])
         for refund in news:
             attempt, reference = said[refund.performance_id, refund.id]
             refund.state = RefundState.SUCCEEDED
+            # Under which it was done: an answer to an earlier key may come after a retry.
+            refund.provider_key = attempt.key
             refund.provider_reference = reference
             refund.error_reason = None
             refund.next_attempt_time = None
             refund.update_time = refund.complete_time = now
             books.enter_refund_done(session, refund)
             _tell(session, refund, attempt.customer_id, told_time=told.get(_cancellation(refund)))
+
+
+def is_settled(refund: Refund) -> bool:
+    """Whether the house paid it back in another way, and its provider is not known to have done so as well."""
+    return refund.settle_method is not None and refund.provider_reference is None
+
+
+def done_as_well(session: Session, performance_id: int, refund_id: UUID, reference: str) -> None:
+    """The provider gave back after all what was settled in another way; ``reference`` is its name for that."""
+    refund = session.get_one(Refund, (performance_id, refund_id), with_for_update={"key_share": True})
+    if is_settled(refund):
+        _done_as_well(session, refund, reference, database_now(session))
+
+
+def _done_as_well(session: Session, refund: Refund, reference: str, now: datetime) -> None:
+    name = resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id)
+    _log.error("refund.paid_twice", refund=name, reference=reference)
+    if refund.discrepancy is None:
+        books.enter_refund_done(session, refund, twice=True)
+    refund.provider_reference = reference
+    refund.discrepancy = PAID_TWICE
+    refund.update_time = now
 
 
 def failed(session: Session, attempt: RefundAttempt, reason: str) -> None:
@@ -203,12 +239,12 @@ def failed(session: Session, attempt: RefundAttempt, reason: str) -> None:
         refund.update_time = refund.complete_time = database_now(session)
 
 
-def not_yet(session: Session, attempt: RefundAttempt, reason: str, wait: timedelta) -> None:
-    """Nobody knows whether the money went back: ask again after ``wait``."""
+def not_yet(session: Session, attempt: RefundAttempt, reason: str | None, wait: timedelta) -> None:
+    """Nobody knows whether the money went back, or it is being reviewed (no ``reason``): ask again after ``wait``."""
     refund = _locked(session, attempt)
     if refund.attempt_count == attempt.number and refund.next_attempt_time is not None:
         now = database_now(session)
-        refund.error_reason = reason[:200]
+        refund.error_reason = None if reason is None else reason[:200]
         refund.next_attempt_time = now + wait
         refund.update_time = now
 
@@ -270,7 +306,7 @@ def list_refunds(
         ).where(Payment.customer_id == owner)
     if state is not None:
         query = query.where(Refund.state == state)
-    total = count(session, query)
+    total = count_up(session, query)
     if after is not None:
         query = query.where(tuple_(Refund.create_time, Refund.id) < after)
     rows = session.scalars(query.order_by(Refund.create_time.desc(), Refund.id.desc()).limit(limit)).all()
@@ -302,6 +338,12 @@ def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id:
     books.enter_refund_asked(session, refund, out_of=out_of)
     session.flush()
     return refund
+
+
+def tell(session: Session, refund: Refund, customer_id: UUID) -> None:
+    """Tell the customer that a refund is done."""
+    told = when_told(session, [_cancellation(refund)])
+    _tell(session, refund, customer_id, told_time=told.get(_cancellation(refund)))
 
 
 def _tell(session: Session, refund: Refund, customer_id: UUID, *, told_time: datetime | None) -> None:

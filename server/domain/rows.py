@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,10 @@ Versioned = TypeVar("Versioned", bound=Timestamps)
 
 SortKey: TypeAlias = ColumnElement[Any] | InstrumentedAttribute[Any]
 
-_UNIQUE_VIOLATION = "23505"
+MOST_COUNTED: Final = 10_000
+"""How far the rows of a list are counted that may have millions: this number says that there may be more."""
+
+_UNIQUE_VIOLATION: Final = "23505"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,12 @@ def unique(session: Session, field: str, description: str) -> Iterator[None]:
 def count(session: Session, query: Select[Any]) -> int:
     """How many rows a query has."""
     return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+
+
+def count_up(session: Session, query: Select[Any]) -> int:
+    """How many rows a query has, counted up to ``MOST_COUNTED``: a list of millions is not read for a number."""
+    some = query.order_by(None).with_only_columns(literal(1)).limit(MOST_COUNTED)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
 def behind(

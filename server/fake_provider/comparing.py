@@ -7,10 +7,10 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.db.models.payments import Payment, Refund
+from server.db.models.payments import MADE_BY_PROVIDER, Payment, Refund
 from server.domain.currencies import decimal_places
 from server.fake_provider.control import Entry, ProviderBooks
-from server.states import PaymentState, Provider, RefundState
+from server.states import PaymentState, Provider
 
 _TAKEN: Final = frozenset({"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"})
 _GIVEN: Final = frozenset({"COMPLETED"})
@@ -34,7 +34,7 @@ def differences(session: Session, books: ProviderBooks) -> list[str]:
     given = session.execute(
         select(Refund.provider_key, Refund.amount, Refund.currency)
         .join(Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id))
-        .where(Payment.provider == Provider.PAYPAL, Refund.state == RefundState.SUCCEEDED)
+        .where(Payment.provider == Provider.PAYPAL, MADE_BY_PROVIDER)
     )
     theirs_paid = [_line(one.payment, one) for one in books.captures if one.status in _TAKEN]
     theirs_given = [_line(one.invoice_id or one.id, one) for one in books.refunds if one.status in _GIVEN]

@@ -85,7 +85,7 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     "BookingService": {
         BUYERS: """CreateBooking GetBooking ListBookings UpdateBooking AddSeats RemoveSeats ExtendBooking
                    CancelBooking RefundTickets WatchBooking ListTickets GetTicket GetTicketDocument""",
-        STAFF: "ConfirmBooking PayOutCash UndoCheckIn ListCheckIns",
+        STAFF: "ConfirmBooking PayOutCash ListCashDue UndoCheckIn ListCheckIns",
         DOOR: "CheckInTicket GetEntryList UploadOfflineScans",
     },
     "BoxOfficeService": {
@@ -95,7 +95,7 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     "PaymentService": {
         BUYERS: """CreatePayment CapturePayment CancelPayment GetPayment ListPayments GetRefund ListRefunds
                    SimulatePayment""",
-        STAFF: "RefundPayment RetryRefund",
+        STAFF: "RefundPayment RetryRefund SettleRefund ResolvePayment",
         OPEN: "HandleProviderWebhook",
     },
     "PartnerService": {

@@ -15,8 +15,9 @@ import structlog
 
 from server.db.combining import Combined
 from server.db.engine import Database
-from server.domain import payment_attempts, payment_openings
-from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
+from server.domain import payment_attempts, payment_doubts, payment_openings
+from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
+from server.domain.payment_judging import Fate, judge
 from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError
 from server.payments.port import (
     Cancelled,
@@ -25,6 +26,7 @@ from server.payments.port import (
     Declined,
     Open,
     PaymentProvider,
+    Pending,
     Unknown,
 )
 from server.seats.commands import Confirm, TakeBack
@@ -171,12 +173,15 @@ class Collector:
             case Cancelled():
                 await self._database.transaction(lambda session: payment_attempts.cancelled(session, attempt))
             case Unknown(reason, retry_after):
-                _log.info("payment.unknown", payment=str(attempt.order.payment_id), reason=reason)
+                pending = isinstance(answer, Pending)
+                said = "payment.pending" if pending else "payment.unknown"
+                _log.info(said, payment=str(attempt.order.payment_id), reason=reason)
                 patience = self._patience
                 await self._database.transaction(
                     lambda session: payment_attempts.unknown(
                         session,
                         attempt,
+                        pending=pending,
                         first_wait=patience.first_wait,
                         longest_hold=patience.longest_hold,
                         retry_after=retry_after or timedelta(0),
@@ -184,14 +189,19 @@ class Collector:
                 )
 
     async def _captured(self, attempt: Attempt, answer: Captured) -> None:
-        wrong = mismatch(attempt, answer)
-        if wrong is not None:
-            _log.error("payment.amount_mismatch", payment=str(attempt.order.payment_id), said=wrong)
-            await self._give_back(attempt, answer, wrong)
-        elif attempt.state is PaymentState.CANCELLED and not attempt.abandoned:
-            await self._give_back(attempt, answer, "PAYMENT_CANCELLED")
-        else:
-            await self._confirm(attempt, answer)
+        judgement = judge(attempt, answer)
+        match judgement.fate:
+            case Fate.BUYS:
+                await self._confirm(attempt, answer)
+            case Fate.GOES_BACK:
+                await self._give_back(attempt, answer, judgement.reason)
+            case Fate.WAITS:
+                _log.error("payment.in_doubt", payment=attempt.order.name, doubt=judgement.reason)
+                await self._database.transaction(
+                    lambda session: payment_doubts.wait_for_staff(session, attempt, judgement.reason)
+                )
+            case Fate.IS_NOT_OURS:
+                await self._database.transaction(lambda session: payment_doubts.put_aside(session, attempt))
 
     async def _confirm(self, attempt: Attempt, answer: Captured) -> None:
         """Sell the seats, in one transaction with the payment's success; or else give the money back.

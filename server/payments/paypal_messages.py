@@ -23,6 +23,7 @@ from server.payments.port import (
     Declined,
     Open,
     PaymentOrder,
+    Pending,
     Refunded,
     Unknown,
 )
@@ -40,6 +41,7 @@ NOBODYS: Final = UUID(int=0)
 
 _TAKEN: Final = frozenset({"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"})
 _REFUSED: Final = frozenset({"DECLINED", "FAILED"})
+_PENDING: Final = "PENDING"
 _APPROVAL: Final = ("payer-action", "approve")
 
 
@@ -159,7 +161,8 @@ def read_refund(body: Json) -> Refunded | Declined | Unknown:
         case "CANCELLED" | "FAILED" as status:
             return Declined(f"REFUND_{status}")
         case status:
-            return Unknown(f"the refund is {status}{_reason(body)}")
+            said = f"the refund is {status}{_reason(body)}"
+            return Pending(said) if status == _PENDING else Unknown(said)
 
 
 def find_refund_in(body: Json, refund_id: UUID) -> Json | None:
@@ -186,7 +189,8 @@ def _read_capture(reference: str, unit: Json, capture: Json) -> Captured | Decli
     if status in _REFUSED:
         return Declined(f"CAPTURE_{status}")
     if status not in _TAKEN:
-        return Unknown(f"the capture is {status}{_reason(capture)}")
+        said = f"the capture is {status}{_reason(capture)}"
+        return Pending(said) if status == _PENDING else Unknown(said)
     refunds = unit.get("payments", {}).get("refunds", ())
     return Captured(
         reference,

@@ -113,13 +113,21 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The provider did not say, or has not decided (a capture or refund that is pending there).
+    """The provider did not say.
 
     It may have done it or not: ask again, with the same key, and not before ``retry_after`` if the provider said so.
     """
 
     reason: str
     retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Unknown):
+    """The provider did say: it was asked, is at it, and has not decided, because it reviews what it was asked for.
+
+    Asked again like anything that is not known; but nobody needs to be told that the provider is silent.
+    """
 
 
 class PaymentProvider(Protocol):

@@ -11,7 +11,7 @@ from server.domain import refund_pace, refunds
 from server.domain.payment_attempts import wait_before
 from server.domain.refunds import RefundAttempt
 from server.payments.collecting import Patience, in_time
-from server.payments.port import Absent, Declined, PaymentProvider, Refunded, Unknown
+from server.payments.port import Absent, Declined, PaymentProvider, Pending, Refunded, Unknown
 from server.states import Provider
 
 _log = structlog.get_logger(__name__)
@@ -61,11 +61,15 @@ class Refunder:
             case Declined(reason):
                 _log.error("refund.failed", refund=str(attempt.refund_id), reason=reason)
                 await self._database.transaction(lambda session: refunds.failed(session, attempt, reason))
-            case Unknown(reason, retry_after):
+            case Unknown(reason, retry_after) as answer:
                 wait = wait_before(attempt.number, self._patience.first_wait)
                 wait = wait if retry_after is None else max(wait, retry_after)
-                _log.info("refund.unknown", refund=str(attempt.refund_id), reason=reason)
-                await self._database.transaction(lambda session: refunds.not_yet(session, attempt, reason, wait))
+                pending = isinstance(answer, Pending)
+                said = "refund.pending" if pending else "refund.unknown"
+                _log.info(said, refund=str(attempt.refund_id), reason=reason)
+                # That it is being reviewed is no failure, and is shown as none.
+                failure = None if pending else reason
+                await self._database.transaction(lambda session: refunds.not_yet(session, attempt, failure, wait))
 
     async def _answer(self, attempt: RefundAttempt) -> Refunded | Declined | Unknown:
         provider = self._providers.get(attempt.provider)

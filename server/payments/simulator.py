@@ -237,7 +237,7 @@ def _locked(session: Session, order: PaymentOrder, call: str) -> tuple[Simulator
 
 
 def _captured(row: SimulatorOrder) -> Captured:
-    return Captured(row.reference, row.amount, row.currency)
+    return Captured(row.reference, row.amount, row.currency, payment_id=row.payment_id)
 
 
 def _ended(row: SimulatorOrder) -> Captured | Declined:

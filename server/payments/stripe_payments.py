@@ -29,6 +29,7 @@ from server.payments.port import (
     Declined,
     Open,
     PaymentOrder,
+    Pending,
     Refunded,
     Unknown,
 )
@@ -245,6 +246,8 @@ def _found(intent: PaymentIntent) -> Open | Captured | Cancelled | Unknown:
         return Open(intent.id, approved=True)
     if intent.status in _APPROVABLE:
         return Open(intent.id)
+    if intent.status == "processing":
+        return Pending("the intent is processing")
     return Unknown(f"the intent is {intent.status}")
 
 
@@ -266,7 +269,7 @@ def _refund_found(refund: Refund) -> Refunded | Declined | Unknown:
         return Refunded(refund.id)
     if refund.status in ("failed", "canceled"):
         return Declined(getattr(refund, "failure_reason", None) or refund.status)
-    return Unknown(f"the refund is {refund.status}")
+    return Pending(f"the refund is {refund.status}")
 
 
 def _reference(order: PaymentOrder) -> str:

@@ -160,11 +160,21 @@ class WebhookHandler:
         found = await in_time(provider.find_refund(order_of(payment), refund.provider_key), self._patience.call)
         if isinstance(found, Unknown):
             return NotYet(found.reason)
-        if isinstance(found, Refunded) is (refund.state is RefundState.SUCCEEDED):
+        by_provider = refund.state is RefundState.SUCCEEDED and not refunds.is_settled(refund)
+        if isinstance(found, Refunded) is by_provider:
             return Done("nothing new")
         if isinstance(found, Refunded):
-            return await self._look_at(refund)  # it had failed, and was done after all
+            return await self._done_after_all(refund, found)
         return NeedsAttention(f"REFUND_FAILED: refund {refund.id} was done, and the provider took it back")
+
+    async def _done_after_all(self, refund: Refund, found: Refunded) -> Verdict:
+        """The provider had refused a refund, and made it all the same."""
+        if not refunds.is_settled(refund):
+            return await self._look_at(refund)
+        await self._database.transaction(
+            lambda session: refunds.done_as_well(session, refund.performance_id, refund.id, found.reference)
+        )
+        return NeedsAttention(f"PAID_TWICE: refund {refund.id} was settled in another way, and is done as well")
 
     async def _look_at(self, refund: Refund) -> Verdict:
         await self._database.transaction(lambda session: refunds.look_now(session, refund.performance_id, refund.id))

@@ -20,7 +20,8 @@ from rowlock.v1.stream_pb2 import Heartbeat, Reconnect
 from server import resources
 from server.db.combining import Combined
 from server.db.engine import Database
-from server.domain import bookings, books, payment_reads
+from server.db.ids import new_id
+from server.domain import bookings, payment_reads
 from server.domain.signing_keys import Keys
 from server.errors import InvalidArgument, NotFound
 from server.interceptors.access import require_permission
@@ -32,6 +33,7 @@ from server.seats.hall import Hall
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
+from server.services.booking_cash import CashMethods
 from server.services.booking_claims import allocation_of, claims, places_of, requested, tickets_of
 from server.services.booking_doors import DoorMethods
 from server.services.booking_messages import booking_message
@@ -43,10 +45,10 @@ from server.services.key_quotas import charged, reference_of
 from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.scan_queue import ScanQueue
+from server.services.staff_recording import record_of
 from server.services.standing import STAFF, owner_of, request_key
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
-from server.services.wire import money
 from server.states import BookingState, ConfirmedBy, KeyPermission, KeyQuota
 from server.waiting_room.tickets import QueueTickets
 
@@ -75,8 +77,8 @@ class TicketParts:
     scans: ScanQueue
 
 
-class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingServiceServicer):
-    """The servicer; tickets and doors have files of their own.
+class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.BookingServiceServicer):
+    """The servicer; tickets, doors and owed cash have files of their own.
 
     Args:
         database: where bookings are read.
@@ -119,8 +121,10 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
         await self._require_scope(who, performance_id)
         (named, wants), hall = await self._by_names(performance_id, lambda rules: requested(request, rules))
         customer_id = await self._customers.named(who, request.customer)
+        booking_id = new_id()
         hold = Hold(
             performance_id=performance_id,
+            booking_id=booking_id,
             customer_id=customer_id,
             actor_id=who.user_id,
             claims=named,
@@ -131,6 +135,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
             hall=hall,
             admission=self._admission(request.admission_token, performance_id),
             request=request_key(request, who),
+            record=record_of(request, resources.booking(performance_id, booking_id)),
         )
         count = len(named) + sum(want.quantity for want in wants)
         return await self._message(await self._charged(request, count, lambda: self._ledger.execute(hold)))
@@ -200,17 +205,6 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
             lambda session: bookings.places_of_tickets(session, performance_id, booking_id, ticket_ids, owner)
         )
         return await self._give_back(Return(**on, places=places, ticket_ids=ticket_ids, reason=request.reason))
-
-    async def PayOutCash(self, request: pb.PayOutCashRequest, context: Context) -> pb.PayOutCashResponse:
-        """Note that cash was handed out."""
-        who = caller()
-        performance_id, booking_id = resources.parse_booking(request.name)
-
-        def work(session: Session) -> pb.PayOutCashResponse:
-            paid = books.pay_cash_out(session, performance_id, booking_id, who.user_id)
-            return pb.PayOutCashResponse(amount=money(paid.amount, paid.currency))
-
-        return await once(self._database, request, pb.PayOutCashResponse, work, scope=who.scope)
 
     async def ConfirmBooking(self, request: pb.ConfirmBookingRequest, context: Context) -> pb.Booking:
         """Sell a held booking at the box office."""
@@ -337,6 +331,7 @@ class BookingService(TicketMethods, DoorMethods, booking_pb2_grpc.BookingService
             "staff": who.role in STAFF,
             "etag": request.etag,
             "request": request_key(request, who),
+            "record": record_of(request),
         }
         return on, rules
 

@@ -1,7 +1,7 @@
-"""PaymentService: customers pay for their bookings, staff give money back.
+"""PaymentService: customers pay for their bookings.
 
 No call here speaks to a provider: it writes down what is to be said, and wakes a worker. What providers tell by
-webhooks is taken in by ``payment_webhooks``.
+webhooks is taken in by ``payment_webhooks``, and what staff do is in ``payment_staff``.
 """
 
 import time
@@ -11,32 +11,30 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import grpc.aio
-from sqlalchemy.orm import Session
 
 from rowlock.v1 import payment_pb2 as pb
-from rowlock.v1 import payment_pb2_grpc
 from server import resources
 from server.db.combining import Combined
 from server.db.engine import Database, deadline
+from server.db.ids import new_id
 from server.domain import bookings, payment_reads, refunds
 from server.domain.payment_reads import ShownPayment
 from server.domain.payment_rules import not_configured, payment_failed
 from server.domain.payments import Begin, Capture, Done, GiveUp, PaymentCommand, Remembered, Return, Simulate, carry_out
-from server.domain.refunds import Amount
 from server.errors import NotFound, RowlockError, Unavailable
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller, caller
-from server.payments.wake import PAYMENTS, REFUNDS, Waker
+from server.payments.wake import PAYMENTS, Waker
 from server.seats.commands import Confirm
 from server.seats.ledger import Ledger
 from server.services.fingerprints import fingerprint
 from server.services.key_quotas import charged
-from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.payment_messages import payment_message, refund_message
 from server.services.payment_outcomes import PaymentOutcomes
+from server.services.payment_staff import PaymentStaffMethods
+from server.services.staff_recording import record_of
 from server.services.standing import owner_of
-from server.services.wire import minor_units
 from server.states import ConfirmedBy, KeyQuota, PaymentState, Provider, RefundState, SimulatedOutcome
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -47,8 +45,8 @@ _FOR_THE_ANSWER: Final = 0.2
 """Seconds of the caller's deadline that are left for the way back."""
 
 
-class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
-    """The servicer.
+class PaymentService(PaymentStaffMethods):
+    """The servicer; what staff do has a file of its own.
 
     Args:
         database: where payments are.
@@ -58,9 +56,8 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
     """
 
     def __init__(self, database: Database, ledger: Ledger, waker: Waker, providers: Collection[Provider]) -> None:
-        self._database = database
+        super().__init__(database, waker)
         self._ledger = ledger
-        self._waker = waker
         self._providers = frozenset(providers)
         self._outcomes = PaymentOutcomes(database)
         self._commands: Combined[PaymentCommand, Done] = Combined(
@@ -71,14 +68,17 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
         """Begin to pay a booking."""
         who = caller()
         performance_id, booking_id = resources.parse_booking(request.parent, "parent")
+        payment_id = new_id()
         begin = Begin(
             performance_id=performance_id,
             booking_id=booking_id,
+            payment_id=payment_id,
             owner=owner_of(who),
             provider=Provider(request.payment.provider),
             providers=self._providers,
             back=Return(request.return_uri or None, request.cancel_uri or None),
             request=_remembered(request, who),
+            record=record_of(request, resources.payment(performance_id, booking_id, payment_id)),
         )
         answer = await charged(
             self._database,
@@ -142,6 +142,7 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
                 booking_id=booking_id,
                 owner=owner_of(who),
                 state=PaymentState(request.state) if request.state else None,
+                only_discrepancies=request.only_discrepancies and owner_of(who) is None,
                 after=page.after,
                 limit=page.limit,
             )
@@ -152,43 +153,6 @@ class PaymentService(payment_pb2_grpc.PaymentServiceServicer):
             next_page_token=token,
             total_size=found.total,
         )
-
-    async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Context) -> pb.Refund:
-        """Give money back."""
-        who = caller()
-        performance_id, booking_id, payment_id = resources.parse_payment(request.name)
-        amount = None
-        if request.HasField("amount"):
-            amount = Amount(minor_units(request.amount, "amount"), request.amount.currency_code)
-
-        def work(session: Session) -> pb.Refund:
-            return refund_message(
-                refunds.request(
-                    session,
-                    performance_id,
-                    booking_id,
-                    payment_id,
-                    amount=amount,
-                    reason=request.reason,
-                    actor_id=who.user_id,
-                ),
-                staff=True,
-            )
-
-        answer = await once(self._database, request, pb.Refund, work, scope=who.scope)
-        self._waker.wake(REFUNDS)
-        return answer
-
-    async def RetryRefund(self, request: pb.RetryRefundRequest, context: Context) -> pb.Refund:
-        """Have a refund that was refused tried anew."""
-        name = resources.parse_refund(request.name)
-
-        def work(session: Session) -> pb.Refund:
-            return refund_message(refunds.retry(session, *name, reason=request.reason), staff=True)
-
-        answer = await once(self._database, request, pb.Refund, work, scope=caller().scope)
-        self._waker.wake(REFUNDS)
-        return answer
 
     async def GetRefund(self, request: pb.GetRefundRequest, context: Context) -> pb.Refund:
         """Read a refund."""
@@ -307,6 +271,7 @@ def _named(request: Any, who: Caller) -> dict[str, Any]:
         "payment_id": payment_id,
         "owner": owner_of(who),
         "request": _remembered(request, who),
+        "record": record_of(request),
     }
 
 

@@ -29,11 +29,15 @@ def payment_message(shown: ShownPayment, *, owner: bool = False, staff: bool = F
         bought_booking="" if bought is None else resources.booking(payment.performance_id, bought),
         client_secret=(payment.client_secret or "") if confirms else "",
         discrepancy=(payment.discrepancy or "") if staff else "",
+        resolution=payment_pb2.Payment.Resolution.ValueType((payment.resolution or 0) if staff else 0),
+        resolver=resources.user(payment.resolver_id) if staff and payment.resolver_id is not None else "",
+        resolution_reason=(payment.resolution_reason or "") if staff else "",
+        resolve_time=timestamp(payment.resolve_time) if staff else None,
     )
 
 
 def refund_message(refund: Refund, *, staff: bool) -> payment_pb2.Refund:
-    """A refund; who asked for it is shown to staff."""
+    """A refund; who asked for it, and who settled it and why, is shown to staff."""
     booking = refund.performance_id, refund.booking_id
     return payment_pb2.Refund(
         name=resources.refund(*booking, refund.payment_id, refund.id),
@@ -52,4 +56,18 @@ def refund_message(refund: Refund, *, staff: bool) -> payment_pb2.Refund:
             for ticket_id in refund.ticket_ids
         ],
         next_attempt_time=timestamp(refund.next_attempt_time),
+        settlement=_settlement(refund, staff=staff),
+        discrepancy=(refund.discrepancy or "") if staff else "",
+    )
+
+
+def _settlement(refund: Refund, *, staff: bool) -> payment_pb2.Refund.Settlement | None:
+    if refund.settle_method is None:
+        return None
+    return payment_pb2.Refund.Settlement(
+        method=payment_pb2.Refund.Method.ValueType(refund.settle_method),
+        reference=refund.settle_reference or "",
+        reason=(refund.settle_reason or "") if staff else "",
+        settler=resources.user(refund.settler_id) if staff and refund.settler_id is not None else "",
+        settle_time=timestamp(refund.settle_time),
     )

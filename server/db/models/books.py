@@ -43,6 +43,8 @@ class BookEntry(Base):
             name="legs",
         ),
         Index("ix_book_entries_time", "time"),
+        # Returns whose cash is to be fetched.
+        Index("ix_book_entries_cash_due", "time", "source_id", postgresql_where="kind = 5 AND accounts[2] = 32"),
     )
 
 

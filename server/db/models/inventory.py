@@ -108,6 +108,9 @@ class Booking(Base):
             name="parallel",
         ),
         Index("ix_bookings_customer", "customer_id", "create_time"),
+        # What staff list over all performances.
+        Index("ix_bookings_create_time", "create_time", "id"),
+        Index("ix_bookings_ended", "state", "create_time", "id", postgresql_where="state IN (3, 4)"),
         # The sweeper's question: which holds have run out?
         Index("ix_bookings_expiry", "performance_id", "hold_expire_time", postgresql_where="state = 1"),
     )

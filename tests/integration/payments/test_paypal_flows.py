@@ -14,7 +14,7 @@ from server.domain.refunds import Amount
 from server.fake_provider.behaviour import Behaviour, Call
 from server.payments.port import Captured
 from server.payments.webhook_port import UntrustedWebhook
-from server.states import BookingState, PaymentState, RefundState
+from server.states import BookingState, PaymentState, RefundState, Resolution
 from tests.fake_paypal import FakePayPal, fake_paypal
 from tests.invariants import assert_sound
 from tests.paypal_desk import PayPalDesk, paypal_desk_on
@@ -162,7 +162,7 @@ async def test_another_amount_than_asked_for_buys_nothing_and_goes_back(
     assert desk.booking(booking).state is BookingState.HELD
 
 
-async def test_money_that_paypal_took_for_something_else_buys_nothing_and_goes_back(
+async def test_money_that_paypal_took_for_something_else_buys_nothing_and_waits_for_staff(
     desk: PayPalDesk, house: Staged
 ) -> None:
     booking, payment = await desk.approved(house, 0)
@@ -170,10 +170,15 @@ async def test_money_that_paypal_took_for_something_else_buys_nothing_and_goes_b
     await desk.capture(payment)
     await desk.settle()
     ended = desk.payment(payment)
-    assert ended.error_reason is not None
-    assert ended.error_reason.startswith("REFERENCE_MISMATCH")
-    assert [(one.state, one.amount) for one in desk.refunds(payment)] == [(RefundState.SUCCEEDED, 2500)]
-    assert desk.booking(booking).state is BookingState.HELD
+    assert (ended.state, ended.error_reason) == (PaymentState.UNKNOWN, "REFERENCE_MISMATCH")
+    assert str(ended.discrepancy).startswith("REFERENCE_MISMATCH: the provider took 2500 EUR for payment ")
+    assert desk.refunds(payment) == []
+    assert (desk.booking(booking).state, desk.booking(booking).payment_id) == (BookingState.HELD, None)
+
+    await desk.resolve(payment, Resolution.OURS)
+    await desk.settle()
+    assert (desk.payment(payment).state, desk.payment(payment).discrepancy) == (PaymentState.SUCCEEDED, None)
+    assert desk.booking(booking).state is BookingState.CONFIRMED
 
 
 async def test_a_payment_given_up_is_closed_at_paypal_so_that_no_approval_counts(

@@ -1,13 +1,14 @@
 """What a worker asks a provider next, and how long it waits: decided by values alone."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from server.domain.payment_attempts import Attempt, Step, mismatch, next_step, wait_before
-from server.payments.port import Captured, PaymentOrder
-from server.states import PaymentState, Provider
+from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
+from server.payments.port import PaymentOrder
+from server.states import PaymentState, Provider, Resolution
 
 
 def attempt(state: PaymentState, *, known: bool, number: int = 1) -> Attempt:
@@ -39,13 +40,10 @@ def test_the_next_question(state: PaymentState, known: bool, number: int, step: 
     assert next_step(attempt(state, known=known, number=number)) is step
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency", "right"),
-    [(2500, "EUR", True), (2499, "EUR", False), (2500, "USD", False), (0, "EUR", False)],
-)
-def test_only_the_very_amount_and_currency_are_right(amount: int, currency: str, right: bool) -> None:
-    wrong = mismatch(attempt(PaymentState.PROCESSING, known=True), Captured("REF-1", amount, currency))
-    assert (wrong is None) is right
+@pytest.mark.parametrize("state", [PaymentState.UNKNOWN, PaymentState.PROCESSING, PaymentState.CANCELLED])
+def test_what_staff_decided_is_done_to_what_the_provider_has_and_nothing_is_taken_for_it(state: PaymentState) -> None:
+    decided = replace(attempt(state, known=True), resolution=Resolution.OURS)
+    assert next_step(decided) is Step.FIND
 
 
 def test_waits_double_up_to_five_minutes() -> None:
