@@ -10,17 +10,19 @@ from rowlock.v1 import report_pb2
 
 _MOST: Final = 40
 """Bars in one picture; more cannot be told apart."""
+_BAR_PIXELS: Final = 36
 
 
-def sales_drawing(rows: Sequence[report_pb2.SalesRow], title: str) -> dict[str, Any] | None:
+def sales_drawing(rows: Sequence[report_pb2.SalesRow], title: str, *, lying: bool = False) -> dict[str, Any] | None:
     """Revenue and refunds of one currency, that with the most revenue, row by row.
 
     Args:
         rows: of a sales report.
         title: above the picture; the currency is added.
+        lying: whether the bars lie, with room for long words before them.
 
     Returns:
-        `title`, `series` and `options` (of ApexCharts); None: there is nothing to draw.
+        `title`, `height` in pixels, `series` and `options` (of ApexCharts); None: there is nothing to draw.
     """
     revenue: dict[str, float] = {}
     for row in rows:
@@ -31,6 +33,7 @@ def sales_drawing(rows: Sequence[report_pb2.SalesRow], title: str) -> dict[str, 
     drawn = [row for row in rows if row.revenue.currency_code == currency][-_MOST:]
     return {
         "title": f"{title} ({currency})",
+        "height": 90 + _BAR_PIXELS * len(drawn) if lying else 300,
         "series": [
             {"name": "revenue", "data": [_number(row.revenue) for row in drawn]},
             {"name": "refunds", "data": [_number(row.refunds) for row in drawn]},
@@ -39,6 +42,8 @@ def sales_drawing(rows: Sequence[report_pb2.SalesRow], title: str) -> dict[str, 
             "xaxis": {"categories": [label_of(row) for row in drawn]},
             "chart": {"animations": {"enabled": False}, "toolbar": {"show": False}},
             "dataLabels": {"enabled": False},
+            "plotOptions": {"bar": {"horizontal": lying}},
+            "yaxis": {"labels": {"maxWidth": 320}},
         },
     }
 

@@ -39,7 +39,14 @@ def said(text: str) -> Markup:
 
 
 def words(
-    name: str, label: str, *, required: bool = False, value: str = "", hint: str = "", most: int = LONGEST_REASON
+    name: str,
+    label: str,
+    *,
+    required: bool = False,
+    value: str = "",
+    hint: str = "",
+    most: int = LONGEST_REASON,
+    kind: str = "text",
 ) -> Markup:
     """A field for text.
 
@@ -50,11 +57,18 @@ def words(
         value: what is in it at first.
         hint: below it.
         most: characters at most.
+        kind: of the `input`: `text`, `number`, `datetime-local` …
     """
-    field = Markup('<input class="form-control" type="text" id="form-{}" name="{}" value="{}" maxlength="{}"{}>').format(
-        name, name, value, most, Markup(" required") if required else ""
-    )
+    field = Markup(
+        '<input class="form-control" type="{}" id="form-{}" name="{}" value="{}" maxlength="{}"{}>'
+    ).format(kind, name, name, value, most, Markup(" required") if required else "")
     return _labelled(name, label, field, hint)
+
+
+def paragraphs(name: str, label: str, *, most: int) -> Markup:
+    """A larger field for text of up to `most` characters, which must not be left empty."""
+    field = Markup('<textarea class="form-control" id="form-{}" name="{}" rows="6" maxlength="{}" required></textarea>')
+    return _labelled(name, label, field.format(name, name, most), "")
 
 
 def choice(name: str, label: str, choices: Iterable[tuple[str, str]], *, hint: str = "") -> Markup:

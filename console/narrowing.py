@@ -17,11 +17,13 @@ class Choice:
         name: of the query parameter.
         label: what people read.
         choices: value and label of each.
+        none: the label of none of them; empty: there always is one, the first if nothing is said.
     """
 
     name: str
     label: str
     choices: Sequence[tuple[str, str]]
+    none: str = "any"
     kind: str = "choice"
 
 

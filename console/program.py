@@ -112,6 +112,7 @@ def application(sessions: Sessions, *, https: bool) -> ASGIApp:
         admin.add_view(view)
     app = Starlette(routes=[Route("/healthz", _health)])
     admin.mount_to(app)
+    admin.app.state.templates = admin.templates
     admin.app.add_exception_handler(RowlockError, _refusals(admin, accounts))
     return _Around(app)
 

@@ -4,19 +4,20 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette_admin import CustomView
+from starlette.templating import Jinja2Templates
 from starlette_admin.flash import get_flashed_messages
+from starlette_admin.views import BaseView
 
 
-def render(view: CustomView, request: Request, template: str, **context: Any) -> Response:
+def render(view: BaseView, request: Request, template: str, **context: Any) -> Response:
     """The page of a view.
 
     Args:
-        view: the page; mounted.
+        view: the page.
         request: of the browser.
         template: its file under `console/templates`.
         context: what the template reads.
     """
-    assert view.templates is not None  # noqa: S101 - the library sets it when the page is mounted
     frame = {"title": view.title(request), "view": view, "flashed_messages": get_flashed_messages(request)}
-    return view.templates.TemplateResponse(request, template, {**frame, **context})
+    templates: Jinja2Templates = request.app.state.templates
+    return templates.TemplateResponse(request, template, {**frame, **context})

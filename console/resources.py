@@ -23,6 +23,10 @@ from rowlock_client.rpc import Rpc
 
 _AT_ONCE = 500
 """Rows that one call asks for; what comes before a page has to be read, too."""
+_LATE = (
+    "Somebody else changed this after you opened the form. Nothing was saved: "
+    "open the form again to see how it is now, and enter your change there."
+)
 _DEEPEST = 20_000
 """Rows behind which nobody pages: a list so long is narrowed."""
 
@@ -229,5 +233,5 @@ class RpcView(BaseModelView):
             raise ActionFailed(sentence(error)) from error
 
     def _refused(self, request: Request, error: RowlockError) -> Exception:
-        flash(request, sentence(error), "error")
+        flash(request, _LATE if error.reason == "ETAG_MISMATCH" else sentence(error), "error")
         return refused_form(error, tuple(field.name for field in self.get_fields_list(request)))

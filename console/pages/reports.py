@@ -30,12 +30,12 @@ _METRICS: Final = {
     "bookings": ("by bookings", report_pb2.ListTopEventsRequest.BOOKINGS),
 }
 _NARROWING: Final[Sequence[Narrowing]] = (
-    Choice("grouping", "Rows", [(key, label) for key, (label, _) in _GROUPINGS.items()]),
+    Choice("grouping", "Rows", [(key, label) for key, (label, _) in _GROUPINGS.items()], none=""),
     Words("event", "Event", "events/1"),
     Words("performance", "Performance", "performances/1"),
     Moment("from", "Begins from (UTC)"),
     Moment("before", "Begins before (UTC)"),
-    Choice("best", "Best events", [(key, label) for key, (label, _) in _METRICS.items()]),
+    Choice("best", "Best events", [(key, label) for key, (label, _) in _METRICS.items()], none=""),
 )
 _ROWS: Final = 500
 
@@ -68,7 +68,7 @@ class Reports(CustomView):
             rows=[Record(row, label=label_of(row)) for row in report.rows],
             totals=[Record(row) for row in report.totals],
             left_out=report.total_size - len(report.rows),
-            chart_of_rows=sales_drawing(report.rows, "Revenue and refunds"),
+            chart_of_rows=sales_drawing(report.rows, "Revenue and refunds", lying=narrowed["grouping"] != "day"),
             best=[Record(row) for row in best.events],
             best_by=metric[0],
             csv_url=str(request.url_for("console:sales_csv").include_query_params(**narrowed)),

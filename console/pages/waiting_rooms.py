@@ -1,0 +1,103 @@
+"""The lines before sales: each performance has one, which is off at first."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, cast
+
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette_admin import BooleanField, IntegerField, StringField
+
+from console.calling import call
+from console.columns import Moment, Reference, enum_field
+from console.known import labels
+from console.messages import changed
+from console.narrowing import Moment as MomentChoice
+from console.narrowing import Narrowing, Words, moment
+from console.records import Record
+from console.resources import RpcView
+from rowlock.v1 import performance_pb2, waiting_room_pb2
+from rowlock.v1.event_pb2_grpc import EventServiceStub
+from rowlock.v1.waiting_room_pb2_grpc import WaitingRoomServiceStub
+from rowlock_client.rpc import Rpc
+
+_ROOM = "/waitingRoom"
+
+
+class WaitingRooms(RpcView):
+    """The waiting rooms of performances to come; a page of one tells its numbers anew every few seconds."""
+
+    key = "waiting-rooms"
+    menu_label = "Waiting rooms"
+    display_name = "waiting room"
+    icon = "fa fa-people-line"
+    detail_template = "waiting_room.html"
+    page_size = 10
+    page_size_options = (10, 25)
+    fields = (
+        Reference("performance", view="performances", text="performance_label", exclude_from_edit=True),
+        BooleanField("enabled", label="On"),
+        IntegerField("waiting_count", label="Waiting", exclude_from_edit=True),
+        IntegerField("shopping_count", label="Shopping", exclude_from_edit=True),
+        IntegerField("admit_count", label="Admitted at a time", min=1, max=10_000, required=True),
+        IntegerField("admit_seconds", label="… every (seconds)", min=1, max=86_400, required=True),
+        IntegerField(
+            "admission_seconds", label="Admission is valid (seconds)", min=60, max=3600, exclude_from_list=True
+        ),
+        IntegerField(
+            "shopping_limit",
+            label="Shopping at once, at most",
+            help_text="Empty: any number.",
+            exclude_from_list=True,
+        ),
+        enum_field("order", waiting_room_pb2.WaitingRoom.Order, exclude_from_list=True),
+        Moment("open_time", label="Opens", help_text="UTC. Empty: with the sale.", exclude_from_list=True),
+        Moment("next_admit_time", label="Next admission", exclude_from_list=True, exclude_from_edit=True),
+        StringField("draw_commitment", exclude_from_list=True, exclude_from_edit=True),
+        StringField("draw_seed", exclude_from_list=True, exclude_from_edit=True),
+    )
+    narrowing: ClassVar[tuple[Narrowing, ...]] = (
+        Words("event", "Event", "events/1"),
+        MomentChoice("from", "Begins from (UTC)"),
+    )
+    items = "performances"
+    actions = ()
+    row_actions = ("view", "edit")
+
+    def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[performance_pb2.ListPerformancesResponse]:
+        """By performance: there is no list of rooms."""
+        wanted = performance_pb2.ListPerformancesRequest(
+            event=narrowed["event"], start_time_from=moment(narrowed["from"])
+        )
+        return Rpc(EventServiceStub, "ListPerformances", wanted)
+
+    def get_rpc(self, name: str) -> Rpc[waiting_room_pb2.WaitingRoom]:
+        """One room."""
+        return Rpc(WaitingRoomServiceStub, "GetWaitingRoom", waiting_room_pb2.GetWaitingRoomRequest(name=name))
+
+    async def record(self, request: Request, message: Message) -> Record:
+        """The room; of a performance in a list, its room."""
+        if isinstance(message, performance_pb2.Performance):
+            room = await call(request, self.get_rpc(message.name + _ROOM))
+            return await self.record(request, room)
+        assert isinstance(message, waiting_room_pb2.WaitingRoom)  # noqa: S101 - by get_rpc
+        performance = message.name.removesuffix(_ROOM)
+        return Record(
+            message,
+            performance=performance,
+            performance_label=(await labels(request, [performance]))[performance],
+            admit_seconds=message.admit_interval.seconds,
+            admission_seconds=message.admission_duration.seconds,
+        )
+
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+        """UpdateWaitingRoom."""
+        seconds = {"admit_interval": "admit_seconds", "admission_duration": "admission_seconds"}
+        values = {**data, **{name: timedelta(seconds=data[field] or 0) for name, field in seconds.items()}}
+        room, paths = changed(record.message, values)
+        update = waiting_room_pb2.UpdateWaitingRoomRequest(waiting_room=room)
+        update.update_mask.paths.extend(paths)
+        wanted: Rpc[waiting_room_pb2.WaitingRoom] = Rpc(WaitingRoomServiceStub, "UpdateWaitingRoom", update)
+        if paths:
+            record.message = await call(request, wanted)
+        return cast("Message", record.message)
