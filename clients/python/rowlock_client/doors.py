@@ -72,6 +72,23 @@ class ReadCode:
     signed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a door decides about a code, before anything is remembered.
+
+    Attributes:
+        verdict: come in, or why not.
+        performance: which one the ticket is for; empty: it is none.
+        digest: by which the entry list names the ticket; empty: it is none.
+        place: the index of its place in the seat map; None: not in the list.
+    """
+
+    verdict: Verdict
+    performance: str = ""
+    digest: bytes = b""
+    place: int | None = None
+
+
 class TicketKeys:
     """The public keys of an installation.
 
@@ -131,9 +148,33 @@ class OfflineDoor:
         """What to ask the next entry list for; 0: there was none yet."""
         self.scans: list[OfflineScan] = []
         """What is to be handed in."""
+        self.list_time: datetime | None = None
+        """When the newest list was made, by the server's clock; None: there was none yet."""
         self._keys = TicketKeys(keys)
         self._states: dict[bytes, int] = {}
+        self._places: dict[bytes, int] = {}
         self._let_in: set[bytes] = set()
+
+    @property
+    def expected(self) -> int:
+        """How many tickets the list has that are not void."""
+        return sum(state != Ticket.VOID for state in self._states.values())
+
+    @property
+    def admitted(self) -> int:
+        """How many of them have let somebody in, here or as far as the list knows."""
+        return sum(
+            state == Ticket.CHECKED_IN or (state != Ticket.VOID and digest in self._let_in)
+            for digest, state in self._states.items()
+        )
+
+    def trust(self, keys: GetJwksResponse) -> None:
+        """Take over the keys of the installation, which change now and then.
+
+        Args:
+            keys: the answer of GetJwks.
+        """
+        self._keys = TicketKeys(keys)
 
     def learn(self, signed: EntryList) -> None:
         """Take over an entry list: the whole one first, then what has changed since.
@@ -148,9 +189,12 @@ class OfflineDoor:
             raise NotGenuineError("the list begins after what is known here")
         if not content.since_revision:
             self._states.clear()
-        digests = (content.digests[n : n + _DIGEST] for n in range(0, len(content.digests), _DIGEST))
+            self._places.clear()
+        digests = [content.digests[n : n + _DIGEST] for n in range(0, len(content.digests), _DIGEST)]
         self._states.update(zip(digests, content.states, strict=True))
+        self._places.update(zip(digests, content.places, strict=True))
         self.revision = content.revision
+        self.list_time = content.create_time.ToDatetime(UTC)
 
     def scan(self, code: str, *, place: str = "", now: datetime | None = None) -> Verdict:
         """Decide about one ticket, and remember it.
@@ -160,7 +204,10 @@ class OfflineDoor:
             place: how the gate calls itself.
             now: aware; by default this machine's clock.
         """
-        verdict = self._verdict(code)
+        decision = self.decide(code)
+        verdict = decision.verdict
+        if verdict is Verdict.ADMITTED:
+            self.note_let_in(decision.digest)
         time = Timestamp()
         time.FromDatetime(now or datetime.now(UTC))
         self.scans.append(
@@ -188,10 +235,28 @@ class OfflineDoor:
             del self.scans[: len(part)]
         return conflicts
 
-    def _verdict(self, code: str) -> Verdict:
+    def decide(self, code: str) -> Decision:
+        """What the door decides about a code; nothing is remembered.
+
+        Args:
+            code: as scanned.
+        """
         read = self._keys.read_code(code)
         if read is None:
-            return Verdict.NOT_A_TICKET
+            return Decision(Verdict.NOT_A_TICKET)
+        return Decision(self._verdict(read), read.performance, read.digest, self._places.get(read.digest))
+
+    def note_let_in(self, digest: bytes) -> None:
+        """Remember that a ticket let somebody in, whoever decided it."""
+        self._let_in.add(digest)
+
+    def forget_let_in(self, digest: bytes) -> None:
+        """Let a ticket in again: its check-in was taken back."""
+        self._let_in.discard(digest)
+        if self._states.get(digest) == Ticket.CHECKED_IN:
+            self._states[digest] = Ticket.VALID
+
+    def _verdict(self, read: ReadCode) -> Verdict:
         if read.performance != self.performance:
             return Verdict.WRONG_PERFORMANCE
         state = self._states.get(read.digest)
@@ -202,7 +267,6 @@ class OfflineDoor:
             return Verdict.VOID
         if state == Ticket.CHECKED_IN or read.digest in self._let_in:
             return Verdict.ALREADY_CHECKED_IN
-        self._let_in.add(read.digest)
         return Verdict.ADMITTED
 
 

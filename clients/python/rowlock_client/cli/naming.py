@@ -10,6 +10,7 @@ from rowlock.v1.booking_pb2 import Booking
 from rowlock.v1.performance_pb2 import Performance
 from rowlock_client import calls
 from rowlock_client.cli.options import EXIT_USAGE, Failure
+from rowlock_client.cli.output import local_time
 from rowlock_client.client import Client
 
 PERFORMANCE: Final = re.compile(r"performances/\d+")
@@ -21,6 +22,12 @@ def performance_name(client: Client, given: str) -> str:
     if not given:
         return next_performance(client).name
     return f"performances/{given}" if given.isdecimal() else given
+
+
+def title_of(about: Performance) -> str:
+    """A performance in one line: what is on, where and when."""
+    hall = f", {about.hall}" if about.hall else ""
+    return f"{about.event_title} — {about.venue_display_name}{hall}, {local_time(about.start_time, about.time_zone)}"
 
 
 def next_performance(client: Client) -> Performance:

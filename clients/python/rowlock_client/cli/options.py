@@ -16,6 +16,7 @@ from rowlock_client.connecting import DEFAULT_TARGET, Tls
 from rowlock_client.errors import InvalidArgument, PermissionDenied, RowlockError, Unauthenticated, Unavailable
 from rowlock_client.retrying import RetryPolicy
 from rowlock_client.token_file import TokenFile
+from rowlock_client.tokens import MemoryStore, TokenStore
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2
@@ -50,7 +51,7 @@ P = ParamSpec("P")
 
 def connect(server: str = DEFAULT_TARGET, ca: Path | None = None) -> Client:
     """A client that uses the tokens of the last `rowlock log-in` at this server."""
-    return Client(server, tls=tls_of(ca), store=token_file(server), api_key=api_key(), retry=PATIENCE)
+    return Client(server, tls=tls_of(ca), store=token_store(server), api_key=api_key(), retry=PATIENCE)
 
 
 def tls_of(ca: Path | None) -> Tls | None:
@@ -61,6 +62,11 @@ def tls_of(ca: Path | None) -> Tls | None:
 def api_key() -> str:
     """The key of a device, from the environment only: other users of the machine could read an argument."""
     return os.environ.get(API_KEY_VARIABLE, "")
+
+
+def token_store(server: str) -> TokenStore:
+    """Where this command's tokens are: in the file of the last log-in; a device's key neither reads nor changes it."""
+    return MemoryStore() if api_key() else token_file(server)
 
 
 def token_file(server: str) -> TokenFile:

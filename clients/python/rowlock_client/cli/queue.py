@@ -22,7 +22,7 @@ from rowlock_client.cli.options import (
     api_key,
     connect,
     tls_of,
-    token_file,
+    token_store,
     told,
 )
 from rowlock_client.cli.output import clock_time, local_time, print_json, time_left
@@ -72,7 +72,7 @@ def watch(
 
     async def follow() -> None:
         async with aio.Client(
-            server, tls=tls_of(ca), store=token_file(server), api_key=api_key(), retry=PATIENCE
+            server, tls=tls_of(ca), store=token_store(server), api_key=api_key(), retry=PATIENCE
         ) as watching:
             async for one in watching.watch_queue_entry(entry.name):
                 show_entry(one, as_json=as_json)

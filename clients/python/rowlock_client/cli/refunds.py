@@ -112,14 +112,14 @@ def refunds(
                 refund.name,
                 money(refund.amount),
                 payment_pb2.Refund.State.Name(refund.state).lower(),
-                refund.reason + (f" ({refund.error_reason})" if refund.error_reason else ""),
+                _why(refund),
             )
             for refund in found.refunds
         ],
         empty="There are no refunds.",
     )
-    if found.total_size > len(found.refunds):
-        typer.echo(f"… and {found.total_size - len(found.refunds)} more")
+    if found.next_page_token:
+        typer.echo("… and more")
 
 
 @app.command()
@@ -242,9 +242,18 @@ def _show_progress(progress: performance_pb2.CancellationProgress) -> None:
             said += f", {tally.failed} refused ({money(tally.failed_amount)}): rowlock refunds --state failed"
         typer.echo(said)
     for due in progress.cash_due:
-        typer.echo(f"  cash to be fetched: {money(due)}: rowlock pay-out")
+        typer.echo(f"  cash to be fetched: {money(due)}: rowlock cash-due, rowlock pay-out")
     if progress.bookings_checked_in:
         typer.echo(f"  {progress.bookings_checked_in} bookings were let in, and left to you: rowlock refund")
+
+
+def _why(refund: payment_pb2.Refund) -> str:
+    said = [refund.error_reason, refund.discrepancy]
+    if refund.HasField("settlement"):
+        way = payment_pb2.Refund.Method.Name(refund.settlement.method).lower().replace("_", " ")
+        said.append(f"paid back by {way} {refund.settlement.reference}".rstrip())
+    notes = "; ".join(filter(None, said))
+    return f"{refund.reason} ({notes})" if notes else refund.reason
 
 
 def _show_refund(refund: payment_pb2.Refund, *, as_json: bool) -> None:

@@ -17,15 +17,13 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 
-from rowlock.v1.performance_pb2 import Performance
 from rowlock.v1.seat_map_pb2 import SeatState
 from rowlock_client import aio
 from rowlock_client.aio.seats import SeatWatcher
 from rowlock_client.aio.stream import StreamState
 from rowlock_client.cli.hall_screen import HallScreen
-from rowlock_client.cli.naming import performance_name
-from rowlock_client.cli.options import PATIENCE, CaFile, Json, Server, api_key, connect, tls_of, token_file, told
-from rowlock_client.cli.output import local_time
+from rowlock_client.cli.naming import performance_name, title_of
+from rowlock_client.cli.options import PATIENCE, CaFile, Json, Server, api_key, connect, tls_of, token_store, told
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.retrying import RetryPolicy
 from rowlock_client.seat_view import SeatUpdate
@@ -71,7 +69,7 @@ def watch(
     with connect(server, ca) as client:
         name = performance_name(client, performance)
         about = client.performance(name)
-        screen = HallScreen(_title(about), client.seat_map(name))
+        screen = HallScreen(f"{title_of(about)}   {about.name}", client.seat_map(name))
     still = once or (svg is not None and not seconds)
     live = not still and not as_json and sys.stdout.isatty()
     # Where nobody can see it move, one picture is all there is to show, unless a time was given to wait.
@@ -82,7 +80,7 @@ def watch(
 
 
 async def _watch(performance: str, screen: HallScreen, wish: Wish, server: str, ca: Path | None) -> None:
-    tls, store, key = tls_of(ca), token_file(server), api_key()
+    tls, store, key = tls_of(ca), token_store(server), api_key()
     async with aio.Client(server, tls=tls, store=store, api_key=key, retry=PATIENCE) as client:
         # Who watches on waits for a server that is away; who wants one picture does not.
         retry = RetryPolicy() if wish.seconds else PATIENCE
@@ -170,12 +168,6 @@ def _end(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
 
 def _picture(watcher: SeatWatcher, screen: HallScreen, state: StreamState, size: tuple[int, int]) -> Group:
     return screen.draw(watcher.view, state, (size[0], size[1]), connections=watcher.connections)
-
-
-def _title(about: Performance) -> str:
-    when = local_time(about.start_time, about.time_zone)
-    hall = f", {about.hall}" if about.hall else ""
-    return f"{about.event_title} — {about.venue_display_name}{hall}, {when}   {about.name}"
 
 
 def _parse(size: str) -> tuple[int, int] | None:

@@ -1,0 +1,281 @@
+"""`rowlock gate` against a real server: with a connection, without one, and when it comes back."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rowlock_client import Client
+from rowlock_client.errors import FailedPrecondition
+from server import clock
+from server.cli import build
+from server.config import Settings
+from server.db.engine import Database
+from server.domain import accounts
+from server.domain.passwords import PasswordHasher
+from tests.gates import Terminal, gate_key, sold
+from tests.invariants import assert_sound
+from tests.staging import Staged, stage
+from tests.threaded_server import ThreadedServer, threaded_server
+
+PASSWORD = "correct horse battery"
+Lines = Callable[..., Result]
+
+
+@pytest.fixture
+def server(settings: Settings, database: Database) -> Iterator[ThreadedServer]:
+    with threaded_server(settings) as running:
+        yield running
+    assert_sound(database)
+
+
+@pytest.fixture
+def staff(server: ThreadedServer, database: Database) -> Iterator[Client]:
+    password_hash = PasswordHasher(memory_kib=64, passes=1).hash(PASSWORD)
+    database.run_transaction(
+        lambda s: accounts.ensure_admin(s, email="boss@example.org", display_name="Boss", password_hash=password_hash)
+    )
+    with Client(server.address) as client:
+        client.log_in("boss@example.org", PASSWORD)
+        yield client
+
+
+@pytest.fixture
+def house(database: Database) -> Staged:
+    return database.run_transaction(lambda s: stage(s, start_time=clock.now() + timedelta(hours=1)))
+
+
+@pytest.fixture
+def environment(server: ThreadedServer, staff: Client, tmp_path: Path) -> dict[str, str]:
+    """Of a device with a key of the role GATE."""
+    return {
+        "ROWLOCK_SERVER": server.address,
+        "ROWLOCK_TOKEN_FILE": str(tmp_path / "home" / "tokens.json"),
+        "ROWLOCK_API_KEY": gate_key(staff),
+    }
+
+
+@pytest.fixture
+def lines(environment: dict[str, str]) -> Lines:
+    """Runs a gate on lines, patiently: a machine that stands still is no lost connection."""
+
+    def run(*arguments: str, given: str = "") -> Result:
+        options = () if "--hand-in" in arguments else ("--patience", "60")
+        runner = CliRunner(env=environment)
+        return runner.invoke(build("gate"), ["gate", "--plain", *options, *arguments], input=given)
+
+    return run
+
+
+def name_of(house: Staged) -> str:
+    return f"performances/{house.performance_id}"
+
+
+@pytest.mark.promise("2.10")
+def test_lines_are_answered_by_lines(lines: Lines, staff: Client, house: Staged, database: Database) -> None:
+    one, two, back = sold(staff, house, "Stalls-A-1", "Stalls-A-2", "Stalls-A-3")
+    elsewhere = database.run_transaction(lambda s: stage(s, start_time=clock.now() + timedelta(hours=1)))
+    (foreign,) = sold(staff, elsewhere, "Stalls-A-1")
+    (given_back,) = sold(staff, house, "Stalls-B-1")
+    staff.cancel(given_back.booking, reason="ill")
+    staff.check_in(name_of(house), back.code, place="South")
+
+    scanned = [one.code, two.code.lower(), one.code, "nonsense", "Ａ" * 2000, back.code, foreign.code, given_back.code]
+    ended = lines(name_of(house), "--gate", "North", given="\r\n".join(scanned) + "\t\n")
+
+    assert ended.exit_code == 1, ended.output
+    said = ended.output.splitlines()
+    assert said[0].startswith("OK   ADMITTED  Stalls · row A · seat 1  Adult")
+    assert said[1].startswith("OK   ADMITTED  Stalls · row A · seat 2")
+    assert said[2].startswith("NO   ALREADY USED")
+    assert said[2].endswith("North")
+    assert said[3] == "NO   NOT A TICKET  no code of this house"
+    assert "far too long" in said[4]
+    assert "South" in said[5]
+    assert "WRONG PERFORMANCE" in said[6]
+    assert "A Play — The House" in said[6]
+    assert said[7].startswith("NO   REFUNDED")
+    assert len(said) == 8
+    assert staff.check_ins(name_of(house)).total_size == 7
+
+
+def test_without_a_connection_scans_are_kept_and_handed_in_once(
+    lines: Lines, server: ThreadedServer, staff: Client, house: Staged
+) -> None:
+    one, two = sold(staff, house, "Stalls-A-1", "Stalls-A-2")
+    assert lines(name_of(house), "--gate", "North").exit_code == 0
+
+    alone = lines(name_of(house), "--gate", "North", "--offline", "--json", given=f"{one.code}\n{one.code}\n")
+    assert [json.loads(line)["outcome"] for line in alone.stdout.splitlines()] == ["ADMITTED", "ALREADY_USED"]
+    assert "2 scans wait" in alone.stderr
+    again = lines(name_of(house), "--gate", "North", "--offline", given=one.code)
+    assert "ALREADY USED" in again.output, "what was let in before it ended is known"
+    assert staff.check_ins(name_of(house)).total_size == 0
+
+    assert "3 scans were handed in, 0 of them conflicts." in lines("--hand-in").output
+    assert "0 scans" in lines("--hand-in").output
+    on_record = staff.check_ins(name_of(house)).check_ins
+    assert sorted(one.admitted for one in on_record) == [False, False, True]
+    assert {one.place for one in on_record} == {"North"}
+    online = lines(name_of(house), "--gate", "South", given=f"{one.code}\n{two.code}\n").output.splitlines()
+    assert online[0].startswith("NO   ALREADY USED")
+    assert online[1].startswith("OK   ADMITTED")
+
+
+def test_a_gate_that_has_no_list_says_so(lines: Lines, house: Staged) -> None:
+    refused = lines(name_of(house), "--offline")
+
+    assert refused.exit_code == 69
+    assert "no list of" in refused.stderr
+
+
+def test_two_gates_that_let_one_ticket_in_alone_are_told_of_the_conflict(
+    lines: Lines, staff: Client, house: Staged
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    for name in ("North", "South"):
+        assert lines(name_of(house), "--gate", name).exit_code == 0
+        assert lines(name_of(house), "--gate", name, "--offline", given=one.code).output.startswith("OK   ADMITTED")
+
+    # Whichever of them is handed in last, by its own gate or by the other one, is told.
+    told = "".join(lines(name_of(house), "--gate", name).stderr for name in ("North", "South"))
+
+    assert told.count("conflict: Stalls · row A · seat 1") == 1
+    assert "already checked in, first used" in told
+    assert staff.check_ins(name_of(house), only_conflicts=True).total_size == 1
+
+
+def test_of_two_gates_in_a_race_for_one_ticket_one_admits(
+    environment: dict[str, str], staff: Client, house: Staged
+) -> None:
+    tickets = sold(staff, house, "Stalls-A-1", "Stalls-A-2", "Stalls-A-3")
+    gates = [
+        Terminal("gate", name_of(house), "--gate", name, "--patience", "60", environment=environment)
+        for name in ("North", "South")
+    ]
+    try:
+        for gate in gates:
+            gate.wait_for("connected")
+        for number, ticket in enumerate(tickets, start=1):
+            for gate in gates:
+                gate.type(f"{ticket.code}\r")
+            said = [gate.wait_for(rf"[✓✗] (ADMITTED|ALREADY USED)[^│]*?seat {number}\b") for gate in gates]
+            assert sorted("ADMITTED" in words for words in said) == [False, True]
+    finally:
+        for gate in gates:
+            gate.close()
+
+
+def test_a_terminal_is_left_as_it_was(environment: dict[str, str], staff: Client, house: Staged) -> None:
+    gate = Terminal("gate", name_of(house), environment=environment, size=(80, 24))
+    try:
+        gate.wait_for("connected")
+        status, written = gate.end(key="\x03")
+        assert status == 0
+        assert "\x1b[?1049l" in written
+        assert "\x1b[?25h" in written
+        assert gate.left_as_found()
+    finally:
+        gate.close()
+
+
+def test_a_scanner_that_ends_its_codes_with_nothing_or_stammers(
+    environment: dict[str, str], staff: Client, house: Staged
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    gate = Terminal("gate", name_of(house), "--patience", "60", environment=environment)
+    try:
+        gate.wait_for("connected")
+        gate.type("]Q1" + one.code + one.code)
+        gate.wait_for(r"the same ticket again \(2 times\)")
+        assert staff.check_ins(name_of(house)).total_size == 1
+    finally:
+        gate.close()
+
+
+def test_staff_take_the_last_admission_back_and_devices_may_not(
+    environment: dict[str, str], staff: Client, house: Staged
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    device = Terminal("gate", name_of(house), "--gate", "North", "--patience", "60", environment=environment)
+    try:
+        device.wait_for("connected")
+        device.type(f"{one.code}\r")
+        device.wait_for("✓ ADMITTED")
+        device.type("\x1a")
+        device.wait_for("only staff may")
+    finally:
+        device.close()
+    staff.undo_check_in(one.name, reason="a test")
+    at_home = {name: value for name, value in environment.items() if name != "ROWLOCK_API_KEY"}
+    runner = CliRunner(env=at_home)
+    logged_in = runner.invoke(build("log-in"), ["log-in", "--email", "boss@example.org"], input=f"{PASSWORD}\n")
+    assert logged_in.exit_code == 0, logged_in.output
+    desk = Terminal("gate", name_of(house), "--gate", "Desk", "--patience", "60", environment=at_home)
+    try:
+        desk.wait_for("connected")
+        desk.type(f"{one.code}\r")
+        desk.wait_for("✓ ADMITTED")
+        desk.type("\x1a")
+        desk.wait_for("Ctrl-Z again")
+        desk.type("\x1a")
+        desk.wait_for("TAKEN BACK")
+        desk.type(f"{one.code}\r")
+        desk.wait_for("✓ ADMITTED")
+    finally:
+        desk.close()
+    assert "UNDONE" in str(staff.check_ins(name_of(house)))
+
+
+@pytest.mark.promise("2.10")
+@pytest.mark.fault
+def test_the_server_goes_the_gate_is_killed_and_nothing_is_lost(
+    environment: dict[str, str], server: ThreadedServer, staff: Client, house: Staged
+) -> None:
+    one, two, three = sold(staff, house, "Stalls-A-1", "Stalls-A-2", "Stalls-A-3")
+    gate = Terminal("gate", name_of(house), "--gate", "North", environment=environment)
+    try:
+        gate.wait_for("connected")
+        gate.type(f"{one.code}\r")
+        gate.wait_for("✓ ADMITTED")
+        server.stop()
+        gate.type(f"{two.code}\r")
+        gate.wait_for(r"✓ ADMITTED[\s\S]*seat 2[\s\S]*decided without connection")
+        gate.type(f"{one.code}\r")
+        gate.wait_for(r"✗ ALREADY USED[\s\S]*North")
+        gate.end(signal.SIGKILL)
+    finally:
+        gate.close()
+
+    second = Terminal("gate", name_of(house), "--gate", "North", environment=environment)
+    try:
+        second.wait_for("without connection since")
+        second.type(f"{two.code}\r")
+        second.wait_for(r"✗ ALREADY USED[\s\S]*first used[\s\S]*North")
+        second.type(f"{three.code}\r")
+        second.wait_for(r"✓ ADMITTED[\s\S]*seat 3")
+        server.start()
+        second.wait_for(r"● connected")
+        assert second.end(key="\x03")[0] == 0
+    finally:
+        second.close()
+
+    on_record = staff.check_ins(name_of(house)).check_ins
+    assert sum(one.admitted for one in on_record) == 3
+    assert not any(one.conflict for one in on_record)
+    for ticket in (one, two, three):
+        with pytest.raises(FailedPrecondition, match="North"):
+            staff.check_in(name_of(house), ticket.code)
+
+
+def test_a_second_gate_of_one_name_is_refused(environment: dict[str, str], lines: Lines, house: Staged) -> None:
+    gate = Terminal("gate", name_of(house), "--gate", "North", environment=environment)
+    try:
+        gate.wait_for("connected")
+        assert "give another --gate" in lines(name_of(house), "--gate", "North").stderr
+    finally:
+        gate.close()
