@@ -59,9 +59,9 @@ def words(
         most: characters at most.
         kind: of the `input`: `text`, `number`, `datetime-local` …
     """
-    field = Markup(
-        '<input class="form-control" type="{}" id="form-{}" name="{}" value="{}" maxlength="{}"{}>'
-    ).format(kind, name, name, value, most, Markup(" required") if required else "")
+    field = Markup('<input class="form-control" type="{}" id="form-{}" name="{}" value="{}" maxlength="{}"{}>').format(
+        kind, name, name, value, most, Markup(" required") if required else ""
+    )
     return _labelled(name, label, field, hint)
 
 

@@ -97,5 +97,5 @@ def time_text(time: datetime | None) -> str:
 
 
 def short(name: str) -> str:
-    """What people call a resource whose id is a UUID: the first part of that. Empty: no name, no id."""
-    return name.rpartition("/")[2][:8]
+    """What people call a resource whose id is a UUID: the end of it, as its beginning is the time when it was made."""
+    return name.rpartition("/")[2][-8:]

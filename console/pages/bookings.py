@@ -45,7 +45,7 @@ class Bookings(RpcView):
     icon = "fa fa-chair"
     fields = (
         StringField("name", exclude_from_list=True, exclude_from_detail=True),
-        StringField("short", label="Booking"),
+        StringField("short", label="Booking", exclude_from_detail=True),
         Reference("performance", view="performances", text="performance_label"),
         Reference("customer", view="users", text="customer_label"),
         IntegerField("places_count", label="Places"),

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette_admin import CustomView, route
 
 from console.calling import call
+from console.tables import short
 from rowlock.v1 import ticket_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock_client.rpc import Rpc
@@ -23,5 +24,5 @@ class TicketDocuments(CustomView):
         name = request.query_params.get("name", "")
         wanted = ticket_pb2.GetTicketDocumentRequest(name=name)
         body: HttpBody = await call(request, Rpc(BookingServiceStub, "GetTicketDocument", wanted))
-        disposition = f'inline; filename="ticket-{name.rpartition("/")[2][:8]}.pdf"'
+        disposition = f'inline; filename="ticket-{short(name)}.pdf"'
         return Response(body.data, media_type=body.content_type, headers={"content-disposition": disposition})
