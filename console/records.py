@@ -15,22 +15,22 @@ class Record:
     """One message, each field of it an attribute.
 
     Args:
-        message: is read, never changed.
+        message: is read, never changed; it is `proto`, a name that no message has for a field.
         more: attributes beside its own, or in their place.
     """
 
     def __init__(self, message: Message, **more: Any) -> None:
-        self.message = message
+        self.proto = message
         self._more = more
 
     def __getattr__(self, name: str) -> Any:
         more = self.__dict__.get("_more", {})
         if name in more:
             return more[name]
-        field = self.__dict__["message"].DESCRIPTOR.fields_by_name.get(name) if "message" in self.__dict__ else None
+        field = self.__dict__["proto"].DESCRIPTOR.fields_by_name.get(name) if "proto" in self.__dict__ else None
         if field is None:
             raise AttributeError(name)
-        return field_value(self.message, field)
+        return field_value(self.proto, field)
 
 
 def field_value(message: Message, field: FieldDescriptor) -> Any:

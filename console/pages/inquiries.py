@@ -101,13 +101,13 @@ class ContactData(RpcView):
 
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
         """UpdateContactInfo."""
-        info, paths = changed(record.message, data)
+        info, paths = changed(record.proto, data)
         update = contact_pb2.UpdateContactInfoRequest(contact_info=info)
         update.update_mask.paths.extend(paths)
         wanted: Rpc[contact_pb2.ContactInfo] = Rpc(ContactServiceStub, "UpdateContactInfo", update)
         if paths:
-            record.message = await call(request, wanted)
-        return cast("Message", record.message)
+            record.proto = await call(request, wanted)
+        return cast("Message", record.proto)
 
 
 class SocialLinks(RpcView):
@@ -142,13 +142,13 @@ class SocialLinks(RpcView):
 
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
         """UpdateSocialLink."""
-        link, paths = changed(record.message, data)
+        link, paths = changed(record.proto, data)
         update = contact_pb2.UpdateSocialLinkRequest(social_link=link)
         update.update_mask.paths.extend(paths)
         wanted: Rpc[contact_pb2.SocialLink] = Rpc(ContactServiceStub, "UpdateSocialLink", update)
         if paths:
-            record.message = await call(request, wanted)
-        return cast("Message", record.message)
+            record.proto = await call(request, wanted)
+        return cast("Message", record.proto)
 
     async def remove(self, request: Request, name: str) -> None:
         """DeleteSocialLink."""

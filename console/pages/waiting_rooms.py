@@ -94,10 +94,10 @@ class WaitingRooms(RpcView):
         """UpdateWaitingRoom."""
         seconds = {"admit_interval": "admit_seconds", "admission_duration": "admission_seconds"}
         values = {**data, **{name: timedelta(seconds=data[field] or 0) for name, field in seconds.items()}}
-        room, paths = changed(record.message, values)
+        room, paths = changed(record.proto, values)
         update = waiting_room_pb2.UpdateWaitingRoomRequest(waiting_room=room)
         update.update_mask.paths.extend(paths)
         wanted: Rpc[waiting_room_pb2.WaitingRoom] = Rpc(WaitingRoomServiceStub, "UpdateWaitingRoom", update)
         if paths:
-            record.message = await call(request, wanted)
-        return cast("Message", record.message)
+            record.proto = await call(request, wanted)
+        return cast("Message", record.proto)
