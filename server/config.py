@@ -101,6 +101,8 @@ _RATE = re.compile(r"(\d+)\s*/\s*(?:(\d+)\s*)?(second|minute|hour|day)s?")
 _DATABASE_SCHEMES = ("postgresql+psycopg2://", "postgresql://", "postgres://")
 _SMTP_SCHEMES = ("smtp://", "smtp+starttls://", "smtps://")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_REDIS_NODE = r"(\[[0-9a-f:.]+\]|[^,:/@\[\]?\s]+)(:\d{1,5})?"
+_REDIS_CLUSTER = re.compile(rf"rediss?\+cluster://([^@/?]*@)?{_REDIS_NODE}(,{_REDIS_NODE})*/?(\?.*)?")
 
 
 def _duration(value: object) -> object:
@@ -122,6 +124,12 @@ def _not_negative(value: timedelta) -> timedelta:
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than zero")
+    return value
+
+
+def _nothing_or_a_month(value: timedelta) -> timedelta:
+    if value and value < timedelta(days=30):
+        raise ValueError("must be 0, or 30 days or more")
     return value
 
 
@@ -171,12 +179,15 @@ def _database_url(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    if not value:
+    if not value or _REDIS_CLUSTER.fullmatch(value):
         return value
     with contextlib.suppress(ValueError):
         if value.startswith(_REDIS_SCHEMES) and (urlsplit(value).port or 0) >= 0:
             return value
-    raise ValueError("must be such as redis://host:6379/0, rediss://… for TLS, or unix:///run/valkey.sock?db=0")
+    raise ValueError(
+        "must be such as redis://host:6379/0, rediss://… for TLS, unix:///run/valkey.sock?db=0, "
+        "or redis+cluster://node:6379,node:6379"
+    )
 
 
 def _provider_base_url(value: str) -> str:
@@ -239,6 +250,7 @@ def _optional_rate(value: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
+RecordDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_nothing_or_a_month)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 Rate = Annotated[str, AfterValidator(_rate)]
 OptionalAddress = Annotated[str, AfterValidator(_optional_address)]
@@ -307,8 +319,9 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_redis_url)] = _setting(
         "Database and Redis",
         "",
-        "Redis 7 or Valkey 8 or later, such as redis://host:6379/0 or unix:///run/valkey.sock?db=0. Empty: "
-        "embedded, as for the database.",
+        "Redis 7 or Valkey 8 or later, such as redis://host:6379/0 or unix:///run/valkey.sock?db=0; a cluster by some "
+        "of its nodes: redis+cluster://user:password@node:6379,node:6379. With TLS: rediss://, rediss+cluster://. "
+        "Empty: embedded, as for the database.",
         repr=False,
     )
     redis_key_prefix: str = _setting(
@@ -927,6 +940,12 @@ class Settings(BaseSettings):
     )
     change_log_sweep_interval: PositiveDuration = _setting(
         "Workers", _seconds(60), "How often the change log is trimmed."
+    )
+    staff_action_retention: RecordDuration = _setting(
+        "Workers",
+        timedelta(0),
+        "How long the record of what staff did is kept. 0: for ever. At least 30 days: the database refuses to delete "
+        "younger ones.",
     )
     housekeeping_interval: PositiveDuration = _setting(
         "Workers", _minutes(10), "How often old request results, tokens and sessions are deleted."

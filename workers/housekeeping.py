@@ -1,7 +1,11 @@
-"""Tidies: changes that nobody resumes from any more, old answers, ended sessions. Winds up cancelled performances."""
+"""Tidies: changes that nobody resumes from any more, old answers, ended sessions. Winds up cancelled performances.
+
+The record of what staff did goes only where the installation says how long it is kept.
+"""
 
 from typing import Final
 
+from server.domain import staff_actions
 from server.domain.cancellation import performances_to_wind_up, wind_up
 from server.domain.housekeeping import delete_outdated
 from server.seats.change_log import trim
@@ -31,6 +35,17 @@ async def delete_outdated_rows(runtime: WorkerRuntime) -> None:
         pass
 
 
+async def delete_outdated_staff_actions(runtime: WorkerRuntime) -> None:
+    """Delete records of what staff did that are older than the installation keeps them; by default it keeps all."""
+    retention, most = runtime.settings.staff_action_retention, runtime.settings.sweep_batch_size
+    while (
+        retention
+        and await runtime.database.transaction(lambda session: staff_actions.delete_outdated(session, retention, most))
+        == most
+    ):
+        pass
+
+
 async def wind_performances_up(runtime: WorkerRuntime) -> None:
     """Go on with cancelled performances whose bookings are not all cancelled yet."""
     for performance_id in await runtime.database.transaction(performances_to_wind_up):
@@ -40,6 +55,12 @@ async def wind_performances_up(runtime: WorkerRuntime) -> None:
 TRIM: Final = Work("trim_change_log", QUEUE, lambda settings: settings.change_log_sweep_interval, trim_change_log)
 DELETE: Final = Work(
     "delete_outdated_rows", QUEUE, lambda settings: settings.housekeeping_interval, delete_outdated_rows
+)
+DELETE_STAFF_ACTIONS: Final = Work(
+    "delete_outdated_staff_actions",
+    QUEUE,
+    lambda settings: settings.housekeeping_interval,
+    delete_outdated_staff_actions,
 )
 WIND_UP: Final = Work(
     "wind_performances_up", QUEUE, lambda settings: settings.payment_sweep_interval, wind_performances_up

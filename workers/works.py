@@ -20,5 +20,6 @@ WORKS: Final[tuple[Work, ...]] = (
     deliveries.DELETE,
     housekeeping.TRIM,
     housekeeping.DELETE,
+    housekeeping.DELETE_STAFF_ACTIONS,
     housekeeping.WIND_UP,
 )

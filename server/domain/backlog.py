@@ -34,22 +34,39 @@ class Backlog:
 
 _KINDS: Final = (
     # kind, the table of what waits, its due column, what of it waits, what waits for people, the remedy
-    ("holds that ran out", "bookings", "hold_expire_time", "state = 1 AND payment_id IS NULL", "", ""),
+    (
+        "holds that ran out",
+        "bookings",
+        "hold_expire_time",
+        # Not those that run on: of holds only the end is work. One time for all rows, so that an index finds them.
+        "state = 1 AND payment_id IS NULL AND hold_expire_time <= statement_timestamp()",
+        "",
+        "",
+    ),
     (
         "payments",
         "payments",
         "next_attempt_time",
         "next_attempt_time IS NOT NULL",
-        "discrepancy IS NOT NULL",
-        "rowlock compare-books",
+        "discrepancy IS NOT NULL AND state = 4",
+        "rowlock payments --discrepancies, rowlock compare-books",
+    ),
+    # Its booking is not kept for it, and may run out while nobody decides.
+    (
+        "money in doubt",
+        "payments",
+        "next_attempt_time",
+        "false",
+        "discrepancy IS NOT NULL AND state <> 4",
+        "rowlock payments --discrepancies, rowlock resolve-payment",
     ),
     (
         "refunds",
         "refunds",
         "next_attempt_time",
         "next_attempt_time IS NOT NULL",
-        "state = 4",
-        "rowlock refunds --state failed, rowlock retry-refund",
+        "(state = 4 OR discrepancy IS NOT NULL)",
+        "rowlock refunds --state failed (or --discrepancies), rowlock retry-refund, rowlock settle-refund",
     ),
     (
         "mails",

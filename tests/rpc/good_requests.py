@@ -17,6 +17,7 @@ import grpc.aio
 from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from rowlock.v1 import (
@@ -43,11 +44,13 @@ from rowlock.v1 import (
 from rowlock.v1 import event_pb2 as events
 from server import clock, resources
 from server.db.engine import Database
-from server.domain import account_codes
+from server.db.models.webhooks import ProviderWebhook
+from server.domain import account_codes, webhooks
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method
 from server.payments.stripe_webhooks import SIGNATURE_HEADER, sign
-from server.states import CodePurpose, Role
+from server.payments.webhook_port import ProviderEvent
+from server.states import CodePurpose, Provider, Role, WebhookState, WebhookSubject
 from tests.lining import LineDesk
 from tests.paying import Desk
 from tests.rpc.auth.conftest import PASSWORD, Client, Person
@@ -143,6 +146,10 @@ class Maker:
         self._admin = await self._client.admin()
         self._staff = await self._client.staff(self._admin)
 
+    async def colleague(self) -> Person:
+        """One more member of staff."""
+        return await self._client.staff(self._admin)
+
     async def shared_world(self) -> World:
         """The same world every time, for requests that change nothing."""
         if self._shared is None:
@@ -185,6 +192,7 @@ class Maker:
         used = await self._used_ticket(staged, anna, 5)
         names["rowlock.dev/CheckIn"] = f"{hall}/checkIns/{uuid4()}"
         names["rowlock.dev/Notification"] = await self._told(anna)
+        names["rowlock.dev/ProviderWebhook"] = self._database.run_transaction(_message_of_a_provider)
         names["rowlock.dev/WebhookEndpoint"] = await self._endpoint(staff)
         owed, cancelled = await self._owed(staged, anna, 6), await self._cancelled()
         whose = (anna, bob.name, staff, admin)
@@ -445,6 +453,15 @@ def _staged_for_tonight(session: Session) -> Staged:
     return stage(session, hall_document(standing=20), customer_limit=50, start_time=clock.now() + timedelta(hours=1))
 
 
+def _message_of_a_provider(session: Session) -> str:
+    """One that was done with: nothing works on it meanwhile."""
+    event = ProviderEvent(str(uuid4()), "charge.dispute.created", clock.now(), WebhookSubject.DISPUTE)
+    row = webhooks.row_of(Provider.STRIPE, event, b"{}", {})
+    values = {**row, "state": WebhookState.DONE, "outcome": "DISPUTE"}
+    session.execute(insert(ProviderWebhook).values(values))
+    return resources.provider_webhook(row["id"])
+
+
 def _scan() -> ticket_pb2.OfflineScan:
     return ticket_pb2.OfflineScan(scan_id="1", code="NOTATICKET", scan_time=in_days(-0.01), admitted=True)
 
@@ -528,6 +545,7 @@ def _words(world: World) -> dict[str, Any]:
         "SendNotification.performance": world.names["rowlock.dev/Performance"],
         "SendNotification.subject": "Doors open earlier",
         "SendNotification.body": "At 18:00.",
+        "RetryProviderWebhooks.names": [world.names["rowlock.dev/ProviderWebhook"]],
         "RetryNotifications.names": [world.names["rowlock.dev/Notification"]],
         "VerifyEmail.code": world.codes[CodePurpose.VERIFY_EMAIL],
         "ConfirmPasswordReset.code": world.codes[CodePurpose.RESET_PASSWORD],
