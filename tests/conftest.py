@@ -29,6 +29,7 @@ from server.config import PREFIX, Settings
 from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import PostgresServer, ValkeyServer
+from server.seats import connection as ledger_connection
 
 TEMPLATE = "rowlock_template"
 
@@ -41,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
+
+    # A server ends transactions that stand still. Tests that stand still, because their machine does, are no such case.
+    patient = ledger_connection._OPTIONS.replace("session_timeout=5s", "session_timeout=60s")
+    ledger_connection._OPTIONS = patient  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)

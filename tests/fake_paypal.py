@@ -17,7 +17,7 @@ from server.payments.paypal import PayPal
 from server.payments.paypal_api import Credentials, PayPalApi
 from tests.paypal_openapi import Contract, contract
 
-QUICK = timedelta(seconds=1)
+LONG = timedelta(seconds=60)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class FakePayPal:
     control: Control
     recorder: Recorder
 
-    def connect(self, timeout: timedelta = QUICK, secret: str = "") -> PayPal:
+    def connect(self, timeout: timedelta = LONG, secret: str = "") -> PayPal:
         """What speaks to it."""
         identity = self.provider.identity
         credentials = Credentials(identity.client_id, secret or identity.client_secret)

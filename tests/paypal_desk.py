@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from server.db.engine import Database
@@ -26,11 +27,14 @@ from tests.paying import Desk
 from tests.staging import Staged
 
 QUICK = Patience(
-    call=timedelta(milliseconds=500),
+    call=timedelta(seconds=60),
     first_wait=timedelta(milliseconds=20),
     longest_hold=timedelta(minutes=10),
     ask=timedelta(minutes=5),
 )
+IMPATIENT = replace(QUICK, call=timedelta(milliseconds=500))
+"""Where PayPal is told to be silent: nobody wants to wait for that."""
+_SILENT = {Behaviour.SILENT_BEFORE, Behaviour.SILENT_AFTER, Behaviour.SLOW}
 
 
 class PayPalDesk(Desk):
@@ -40,20 +44,24 @@ class PayPalDesk(Desk):
         super().__init__(database, patience=QUICK)
         self.paypal = paypal
         self.provider = provider
-        providers = {Provider.PAYPAL: provider}
-        self.collector = Collector(database, self.ledger, providers, QUICK)
-        self.refunder = Refunder(database, providers, QUICK)
-        self.handler = WebhookHandler(
-            database,
-            providers,
-            QUICK,
-            most_attempts=3,
-            carry_on={Payment: self._carry_on_later, Refund: self._carry_on_later},
-        )
+        self.be_patient(QUICK)
         self.verifier = PayPalWebhooks(
             paypal.provider.identity.webhook_id,
             PayPalCertificates(paypal.provider.base_url, live=False, timeout=timedelta(seconds=60)),
             tolerance=timedelta(days=4),
+        )
+
+    def be_patient(self, patience: Patience) -> None:
+        """Wait for PayPal as long as told."""
+        providers = {Provider.PAYPAL: self.provider}
+        self.collector = Collector(self.database, self.ledger, providers, patience)
+        self.refunder = Refunder(self.database, providers, patience)
+        self.handler = WebhookHandler(
+            self.database,
+            providers,
+            patience,
+            most_attempts=3,
+            carry_on={Payment: self._carry_on_later, Refund: self._carry_on_later},
         )
 
     async def begin(self, booking: Booking) -> Payment:
@@ -92,7 +100,9 @@ class PayPalDesk(Desk):
         return booking, payment
 
     async def behave(self, payment: Payment, call: Call, *behaviours: Behaviour) -> None:
-        """Say how PayPal's next answers about a payment are."""
+        """Say how PayPal's next answers about a payment are; for silent ones nobody waits long from now on."""
+        if _SILENT & set(behaviours):
+            self.be_patient(IMPATIENT)
         await asyncio.to_thread(self.paypal.control.script, payment.id, call, *behaviours)
 
     async def told(self, payment: Payment) -> list[Webhook]:

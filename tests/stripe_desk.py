@@ -27,7 +27,7 @@ from tests.staging import Staged
 
 SECRET = "whsec_of_the_tests"
 QUICK = Patience(
-    call=timedelta(seconds=5),
+    call=timedelta(seconds=60),
     first_wait=timedelta(milliseconds=20),
     longest_hold=timedelta(minutes=10),
     ask=timedelta(minutes=5),

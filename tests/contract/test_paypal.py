@@ -160,10 +160,11 @@ async def test_a_refund_is_not_made_twice_when_paypal_has_forgotten_the_key(payp
 async def test_an_answer_that_says_nothing_is_unknown_and_asking_tells(
     paypal: FakePayPal, behaviour: Behaviour, then: type
 ) -> None:
-    provider = paypal.connect()
+    hasty, provider = paypal.connect(timedelta(seconds=0.5)), paypal.connect()
     order = await created(paypal, new_order())
     await asyncio.to_thread(paypal.control.script, order.payment_id, Call.CAPTURE, behaviour)
-    assert isinstance(await provider.capture(order), Unknown)
+    assert isinstance(await hasty.capture(order), Unknown)
+    await hasty.close()
     assert isinstance(await provider.find(order), then)
     # The same key: taken once, whatever was before.
     assert isinstance(await provider.capture(order), Captured)

@@ -25,7 +25,7 @@ from tests.struck_workers import Workers, Workshop
 
 pytestmark = pytest.mark.fault
 
-IMPATIENT = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+IMPATIENT = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
 
 
 @pytest.fixture

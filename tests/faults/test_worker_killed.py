@@ -128,7 +128,7 @@ async def test_killed_while_it_writes_down_that_no_money_came(
 async def test_killed_while_it_gives_back_what_came_too_late(
     database: Database, house: Staged, workers: Workers
 ) -> None:
-    patience = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    patience = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(database, patience=patience) as desk:
         booking = await desk.hold(house, 3)
         payment = await desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)

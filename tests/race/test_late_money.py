@@ -30,7 +30,7 @@ from tests.staging import Staged, stage
 
 pytestmark = pytest.mark.race
 
-IMPATIENT = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+IMPATIENT = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
 ROUNDS = 6
 
 

@@ -1,6 +1,7 @@
 """Many callers, one transaction: who shares it, and who does not have to suffer for whom."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.combining import Combined
 from server.db.engine import Database
 from server.errors import FailedPrecondition, RowlockError, Unavailable
+from tests.eventually import eventually
 
 
 class Work:
@@ -17,10 +19,12 @@ class Work:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.may_end = threading.Event()
+        self.may_end.set()
 
     def __call__(self, session: Session, items: Sequence[str]) -> list[str | RowlockError]:
         self.batches.append(list(items))
-        session.execute(text("SELECT pg_sleep(0.05)"))
+        assert self.may_end.wait(60)
         if "poison" in items:
             session.execute(text("SELECT 1 / 0"))
         if "locked" in items:
@@ -39,10 +43,15 @@ async def ask(combined: Combined[str, str], *items: str) -> list[str]:
 async def test_what_waits_while_a_transaction_runs_goes_into_the_next(database: Database) -> None:
     work = Work()
     combined: Combined[str, str] = Combined(database, work, most=3)
+    work.may_end.clear()
     first = asyncio.create_task(combined("a"))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: work.batches)
 
-    answers = await ask(combined, "b", "c", "d", "e")
+    others = asyncio.create_task(ask(combined, "b", "c", "d", "e"))
+    await asyncio.sleep(0)  # they ask
+    await asyncio.sleep(0)
+    work.may_end.set()
+    answers = await others
 
     assert (await first, answers) == ("A", ["B", "C", "D", "E"])
     assert work.batches == [["a"], ["b", "c", "d"], ["e"]]
@@ -79,11 +88,13 @@ async def test_what_somebody_else_has_locked_holds_up_only_who_needs_it(database
 async def test_a_caller_that_has_gone_is_left_out(database: Database) -> None:
     work = Work()
     combined: Combined[str, str] = Combined(database, work)
+    work.may_end.clear()
     first = asyncio.create_task(combined("a"))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: work.batches)
     gone = asyncio.create_task(combined("gone"))
     await asyncio.sleep(0)
     gone.cancel()
+    work.may_end.set()
 
     assert await ask(combined, "b") == ["B"]
     with pytest.raises(asyncio.CancelledError):

@@ -131,7 +131,7 @@ async def test_calls_that_wait_for_a_thread_are_seen(fresh_database_url: str) ->
     database = Database(fresh_database_url, threads=1)
     gate = threading.Event()
     try:
-        calls = [asyncio.create_task(database.transaction(lambda _: gate.wait(10))) for _ in range(3)]
+        calls = [asyncio.create_task(database.transaction(lambda _: gate.wait(60))) for _ in range(3)]
         await asyncio.sleep(0)
         assert database.use().waiting == 2
         gate.set()

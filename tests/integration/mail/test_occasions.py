@@ -183,7 +183,7 @@ async def test_a_returned_booking_tells_of_its_money_in_one_mail(story: Story) -
 async def test_a_returned_booking_that_late_money_bought_tells_of_its_money(story: Story) -> None:
     booking = await story.hold(3)
     payment = await story.desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
-    impatient = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    impatient = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(story.room.database, patience=impatient) as desk:
         await desk.carry_on()
         desk.let_time_pass(booking)

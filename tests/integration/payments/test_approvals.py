@@ -20,7 +20,7 @@ from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
 
-PATIENCE = Patience(call=timedelta(seconds=5), first_wait=timedelta(milliseconds=10), ask=timedelta(minutes=1))
+PATIENCE = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), ask=timedelta(minutes=1))
 
 
 @pytest.fixture

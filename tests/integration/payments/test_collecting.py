@@ -244,7 +244,7 @@ async def test_an_unknown_outcome_is_asked_for_until_it_is_known(
 
 
 async def test_a_booking_does_not_wait_for_ever_and_late_money_goes_back(database: Database, house: Staged) -> None:
-    impatient = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    impatient = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(database, patience=impatient) as desk:
         booking = await desk.hold(house, 3)
         payment = await desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
@@ -266,7 +266,7 @@ async def test_a_booking_does_not_wait_for_ever_and_late_money_goes_back(databas
 async def test_a_booking_left_to_its_clock_is_bought_if_the_money_comes_in_time(
     database: Database, house: Staged
 ) -> None:
-    impatient = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    impatient = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(database, patience=impatient) as desk:
         booking = await desk.hold(house, 3)
         await desk.captured(booking, SimulatedOutcome.TIMEOUT_AFTER)
@@ -282,7 +282,7 @@ async def test_a_booking_left_to_its_clock_is_bought_if_the_money_comes_in_time(
 async def test_what_was_never_taken_is_not_taken_for_a_booking_that_waits_no_longer(
     database: Database, house: Staged
 ) -> None:
-    impatient = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+    impatient = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
     async with desk_on(database, patience=impatient) as desk:
         booking = await desk.hold(house, 3)
         payment = await desk.captured(booking, SimulatedOutcome.TIMEOUT_BEFORE)

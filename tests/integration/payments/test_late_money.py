@@ -19,7 +19,7 @@ from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
 
-IMPATIENT = Patience(call=timedelta(seconds=2), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
+IMPATIENT = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=10), longest_hold=timedelta(0))
 """No booking waits for an unknown outcome: so its hold can run out under it."""
 
 

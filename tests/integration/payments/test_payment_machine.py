@@ -44,7 +44,7 @@ from tests.invariants import assert_sound
 from tests.paying import Desk
 from tests.staging import hall_document, stage
 
-PATIENCE = Patience(call=timedelta(seconds=5), first_wait=timedelta(0), longest_hold=timedelta(0), ask=timedelta(0))
+PATIENCE = Patience(call=timedelta(seconds=60), first_wait=timedelta(0), longest_hold=timedelta(0), ask=timedelta(0))
 """Nothing waits for its time but what a rule makes wait, and no booking waits for an unknown outcome."""
 SEATS = 6
 

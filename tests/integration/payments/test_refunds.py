@@ -322,28 +322,29 @@ def owed(desk: Desk) -> int:
 
 
 async def test_all_workers_together_keep_the_pace(desk: Desk, house: Staged) -> None:
-    for booking in [(await bought(desk, house, place))[0] for place in range(12)]:
+    for booking in [(await bought(desk, house, place))[0] for place in range(13)]:
         await desk.cancel(booking)
 
     def take(rate: float | None = 3) -> refund_pace.Taken:
         return desk.database.run_transaction(lambda s: refund_pace.take_due(s, 100, MINUTE, rate))
 
+    begin = desk.one("SELECT clock_timestamp()")
     first = take()
     # What nobody used in the last second may be made up for, and no more.
     assert len(first.attempts) == 3
     assert first.pause is not None
     assert 0 < first.pause <= 1 / 3
-    others = await asyncio.gather(*(asyncio.to_thread(take) for _ in range(4)))
-    assert sum(len(other.attempts) for other in others) <= 1
-    assert all(other.pause is not None for other in others)
+    others = await asyncio.gather(*(asyncio.to_thread(take) for _ in range(3)))
+    seconds = (desk.one("SELECT clock_timestamp()") - begin).total_seconds()
+    assert sum(len(other.attempts) for other in others) <= 3 * seconds
 
     desk.one("UPDATE refund_paces SET free_time = clock_timestamp() - interval '10 s'")
     assert len(take().attempts) == 3, "a pause does not save up for more than a second"
-    desk.one("UPDATE refund_paces SET free_time = clock_timestamp() + interval '5 s'")
+    desk.one("UPDATE refund_paces SET free_time = clock_timestamp() + interval '1 h'")
     held_up = take()
     assert held_up.attempts == []
     assert held_up.pause is not None
-    assert 4 < held_up.pause < 6
+    assert 3000 < held_up.pause < 3601
     rest = take(rate=None)
     assert rest.pause is None
     taken = [*first.attempts, *(a for other in others for a in other.attempts), *rest.attempts]

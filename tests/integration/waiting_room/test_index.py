@@ -29,7 +29,7 @@ def desk(database: Database) -> LineDesk:
 
 @pytest.fixture
 async def redis(fresh_valkey_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(fresh_valkey_url, socket_timeout=2) as client:
+    async with Redis.from_url(fresh_valkey_url, socket_timeout=60) as client:
         yield client
 
 
@@ -171,7 +171,7 @@ async def test_without_redis_positions_come_from_memory(
 ) -> None:
     house = desk.shut()
     entries = desk.join_many(house, 500)
-    async with Redis.from_url(private_valkey.url(), socket_timeout=1, socket_connect_timeout=1) as redis:
+    async with Redis.from_url(private_valkey.url(), socket_timeout=60) as redis:
         index, lines = LineIndex(redis, database, "test"), Lines(database)
         await synced(index, desk, house)
         private_valkey.kill()
