@@ -176,6 +176,7 @@ class PaymentService(PaymentStaffMethods):
                 payment_id=None if payment == _ANY else UUID(payment),
                 owner=owner_of(who),
                 state=RefundState(request.state) if request.state else None,
+                only_discrepancies=request.only_discrepancies and owner_of(who) is None,
                 after=page.after,
                 limit=page.limit,
             )
