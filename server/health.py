@@ -22,12 +22,12 @@ import grpc
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.metrics import DEPENDENCY_UP
+from server.redis_clients import RedisClient
 
 _log = structlog.get_logger()
 
@@ -125,7 +125,7 @@ class Checker:
         redis: a client.
     """
 
-    def __init__(self, health: Health, database_url: str, redis: Redis) -> None:
+    def __init__(self, health: Health, database_url: str, redis: RedisClient) -> None:
         self._health = health
         self._redis = redis
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")

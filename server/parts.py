@@ -2,10 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from server import tracing
 from server.config import LedgerScope, Settings, StartError
 from server.db.engine import Database
@@ -17,7 +13,17 @@ from server.mail.post import MailServer, Post
 from server.mail.rendering import Renderer
 from server.mail.sending import MailPatience, Sender
 from server.rates import Rate
+from server.redis_clients import (
+    RedisClient,
+    connect,
+    connect_cluster,
+    connect_subscriber,
+    is_cluster,
+    node_connector,
+)
 from server.seats.feed_publication import Publisher
+from server.seats.feed_shards import ShardedSubscription
+from server.seats.feed_subscription import Subscription
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.write import Published
@@ -35,21 +41,27 @@ def connect_database(settings: Settings) -> Database:
     )
 
 
-def connect_redis(settings: Settings) -> Redis:
+def connect_redis(settings: Settings) -> RedisClient:
     """A client that gives up soon: whoever asks Redis can do without."""
-    timeout = settings.redis_timeout.total_seconds()
-    return Redis.from_url(
-        settings.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        # One more try, because a kept connection may have died since it was last used.
-        retry=Retry(NoBackoff(), 1),
-        client_name="rowlock",
-    )
+    return connect(settings.redis_url, timeout=settings.redis_timeout.total_seconds())
+
+
+def make_subscription(url: str, *, prefix: str, timeout: float) -> Subscription | ShardedSubscription:
+    """What hears from other processes, through a server or a cluster.
+
+    Args:
+        url: of Redis.
+        prefix: first part of every channel.
+        timeout: longest wait for a connection or a first answer, in seconds.
+    """
+    if not is_cluster(url):
+        return Subscription(lambda: connect_subscriber(url, timeout=timeout), prefix=prefix, timeout=timeout)
+    cluster = connect_cluster(url, timeout=timeout)
+    return ShardedSubscription(cluster, node_connector(url, timeout=timeout), prefix=prefix, timeout=timeout)
 
 
 def make_publisher(
-    settings: Settings, redis: Redis, deliver: Callable[[Sequence[Published]], None] | None = None
+    settings: Settings, redis: RedisClient, deliver: Callable[[Sequence[Published]], None] | None = None
 ) -> Publisher:
     """What tells this process's hub, if it has one, and through Redis those of others what was committed."""
     kind = Publisher

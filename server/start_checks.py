@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import redis
 import structlog
+from redis.exceptions import RedisError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from server.config import Environment, Settings, StartError
 from server.db.migrate import Fit, fit
 from server.embedded import running_settings
+from server.redis_clients import connect_blocking
 
 _PAUSE = 0.25
 
@@ -114,16 +115,18 @@ def wait_for_redis(settings: Settings) -> None:
     """
     if not settings.redis_url:
         raise StartError("ROWLOCK_REDIS_URL is not set.")
-    client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+
+    def ask() -> None:
+        with connect_blocking(settings.redis_url, timeout=3, retries=0) as client:
+            client.ping()
+
     try:
-        _wait(client.ping, redis.RedisError, settings)
-    except redis.RedisError as error:
+        _wait(ask, RedisError, settings)
+    except RedisError as error:
         raise StartError(
             f"No Redis or Valkey at {shown_redis(settings.redis_url)}: {error}. "
             "Start it, or correct ROWLOCK_REDIS_URL; unset, `rowlock up` brings its own."
         ) from None
-    finally:
-        client.close()
 
 
 def shown_database(url: str) -> str:

@@ -13,9 +13,6 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import grpc.aio
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from server.access_log import AccessLog
 from server.config import LogFormat, LogLevel
@@ -33,11 +30,12 @@ from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import LineWriter
+from server.parts import make_subscription
+from server.redis_clients import connect
 from server.registration import register
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Claim, Hold
 from server.seats.feed_publication import Publisher
-from server.seats.feed_subscription import Subscription
 from server.seats.hub import FeedLimits, Hub
 from server.seats.ledger import Ledger
 from server.services.watch_seats import SeatFeedService
@@ -113,8 +111,8 @@ async def feed_server(
     redis = None
     subscription = None
     if redis_url is not None:
-        redis = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
-        subscription = Subscription(redis_url, timeout=1)
+        redis = connect(redis_url, timeout=1)
+        subscription = make_subscription(redis_url, prefix="rowlock", timeout=1)
     draining = asyncio.Event()
     hub = Hub(database, limits, subscription=subscription, draining=draining)
     publisher = Publisher(redis, deliver=hub.deliver)

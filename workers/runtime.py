@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from redis.asyncio import Redis
-
 from server.config import Settings
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
@@ -27,6 +25,7 @@ from server.payments.providers import close_providers, connect_providers
 from server.payments.refunding import Refunder
 from server.payments.watched import watched
 from server.payments.webhook_handling import WebhookHandler
+from server.redis_clients import RedisClient
 from server.seats.feed_publication import Publisher
 from server.seats.ledger import Ledger
 from server.states import Provider
@@ -70,7 +69,7 @@ class WorkerRuntime:
     sender: Sender
     providers: Mapping[Provider, PaymentProvider]
     line_index: LineIndex
-    redis: Redis
+    redis: RedisClient
     publisher: Publisher
 
     @classmethod

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.call import address, limits_wanted
@@ -24,6 +23,7 @@ from server.interceptors.authentication import Caller, optional_caller
 from server.interceptors.method import Admit, Context, Method
 from server.interceptors.rate_fields import tell
 from server.rates import Rate
+from server.redis_clients import RedisClient
 
 CREDENTIAL_METHODS: Final = frozenset(
     f"/rowlock.v1.AuthService/{name}"
@@ -114,7 +114,7 @@ class SharedBuckets:
         rate: what each key may do.
     """
 
-    def __init__(self, redis: Redis, prefix: str, rate: Rate) -> None:
+    def __init__(self, redis: RedisClient, prefix: str, rate: Rate) -> None:
         self.rate = rate
         self._prefix = prefix
         self._script = redis.register_script(_SCRIPT)
@@ -146,7 +146,7 @@ class KeyBuckets:
         prefix: first part of the keys.
     """
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: RedisClient, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
         self._by_rate: dict[int, SharedBuckets] = {}

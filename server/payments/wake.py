@@ -11,12 +11,10 @@ from typing import Final
 import structlog
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from server.config import Settings
+from server.redis_clients import connect_blocking, is_cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,12 @@ _log = structlog.get_logger(__name__)
 
 def redis_broker(settings: Settings, middleware: list[object] | None = None) -> RedisBroker:
     """The broker of this installation: messages are kept in Redis, where losing them costs a moment."""
-    timeout = settings.redis_timeout.total_seconds()
-    client = Redis.from_url(
-        settings.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 1),
-        client_name="rowlock",
-    )
+    namespace = f"{settings.redis_key_prefix}:work"
     return RedisBroker(  # type: ignore[no-untyped-call]
-        client=client,
+        client=connect_blocking(settings.redis_url, timeout=settings.redis_timeout.total_seconds()),
         middleware=middleware or [],
-        namespace=f"{settings.redis_key_prefix}:work",
+        # Its script works on many keys at once. Each begins with the namespace; braces put them all on one shard.
+        namespace=f"{{{namespace}}}" if is_cluster(settings.redis_url) else namespace,
         # A message that nobody could process says nothing that the next one does not say again.
         dead_message_ttl=60_000,
     )

@@ -12,9 +12,10 @@ from contextvars import Context
 from typing import Final
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
+from server.redis_clients import RedisClient
 from server.seats import feed_metrics as metrics
 from server.seats.frames import to_payload
 from server.seats.write import Published
@@ -42,7 +43,7 @@ class Publisher:
 
     def __init__(
         self,
-        redis: Redis | None,
+        redis: RedisClient | None,
         *,
         prefix: str = "rowlock",
         deliver: Callable[[Sequence[Published]], None] | None = None,
@@ -80,7 +81,7 @@ class Publisher:
         if self._sending is not None:
             await self._sending
 
-    async def _send_all(self, redis: Redis) -> None:
+    async def _send_all(self, redis: RedisClient) -> None:
         """Send until nothing waits: all that has gathered in one turn of the loop, together."""
         try:
             while self._waiting:
@@ -95,10 +96,12 @@ class Publisher:
         finally:
             self._sending = None
 
-    async def _send(self, redis: Redis, batch: Sequence[Published]) -> None:
+    async def _send(self, redis: RedisClient, batch: Sequence[Published]) -> None:
         async with redis.pipeline(transaction=False) as pipeline:
+            # On a cluster to the shard that owns the channel, and to no other.
+            give = pipeline.spublish if isinstance(redis, RedisCluster) else pipeline.publish
             for one in batch:
-                pipeline.publish(channel(self._prefix, one.performance_id), to_payload(one.revision, one.body))
+                give(channel(self._prefix, one.performance_id), to_payload(one.revision, one.body))
             await pipeline.execute()
 
     def _give_up(self, lost: int, error: Exception) -> None:

@@ -1,5 +1,7 @@
 """Frames of other processes: one Redis connection, subscribed to each performance that is watched here.
 
+On a cluster it is one of these for each shard: ``server.seats.feed_shards``.
+
 Nothing depends on it but speed. It is lost and made again without anybody noticing more than that changes come up to
 a second later, because the hub compares with the database anyway.
 """
@@ -13,8 +15,6 @@ from typing import Any, Final
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
@@ -34,27 +34,34 @@ Frame = Callable[[int, int, bytes], None]
 
 
 class Subscription:
-    """The subscription of one process.
+    """The subscription of one process to one server.
 
     Args:
-        redis_url: where; it makes a connection of its own.
+        connect: makes a client that is this one's alone.
         prefix: first part of every channel.
-        timeout: longest wait for a connection or a write, in seconds.
+        timeout: longest wait for the first answer, in seconds.
+        sharded: whether the server is a shard of a cluster, with those channels alone that belong to it.
 
     Attributes:
         on_frame: is given each frame that is heard.
         on_subscribed: is told each performance whose frames are heard from now on.
+        on_connection: is told whether there is one.
     """
 
-    def __init__(self, redis_url: str, *, prefix: str = "rowlock", timeout: float = 2.0) -> None:
-        self._url = redis_url
+    def __init__(
+        self, connect: Callable[[], Redis], *, prefix: str = "rowlock", timeout: float = 2.0, sharded: bool = False
+    ) -> None:
+        self._connect = connect
         self._prefix = prefix
         self._timeout = timeout
+        self._sharded = sharded
         self._wanted: dict[bytes, int] = {}
+        self._lost: set[bytes] = set()
         self._changed = asyncio.Event()
         self._heard_at = 0.0
         self.on_frame: Frame = lambda _performance_id, _revision, _body: None
         self.on_subscribed: Callable[[int], None] = lambda _performance_id: None
+        self.on_connection: Callable[[bool], None] = metrics.SUBSCRIBED.set
 
     def want(self, performance_id: int) -> None:
         """Hear of a performance from now on."""
@@ -69,32 +76,22 @@ class Subscription:
     async def run(self) -> None:
         """Keep subscribed, for ever."""
         pause = _FIRST_PAUSE
-        metrics.SUBSCRIBED.set(0)
+        self.on_connection(False)
         while True:
             began = time.monotonic()
-            # A retry inside the client would hide that messages were missed.
-            redis = Redis.from_url(
-                self._url,
-                # With a time limit redis-py writes through asyncio.wait_for, which in Python 3.11 may lose a
-                # cancellation, and then this task could not be stopped. Pings find out a dead connection.
-                socket_timeout=None,
-                socket_connect_timeout=self._timeout,
-                retry=Retry(NoBackoff(), 0),
-                client_name="rowlock-feed",
-            )
             try:
-                async with redis, redis.pubsub() as pubsub:
+                async with self._connect() as redis, redis.pubsub() as pubsub:
                     # Always subscribed to something, so that the answer to a ping is always a message like others.
                     async with asyncio.timeout(self._timeout):
                         await pubsub.subscribe(f"{self._prefix}:seats")
-                    metrics.SUBSCRIBED.set(1)
+                    self.on_connection(True)
                     async with asyncio.TaskGroup() as group:
                         group.create_task(self._keep(pubsub))
                         group.create_task(self._listen(pubsub))
             except* (RedisError, OSError, TimeoutError) as errors:
                 _log.warning("feed.subscription_lost", error=repr(errors.exceptions[0]), effect="polling every second")
             finally:
-                metrics.SUBSCRIBED.set(0)
+                self.on_connection(False)
             if time.monotonic() - began > _DEAD_AFTER:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause * random.uniform(0.5, 1))
@@ -107,10 +104,10 @@ class Subscription:
         while True:
             self._changed.clear()
             wanted = set(self._wanted)
-            if new := wanted - subscribed:
-                await pubsub.subscribe(*new)
-            if gone := subscribed - wanted:
-                await pubsub.unsubscribe(*gone)
+            subscribed -= self._lost
+            self._lost.clear()
+            await self._subscribe(pubsub, wanted - subscribed)
+            await self._unsubscribe(pubsub, subscribed - wanted)
             subscribed = wanted
             try:
                 async with asyncio.timeout(_PING_INTERVAL):
@@ -119,6 +116,20 @@ class Subscription:
                 if time.monotonic() - self._heard_at > _DEAD_AFTER:
                     raise RedisConnectionError("Redis does not answer a ping") from None
                 await pubsub.ping()
+
+    async def _subscribe(self, pubsub: PubSub, channels: set[bytes]) -> None:
+        if self._sharded:
+            for channel_of_shard in channels:  # one by one: two of them are refused in one command
+                await pubsub.ssubscribe(channel_of_shard)
+        elif channels:
+            await pubsub.subscribe(*channels)
+
+    async def _unsubscribe(self, pubsub: PubSub, channels: set[bytes]) -> None:
+        if self._sharded:
+            for channel_of_shard in channels:
+                await pubsub.sunsubscribe(channel_of_shard)
+        elif channels:
+            await pubsub.unsubscribe(*channels)
 
     async def _listen(self, pubsub: PubSub) -> None:
         while True:
@@ -130,10 +141,14 @@ class Subscription:
             performance_id = self._wanted.get(message["channel"])
             if performance_id is None:
                 continue
-            if message["type"] == "message":
+            if message["type"] in {"message", "smessage"}:
                 self._give(performance_id, message["data"])
-            elif message["type"] == "subscribe":
+            elif message["type"] in {"subscribe", "ssubscribe"}:
                 self.on_subscribed(performance_id)
+            elif message["type"] == "sunsubscribe":
+                # The channel has gone to another shard: to ask for it once more gives the error that says so.
+                self._lost.add(message["channel"])
+                self._changed.set()
 
     def _give(self, performance_id: int, payload: bytes) -> None:
         try:

@@ -26,6 +26,7 @@ from server.seats import feed_metrics as metrics
 from server.seats.board import read_board
 from server.seats.feed_performance import Feed
 from server.seats.feed_reading import News, read_history, read_news, read_public
+from server.seats.feed_shards import ShardedSubscription
 from server.seats.feed_state import FeedState, Heard
 from server.seats.feed_subscription import Subscription
 from server.seats.feed_timers import Wheel
@@ -80,7 +81,7 @@ class Hub:
         database: Database,
         limits: FeedLimits,
         *,
-        subscription: Subscription | None = None,
+        subscription: Subscription | ShardedSubscription | None = None,
         draining: asyncio.Event | None = None,
     ) -> None:
         self._database = database

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from opentelemetry.trace import Link, SpanKind, get_current_span
-from redis.asyncio import Redis
 
 from server import tracing
+from server.redis_clients import RedisClient
 from server.seats.feed_publication import Publisher
 from server.seats.write import Published
 
@@ -27,7 +27,7 @@ class TracedPublisher(Publisher):
             self._links.append(Link(batch))
         super().publish(published)
 
-    async def _send(self, redis: Redis, batch: Sequence[Published]) -> None:
+    async def _send(self, redis: RedisClient, batch: Sequence[Published]) -> None:
         links, self._links = self._links, []
         with tracing.tracer().start_as_current_span(
             "seats publish", kind=SpanKind.PRODUCER, links=links, attributes={"rowlock.frames": len(batch)}

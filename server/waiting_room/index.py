@@ -20,12 +20,12 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.domain.waiting_room_entries import PackedLine, PackedMoves, line_head, packed_line, packed_moves
+from server.redis_clients import RedisClient
 from server.waiting_room.shared import SharedByKey
 
 _ENTRY: Final = 40
@@ -120,7 +120,7 @@ class LineIndex:
         prefix: first part of the keys.
     """
 
-    def __init__(self, redis: Redis, database: Database, prefix: str) -> None:
+    def __init__(self, redis: RedisClient, database: Database, prefix: str) -> None:
         self._redis = redis
         self._database = database
         self._prefix = prefix

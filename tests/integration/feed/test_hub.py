@@ -155,9 +155,10 @@ async def test_any_number_of_performances_is_compared_in_one_statement(server: F
             compared.append(set(values["ids"]))
 
     event.listen(server.database.engine, "before_cursor_execute", note)
-    await until(lambda: len(compared) >= 3)
+    await until(lambda: len(compared) >= 4)
     event.remove(server.database.engine, "before_cursor_execute", note)
-    assert compared == [{one.performance_id for one in houses}] * len(compared)
+    # The first may have been on its way when the last of them came.
+    assert compared[1:] == [{one.performance_id for one in houses}] * (len(compared) - 1)
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
 
