@@ -206,3 +206,28 @@ def test_a_bar_is_as_long_as_its_value(value: float, eighths: int) -> None:
     drawn = bar(value, 100)
     widths = {character: number for number, character in enumerate(" ▏▎▍▌▋▊▉█")}
     assert sum(widths[character] for character in drawn) == eighths
+
+
+# -- What was done --------------------------------------------------------------------------------------------
+
+
+def test_staff_see_what_was_done_and_the_story_of_a_booking(ada: Run, staff: Run, database: Database) -> None:
+    performance = f"performances/{database.run_transaction(stage).performance_id}"
+    said(ada("book", performance, "Stalls-A-1"))
+    said(staff("set-aside", performance, "Stalls-A-2", "--owner", "Sponsor"))
+    booking = json.loads(said(ada("bookings", "--json")))[0]["name"]
+    said(staff("cancel", booking))
+
+    shown = said(staff("staff-actions", "--about", performance))
+    cancelled, put_aside = (line for line in shown.splitlines() if "Service." in line)
+    assert all(word in cancelled for word in ("Staff", "BookingService.CancelBooking", booking))
+    assert all(word in put_aside for word in ("BoxOfficeService.CreateAllocation", f"{performance}/allocations/"))
+    only = json.loads(said(staff("staff-actions", "--method", "BoxOfficeService", "--by", "users/me", "--json")))
+    assert [one["method"] for one in only] == ["BoxOfficeService.CreateAllocation"]
+    assert "Nothing." in said(staff("staff-actions", "--about", performance, "--before", "2020-01-01"))
+
+    story = [line for line in said(staff("history", booking)).splitlines() if " booking " in line]
+    assert [line.split()[3] for line in story] == ["hold", "cancel"]
+    assert "Ada" in story[0]
+    assert "Staff" in story[1]
+    assert ada("history", booking).exit_code == 77

@@ -231,6 +231,12 @@ class Client:
     payment = _method(calls.payment)
     payments = _method(calls.payments)
 
+    staff_actions = _method(calls.staff_actions)
+    booking_history = _method(calls.booking_history)
+    backlog = _method(calls.backlog)
+    provider_webhooks = _method(calls.provider_webhooks)
+    retry_provider_webhooks = _method(calls.retry_provider_webhooks)
+
     def seat_map(self, performance: str) -> performance_pb2.GetPerformanceSeatMapResponse:
         """Read the drawing of a performance: every place, in the order of its index."""
         return joined(self.pages(calls.seat_map(performance)))

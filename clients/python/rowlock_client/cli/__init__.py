@@ -12,6 +12,7 @@ from rowlock_client.cli import (
     gate,
     money_staff,
     notifications,
+    operations,
     partner,
     payments,
     queue,
@@ -37,6 +38,7 @@ for _module in (
     box_office,
     contact,
     notifications,
+    operations,
     reports,
 ):
     app.registered_commands += _module.app.registered_commands
