@@ -15,7 +15,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_admin import BaseAdmin
 from starlette_admin.security import csrf_input
@@ -28,6 +29,7 @@ from rowlock_client.aio import Client
 from rowlock_client.connecting import Tls, open_aio_channel
 from rowlock_client.errors import RowlockError, Unauthenticated
 from server.config import Environment, Settings
+from server.shipped import kiosk
 
 NAME: Final = "console"
 """Prefix of its routes' names: `request.url_for("console:list", key=…)`."""
@@ -110,7 +112,7 @@ def application(sessions: Sessions, *, https: bool) -> ASGIApp:
     admin.templates.env.globals["csrf_input"] = _marks
     for view in pages.menu():
         admin.add_view(view)
-    app = Starlette(routes=[Route("/healthz", _health)])
+    app = Starlette(routes=[Route("/healthz", _health), *_drawing()])
     admin.mount_to(app)
     admin.app.state.templates = admin.templates
     admin.app.add_exception_handler(RowlockError, _refusals(admin, accounts))
@@ -129,12 +131,20 @@ def _refusals(admin: BaseAdmin, accounts: RowlockAccounts) -> Callable[[Request,
         assert isinstance(error, RowlockError)  # noqa: S101 - registered for these only
         if isinstance(error, Unauthenticated):
             accounts.sign_out_here(request)
-            return RedirectResponse(request.url_for(f"{NAME}:login"), 303)
+            # Back to this page afterwards; to the list, where a form was sent.
+            back = str(request.url) if request.method == "GET" else str(request.url_for(f"{NAME}:index"))
+            return RedirectResponse(request.url_for(f"{NAME}:login").include_query_params(next=back), 303)
         page = as_page(error)
         context = {"exc": page, "flashed_messages": []}
         return admin.templates.TemplateResponse(request, "error.html", context, status_code=page.status_code)
 
     return refused
+
+
+def _drawing() -> list[Mount]:
+    """The modules with which the kiosk draws halls, where they are: the console draws with the same."""
+    screens = kiosk()
+    return [] if screens is None else [Mount("/drawing", StaticFiles(directory=screens))]
 
 
 async def _health(_: Request) -> Response:
@@ -152,7 +162,7 @@ class _Around:
             await self._app(scope, receive, send)
             return
         caller_address.set((scope.get("client") or ("",))[0])
-        is_page = not scope["path"].startswith("/static/")
+        is_page = not scope["path"].startswith(("/static/", "/drawing/"))
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

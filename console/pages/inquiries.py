@@ -19,6 +19,7 @@ from rowlock.v1.contact_pb2_grpc import ContactServiceStub
 from rowlock_client.rpc import Rpc
 
 _LONGEST_ANSWER = 10_000
+_TEXT, _DETAIL = "fields/list/text.html", "fields/detail/text.html"
 
 
 class Inquiries(RpcView):
@@ -82,7 +83,8 @@ class ContactData(RpcView):
     icon = "fa fa-address-card"
     fields = (
         StringField("display_name", label="Name of the house"),
-        EmailField("email", label="E-mail"),
+        # Shown as text: an address that is empty makes no link.
+        EmailField("email", label="E-mail", list_template=_TEXT, detail_template=_DETAIL),
         StringField("phone"),
         TextAreaField("address"),
         TextAreaField("opening_hours"),

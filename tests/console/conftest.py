@@ -1,6 +1,7 @@
 """The console in a real Chromium, before a real server and worker: one of each per module."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 from sqlalchemy.orm import Session
 
 from console.calling import forwarding
@@ -32,6 +33,7 @@ from tests.threaded_server import QUICK, ThreadedServer, threaded_server
 from workers.broker import worker
 
 PASSWORD = "correct horse battery"
+USUAL = re.compile(r"Failed to load resource: the server responded with a status of (4|503)")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,7 @@ class BackOffice:
         visitor = Visitor(page, self.url)
         page.on("pageerror", lambda error: visitor.faults.append(str(error)))
         page.on("console", visitor.note)
+        page.on("request", visitor.note_request)
         visitor.open(path)
         if email:
             visitor.sign_in(email)
@@ -118,8 +121,13 @@ class Visitor:
 
     def note(self, message: ConsoleMessage) -> None:
         """Keep what a page must not say. A browser also writes there of every answer that is a refusal."""
-        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+        if message.type == "error" and not USUAL.search(message.text):
             self.faults.append(message.text)
+
+    def note_request(self, request: Request) -> None:
+        """Keep what goes elsewhere."""
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.faults.append(f"a request to {request.url}")
 
     def open(self, path: str) -> None:
         """Go to a page."""

@@ -5,24 +5,14 @@ from collections.abc import Callable
 
 import pytest
 import segno
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
+from tests.axe import serious
 from tests.kiosk.conftest import Kiosk, Visitor
 from tests.staging import hall_document
 
 Visit = Callable[..., Visitor]
 TOUCH_PX = 44
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
 
 
 def tab_to(page: Page, name: str, key: str = "Tab") -> None:
