@@ -37,7 +37,7 @@ _PAGE: Final = text(f"""
     {_OWED} AND (CAST(:time AS timestamptz) IS NULL OR (e.time, e.source_id) > (:time, CAST(:id AS uuid)))
     ORDER BY e.time, e.source_id LIMIT :limit
 """)  # noqa: S608 - words of this module only
-_COUNT: Final = text(f"SELECT count(*) FROM (SELECT 1 {_OWED} LIMIT {MOST_COUNTED}) some")  # noqa: S608 - as above
+_COUNT: Final = text(f"SELECT count(*) FROM (SELECT 1 {_OWED} LIMIT {MOST_COUNTED}) found")  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from server.domain.account_codes import LIFETIMES, issue
 from server.domain.email_addresses import email_key
 from server.seats.hall import Hall, Place, PlaceKind
 from server.seats.halls import Halls
-from server.states import BookingState, CodePurpose, NotificationKind, RefundState
+from server.states import BookingState, CodePurpose, NotificationKind, RefundMethod, RefundState
 
 CODE_PURPOSES: Final = {
     NotificationKind.EMAIL_VERIFICATION: CodePurpose.VERIFY_EMAIL,
@@ -74,11 +74,21 @@ class BookingFacts:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A payment that failed, or a refund. ``reason`` is staff's own word; empty: they said none."""
+    """A payment that failed, or a refund.
+
+    Attributes:
+        amount: in minor units of ``currency``.
+        currency: ISO 4217.
+        reason: staff's own word; empty: they said none.
+        way: how the house paid it back; None: its provider did.
+        proof: what proves that, such as the number of a bank transfer.
+    """
 
     amount: int
     currency: str
     reason: str = ""
+    way: RefundMethod | None = None
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +288,8 @@ def _amounts(session: Session, rows: Sequence[Notification]) -> dict[str, Amount
         keys = [(name[0], name[3]) for name in map(resources.parse_refund, refunds)]
         for refund in session.scalars(select(Refund).where(tuple_(Refund.performance_id, Refund.id).in_(keys))):
             name = resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id)
-            found[name] = Amount(refund.amount, refund.currency, refund.reason if refund.actor_id else "")
+            reason, proof = refund.reason if refund.actor_id else "", refund.settle_reference or ""
+            found[name] = Amount(refund.amount, refund.currency, reason, refund.settle_method, proof)
     return found
 
 

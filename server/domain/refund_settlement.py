@@ -62,7 +62,7 @@ def settle(
         FailedPrecondition: REFUND_STATE, it is under way, or done.
         InvalidArgument: no reference, where it was not cash; or CASH, where money came back.
     """
-    refund = session.get(Refund, (performance_id, refund_id), with_for_update={"key_share": True})
+    refund = _locked(session, performance_id, refund_id)
     if refund is None or (refund.booking_id, refund.payment_id) != (booking_id, payment_id):
         raise NotFound.of(resources.refund(performance_id, booking_id, payment_id, refund_id))
     if not settlement.reference and settlement.method is not RefundMethod.CASH:
@@ -79,6 +79,11 @@ def settle(
         raise FailedPrecondition("REFUND_STATE", f"the refund is {refund.state.name}", state=refund.state.name)
     session.flush()
     return refund
+
+
+def _locked(session: Session, performance_id: int, refund_id: UUID) -> Refund | None:
+    """The refund's row, which nobody else has tried anew or settles until the commit."""
+    return session.get(Refund, (performance_id, refund_id), with_for_update={"key_share": True})
 
 
 def _pay(session: Session, refund: Refund, settlement: Settlement) -> None:
@@ -100,4 +105,4 @@ def _pay(session: Session, refund: Refund, settlement: Settlement) -> None:
             currency=refund.currency,
         )
     payment = session.get_one(Payment, (refund.performance_id, refund.payment_id))
-    refunds.tell(session, refund, payment.customer_id)
+    refunds.tell_settled(session, refund, payment.customer_id)

@@ -280,6 +280,7 @@ def list_refunds(
     payment_id: UUID | None,
     owner: UUID | None,
     state: RefundState | None,
+    only_discrepancies: bool = False,
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> RefundPage:
@@ -292,6 +293,7 @@ def list_refunds(
         payment_id: of this payment.
         owner: of this customer's payments.
         state: in this state.
+        only_discrepancies: that staff have to look at.
         after: (create_time, id) of the last refund of the page before.
         limit: how many at most.
     """
@@ -306,6 +308,8 @@ def list_refunds(
         ).where(Payment.customer_id == owner)
     if state is not None:
         query = query.where(Refund.state == state)
+    if only_discrepancies:
+        query = query.where(Refund.discrepancy.is_not(None))
     total = count_up(session, query)
     if after is not None:
         query = query.where(tuple_(Refund.create_time, Refund.id) < after)
@@ -340,10 +344,9 @@ def _add(session: Session, payment: Payment, amount: int, reason: str, actor_id:
     return refund
 
 
-def tell(session: Session, refund: Refund, customer_id: UUID) -> None:
-    """Tell the customer that a refund is done."""
-    told = when_told(session, [_cancellation(refund)])
-    _tell(session, refund, customer_id, told_time=told.get(_cancellation(refund)))
+def tell_settled(session: Session, refund: Refund, customer_id: UUID) -> None:
+    """Tell the customer that a refund was paid back in another way, which no message before has said."""
+    _tell(session, refund, customer_id, told_time=None)
 
 
 def _tell(session: Session, refund: Refund, customer_id: UUID, *, told_time: datetime | None) -> None:

@@ -12,7 +12,7 @@ from server.mail import formats
 from server.mail.previewing import write_samples
 from server.mail.rendering import Renderer
 from server.mail.samples import sample
-from server.states import NotificationKind
+from server.states import NotificationKind, RefundMethod
 
 PUBLIC = "https://tickets.example.org"
 
@@ -113,3 +113,22 @@ def test_times_are_those_of_the_performance() -> None:
     assert formats.moment(summer, "Europe/Berlin") == "Thursday, 1 July 2027, 20:30 (Europe/Berlin)"
     assert formats.moment(summer.isoformat(), "America/New_York").startswith("Thursday, 1 July 2027, 14:30")
     assert formats.moment(summer, "Nowhere/Land").startswith("Thursday, 1 July 2027, 18:30")
+
+
+@pytest.mark.parametrize(
+    ("way", "proof", "said"),
+    [
+        (None, "", "the way you paid. It takes some days"),
+        (RefundMethod.CASH, "", "in cash, since it could not go back the way you paid."),
+        (RefundMethod.BANK_TRANSFER, "SEPA 4711", "by bank transfer (SEPA 4711), since it could not"),
+        (RefundMethod.OTHER, "voucher 8", "in another way than you paid (voucher 8), since"),
+    ],
+)
+def test_a_refund_says_how_the_money_comes_back(way: RefundMethod | None, proof: str, said: str) -> None:
+    facts = sample(NotificationKind.REFUND)
+    assert facts.amount is not None
+    words = Renderer(public_url="", sender="The House").render(
+        replace(facts, amount=replace(facts.amount, way=way, proof=proof))
+    )
+    assert said in " ".join(words.text.split())
+    assert said in " ".join(words.html.split())

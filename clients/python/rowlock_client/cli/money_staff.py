@@ -153,7 +153,7 @@ def settle_refund(
 
     Also, of a refund that its provider made after all: how what the customer had twice came back, or was given up.
 
-    rowlock settle-refund performances/1/bookings/…/refunds/… bank-transfer --reference "SEPA 4711" --reason "card closed"
+    rowlock settle-refund performances/1/…/refunds/… bank-transfer --reference "SEPA 4711" --reason "card closed"
     """
     if not reference and way is not Way.CASH:
         raise Failure("say what proves it: --reference", EXIT_USAGE)

@@ -84,6 +84,9 @@ def refunds(
     performance: Annotated[str, typer.Argument(help="Only those of this performance.")] = "",
     *,
     state: Annotated[State, typer.Option(help="Only those in this state; failed ones wait for staff.")] = State.ANY,
+    discrepancies: Annotated[
+        bool, typer.Option("--discrepancies", help="Only those that a provider made after all. For staff.")
+    ] = False,
     server: Server = DEFAULT_TARGET,
     ca: CaFile = None,
     as_json: Json = False,
@@ -99,6 +102,7 @@ def refunds(
             state=payment_pb2.Refund.STATE_UNSPECIFIED
             if state is State.ANY
             else payment_pb2.Refund.State.Value(state.name),
+            only_discrepancies=discrepancies,
             page_size=_MOST,
         )
         found: payment_pb2.ListRefundsResponse = client.call(Rpc(_Payments, "ListRefunds", request))

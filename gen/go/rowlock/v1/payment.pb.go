@@ -1050,7 +1050,7 @@ type ListPaymentsRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only payments in this state. Unspecified: any.
 	State Payment_State `protobuf:"varint,4,opt,name=state,proto3,enum=rowlock.v1.Payment_State" json:"state,omitempty"`
-	// Only payments with a `discrepancy`. For STAFF; others get none.
+	// Only payments with a `discrepancy`. For STAFF; of no effect for others, who do not see any.
 	OnlyDiscrepancies bool `protobuf:"varint,5,opt,name=only_discrepancies,json=onlyDiscrepancies,proto3" json:"only_discrepancies,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1534,9 +1534,11 @@ type ListRefundsRequest struct {
 	// `next_page_token` of the page before; the rest of the request must be the same. Empty: the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only refunds in this state. Unspecified: any.
-	State         Refund_State `protobuf:"varint,4,opt,name=state,proto3,enum=rowlock.v1.Refund_State" json:"state,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	State Refund_State `protobuf:"varint,4,opt,name=state,proto3,enum=rowlock.v1.Refund_State" json:"state,omitempty"`
+	// Only refunds with a `discrepancy`. For STAFF; of no effect for others, who do not see any.
+	OnlyDiscrepancies bool `protobuf:"varint,5,opt,name=only_discrepancies,json=onlyDiscrepancies,proto3" json:"only_discrepancies,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListRefundsRequest) Reset() {
@@ -1595,6 +1597,13 @@ func (x *ListRefundsRequest) GetState() Refund_State {
 		return x.State
 	}
 	return Refund_STATE_UNSPECIFIED
+}
+
+func (x *ListRefundsRequest) GetOnlyDiscrepancies() bool {
+	if x != nil {
+		return x.OnlyDiscrepancies
+	}
+	return false
 }
 
 // A page of refunds.
@@ -2087,13 +2096,14 @@ const file_rowlock_v1_payment_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"\x89\x02\n" +
 	"\x10GetRefundRequest\x12\xf4\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\xdf\x01\xe2A\x01\x02\xfaA\x14\n" +
-	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xfd\x02\n" +
+	"\x12rowlock.dev/Refund\xbaH\xc0\x01r\xbd\x01\x18\xa9\x012\xb7\x01^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/payments/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/refunds/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xb2\x03\n" +
 	"\x12ListRefundsRequest\x12\xd1\x01\n" +
 	"\x06parent\x18\x01 \x01(\tB\xb8\x01\xe2A\x01\x02\xfaA\x14\x12\x12rowlock.dev/Refund\xbaH\x99\x01r\x96\x01\x18|2\x91\x01^performances/(-|[1-9][0-9]{0,18})/bookings/(-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})/payments/(-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x06parent\x12(\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12<\n" +
-	"\x05state\x18\x04 \x01(\x0e2\x18.rowlock.v1.Refund.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"\x8a\x01\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x18.rowlock.v1.Refund.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x123\n" +
+	"\x12only_discrepancies\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\x11onlyDiscrepancies\"\x8a\x01\n" +
 	"\x13ListRefundsResponse\x12,\n" +
 	"\arefunds\x18\x01 \x03(\v2\x12.rowlock.v1.RefundR\arefunds\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +

@@ -589,7 +589,7 @@ class ListPaymentsRequest(_message.Message):
     state: Global___Payment.State.ValueType
     """Only payments in this state. Unspecified: any."""
     only_discrepancies: _builtins.bool
-    """Only payments with a `discrepancy`. For STAFF; others get none."""
+    """Only payments with a `discrepancy`. For STAFF; of no effect for others, who do not see any."""
     def __init__(
         self,
         *,
@@ -811,6 +811,7 @@ class ListRefundsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    ONLY_DISCREPANCIES_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The payment, with `-` in place of any part for those of all: `performances/-/bookings/-/payments/-`."""
     page_size: _builtins.int
@@ -819,6 +820,8 @@ class ListRefundsRequest(_message.Message):
     """`next_page_token` of the page before; the rest of the request must be the same. Empty: the first page."""
     state: Global___Refund.State.ValueType
     """Only refunds in this state. Unspecified: any."""
+    only_discrepancies: _builtins.bool
+    """Only refunds with a `discrepancy`. For STAFF; of no effect for others, who do not see any."""
     def __init__(
         self,
         *,
@@ -826,10 +829,11 @@ class ListRefundsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: Global___Refund.State.ValueType = ...,
+        only_discrepancies: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_discrepancies", b"only_discrepancies", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
