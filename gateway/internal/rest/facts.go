@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 )
@@ -23,7 +24,9 @@ type Facts struct {
 	headOnly       bool
 	maskGiven      bool
 	called         bool
+	attempts       int
 	limits         metadata.MD
+	span           trace.Span
 }
 
 type factsKey struct{}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -70,10 +71,13 @@ func answerAs(accept string) string {
 // normalize prepares a request for the mux, so that what reaches a server was looked at here: one way to say the
 // method, one Accept, a body that is JSON, headers of sane length, a trace, and the place where a stream broke off, as
 // browsers say it, put where the RPC looks for it.
-func normalize(next http.Handler) http.Handler {
+func normalize(tracer trace.Tracer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		facts := factsOf(r.Context())
-		followTrace(r, facts)
+		given := followTrace(r, facts)
+		if tracer != nil {
+			beginSpan(tracer, r, facts, given)
+		}
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil || !utf8.ValidString(r.URL.Path) || !allValid(query) {
 			Refuse(w, r, http.StatusBadRequest, malformed("the path or the query is malformed"))
@@ -113,7 +117,8 @@ func normalize(next http.Handler) http.Handler {
 }
 
 // followTrace has the trace of a request go on in the server's log; one that has none, or none that is one, begins here.
-func followTrace(r *http.Request, facts *Facts) {
+// It says whether there was one.
+func followTrace(r *http.Request, facts *Facts) bool {
 	given := r.Header.Values("Traceparent")
 	if len(given) == 1 {
 		if found := traceparent.FindStringSubmatch(given[0]); found != nil && strings.Trim(found[1], "0") != "" {
@@ -121,7 +126,7 @@ func followTrace(r *http.Request, facts *Facts) {
 			if len(r.Header.Get("Tracestate")) > longestState {
 				r.Header.Del("Tracestate")
 			}
-			return
+			return true
 		}
 	}
 	var ids [24]byte
@@ -129,6 +134,7 @@ func followTrace(r *http.Request, facts *Facts) {
 	facts.TraceID = hex.EncodeToString(ids[:16])
 	r.Header.Del("Tracestate")
 	r.Header.Set("Traceparent", fmt.Sprintf("00-%s-%s-01", facts.TraceID, hex.EncodeToString(ids[16:])))
+	return false
 }
 
 // wrongBody says why a body is not taken; nothing if it is. What providers post is theirs to choose, but not packed.

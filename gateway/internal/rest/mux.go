@@ -10,6 +10,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -59,8 +60,8 @@ func Connect(
 	return newPool(func() (*grpc.ClientConn, error) { return grpc.NewClient(target, options...) })
 }
 
-// Handler serves every RPC of the contract through a connection.
-func Handler(ctx context.Context, connection grpc.ClientConnInterface) (http.Handler, error) {
+// Handler serves every RPC of the contract through a connection. With a tracer each request has a span.
+func Handler(ctx context.Context, connection grpc.ClientConnInterface, tracer trace.Tracer) (http.Handler, error) {
 	answers := jsonMarshaler()
 	paths, err := readPaths()
 	if err != nil {
@@ -101,5 +102,5 @@ func Handler(ctx context.Context, connection grpc.ClientConnInterface) (http.Han
 			return nil, err
 		}
 	}
-	return normalize(takeWebhooks(mux, rowlock.NewPaymentServiceClient(connection))), nil
+	return normalize(tracer, takeWebhooks(mux, rowlock.NewPaymentServiceClient(connection))), nil
 }

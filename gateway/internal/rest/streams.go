@@ -41,6 +41,7 @@ func (s *Streams) watch(
 	facts := factsOf(ctx)
 	facts.begin(method)
 	facts.Streams = true
+	facts.attempts++
 	if facts.headOnly {
 		return nil, Refusal(
 			codes.Unimplemented, rowlock.ErrorReason_NOT_IMPLEMENTED, "a stream has no end that HEAD could wait for",

@@ -78,6 +78,7 @@ func note(r *http.Request, facts *rest.Facts, answer *counted, took time.Duratio
 	if what == "" {
 		what = place(r.URL.Path)
 	}
+	facts.EndSpan(code)
 	requests.WithLabelValues(what, strconv.Itoa(code)).Inc()
 	sent.WithLabelValues(what).Add(float64(answer.bytes))
 	if !facts.Streams {

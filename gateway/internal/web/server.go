@@ -19,6 +19,7 @@ import (
 	"github.com/rs/cors"
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 )
@@ -53,10 +54,15 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 	everything, endAll := context.WithCancel(context.Background())
 	defer endAll()
 	var stopping atomic.Bool
-	routes, err := handler(everything, s, connection, stopping.Load)
+	tracer, endTracing, err := startTracing(s)
 	if err != nil {
 		return err
 	}
+	routes, err := handler(everything, s, connection, tracer, stopping.Load)
+	if err != nil {
+		return err
+	}
+	defer endTracing()
 	metrics, err := serveMetrics(s.MetricsAddress)
 	if err != nil {
 		return fmt.Errorf("-metrics-address: %w", err)
@@ -107,9 +113,10 @@ func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 }
 
 func handler(
-	everything context.Context, s *Settings, connection grpc.ClientConnInterface, stopping func() bool,
+	everything context.Context, s *Settings, connection grpc.ClientConnInterface, tracer trace.Tracer,
+	stopping func() bool,
 ) (http.Handler, error) {
-	calls, err := rest.Handler(everything, connection)
+	calls, err := rest.Handler(everything, connection, tracer)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -31,10 +32,13 @@ type Settings struct {
 	Kiosk          string
 	LogLevel       slog.Level
 	LogJSON        bool
+	// Of the OpenTelemetry collector; empty: no traces.
+	TracingEndpoint string
+	TracingRatio    float64
 }
 
-// These two are settings of every program, so their variables have no GATEWAY in them.
-var common = map[string]bool{"log-level": true, "log-format": true}
+// These are settings of every program, so their variables have no GATEWAY in them.
+var common = map[string]bool{"log-level": true, "log-format": true, "tracing-endpoint": true, "tracing-ratio": true}
 
 // Read takes the settings from the arguments, and what they do not say from the environment.
 func Read(arguments []string) (*Settings, error) {
@@ -58,6 +62,8 @@ func Read(arguments []string) (*Settings, error) {
 	flags.StringVar(&s.Kiosk, "kiosk-dir", "", "folder of the screens to serve at /kiosk/; empty: none")
 	flags.StringVar(&level, "log-level", "info", "the least important line that is written: debug, info, warning, error")
 	flags.StringVar(&format, "log-format", "console", "console, or json for one object per line")
+	flags.StringVar(&s.TracingEndpoint, "tracing-endpoint", "", "OpenTelemetry collector for traces (OTLP over HTTP); empty: none")
+	flags.Float64Var(&s.TracingRatio, "tracing-ratio", 0.1, "share of traces that are sent, from 0 to 1")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "The REST gateway of Rowlock. Every flag is a variable, too: ROWLOCK_GATEWAY_ADDRESS, …\n\n")
 		flags.PrintDefaults()
@@ -102,6 +108,10 @@ func (s *Settings) check() error {
 		return fmt.Errorf("-server-cert-file: a certificate is shown over TLS only, so -server-ca-file is needed, too")
 	case s.BodyLimit < 1024:
 		return fmt.Errorf("-body-limit: must be at least 1024 bytes")
+	case s.TracingEndpoint != "" && !isPlace(s.TracingEndpoint):
+		return fmt.Errorf("-tracing-endpoint: %q is no address such as http://127.0.0.1:4318", s.TracingEndpoint)
+	case !(s.TracingRatio >= 0 && s.TracingRatio <= 1):
+		return fmt.Errorf("-tracing-ratio: must be from 0 to 1")
 	case s.CallTimeout <= 0 || s.WriteTimeout <= 0 || s.DrainTime < 0:
 		return fmt.Errorf("-call-timeout, -write-timeout and -drain-time: must be times such as 20s")
 	}
@@ -129,6 +139,11 @@ func fromEnvironment(flags *flag.FlagSet) error {
 		}
 	})
 	return failed
+}
+
+func isPlace(text string) bool {
+	place, err := url.Parse(text)
+	return err == nil && (place.Scheme == "http" || place.Scheme == "https") && place.Host != ""
 }
 
 func split(text string) []string {
