@@ -48,9 +48,10 @@ from server.db.models.webhooks import ProviderWebhook
 from server.domain import account_codes, webhooks
 from server.interceptors.access import Token, rule_of
 from server.interceptors.method import Method
+from server.payments.simulator import REFUND as SIMULATED_REFUND
 from server.payments.stripe_webhooks import SIGNATURE_HEADER, sign
 from server.payments.webhook_port import ProviderEvent
-from server.states import CodePurpose, Provider, Role, WebhookState, WebhookSubject
+from server.states import CodePurpose, Provider, Role, SimulatedOutcome, WebhookState, WebhookSubject
 from tests.lining import LineDesk
 from tests.paying import Desk
 from tests.rpc.auth.conftest import PASSWORD, Client, Person
@@ -87,6 +88,8 @@ class World:
         owed: a booking that was paid for in cash and cancelled.
         cancelled: a performance that was.
         queue: a performance with a line that nobody stands in yet.
+        refused: a refund that its provider refused.
+        doubtful: a payment of which it is in doubt whose money was taken.
     """
 
     names: dict[str, str]
@@ -103,6 +106,8 @@ class World:
     owed: str
     cancelled: str
     queue: str
+    refused: str
+    doubtful: str
 
     def caller(self, method: Method) -> Metadata | None:
         """Metadata of the humblest who may call."""
@@ -199,7 +204,11 @@ class Maker:
         line, others_line = self._lines(anna, bob)
         names |= line
         foreign |= others_line
-        return World(names | mine, foreign, paid, key.secret, seat, *whose, codes, used, owed, cancelled, self._empty())
+        queue, for_staff = self._empty(), await self._for_staff(staged, anna, 7)
+        return World(
+            *(names | mine, foreign, paid, key.secret, seat, *whose),
+            *(codes, used, owed, cancelled, queue, *for_staff),
+        )
 
     def _lines(self, person: Person, other: Person) -> tuple[dict[str, str], dict[str, str]]:
         """A line that opens later, with both in it; whose what is."""
@@ -231,6 +240,26 @@ class Maker:
         await self._bookings.ConfirmBooking(confirm, metadata=self._staff.token)
         await self._bookings.CancelBooking(booking_pb2.CancelBookingRequest(name=name), metadata=person.token)
         return name
+
+    async def _for_staff(self, staged: Staged, person: Person, first: int) -> tuple[str, str]:
+        """A refund that its provider refused, and a payment of which it is in doubt whose money was taken."""
+        customer = UUID(person.name.removeprefix("users/"))
+        bought, doubtful = [await self._desk.hold(staged, first + n, customer=customer) for n in range(2)]
+        payment = await self._desk.captured(bought)
+        await self._desk.settle()
+        self._desk.script(payment, SimulatedOutcome.DECLINE, SIMULATED_REFUND)
+        await self._desk.cancel(bought)
+        await self._desk.settle()
+        (refused,) = self._desk.refunds(payment)
+        pending = await self._desk.pay(doubtful)
+        self._desk.one(
+            "UPDATE payments SET state = 7, discrepancy = 'REFERENCE_MISMATCH', next_attempt_time = NULL WHERE id = :id",
+            id=pending.id,
+        )
+        return (
+            resources.refund(staged.performance_id, bought.id, payment.id, refused.id),
+            resources.payment(staged.performance_id, doubtful.id, pending.id),
+        )
 
     async def _cancelled(self) -> str:
         """A performance that will not take place."""
@@ -457,7 +486,7 @@ def _message_of_a_provider(session: Session) -> str:
     """One that was done with: nothing works on it meanwhile."""
     event = ProviderEvent(str(uuid4()), "charge.dispute.created", clock.now(), WebhookSubject.DISPUTE)
     row = webhooks.row_of(Provider.STRIPE, event, b"{}", {})
-    values = {**row, "state": WebhookState.DONE, "outcome": "DISPUTE"}
+    values = {**row, "state": WebhookState.DONE, "outcome": "a dispute"}
     session.execute(insert(ProviderWebhook).values(values))
     return resources.provider_webhook(row["id"])
 
@@ -535,6 +564,13 @@ def _words(world: World) -> dict[str, Any]:
         "RefundPayment.amount": euros(100),
         "RefundPayment.reason": "the heating failed",
         "ListRefunds.parent": world.paid,
+        "SettleRefund.name": world.refused,
+        "SettleRefund.method": payment_pb2.Refund.BANK_TRANSFER,
+        "SettleRefund.reference": "SEPA 4711",
+        "SettleRefund.reason": "the card was closed",
+        "ResolvePayment.name": world.doubtful,
+        "ResolvePayment.resolution": payment_pb2.Payment.NOT_OURS,
+        "ResolvePayment.reason": "the provider's support said so",
         "SubmitInquiry.inquiry.sender_name": "Ada",
         "SubmitInquiry.inquiry.sender_email": person.email,
         "SubmitInquiry.inquiry.subject": "Wheelchairs",
@@ -545,6 +581,8 @@ def _words(world: World) -> dict[str, Any]:
         "SendNotification.performance": world.names["rowlock.dev/Performance"],
         "SendNotification.subject": "Doors open earlier",
         "SendNotification.body": "At 18:00.",
+        # Of one kind, so that what was asked has always the same words.
+        "ListStaffActions.method": "EventService.CreateCategory",
         "RetryProviderWebhooks.names": [world.names["rowlock.dev/ProviderWebhook"]],
         "RetryNotifications.names": [world.names["rowlock.dev/Notification"]],
         "VerifyEmail.code": world.codes[CodePurpose.VERIFY_EMAIL],

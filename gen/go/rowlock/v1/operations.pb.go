@@ -1376,17 +1376,17 @@ const file_rowlock_v1_operations_proto_rawDesc = "" +
 	"\x11request_shortened\x18\v \x01(\bB\x04\xe2A\x01\x03R\x10requestShortened\x12#\n" +
 	"\n" +
 	"request_id\x18\f \x01(\tB\x04\xe2A\x01\x03R\trequestId:T\xeaAQ\n" +
-	"\x17rowlock.dev/StaffAction\x12\x1bstaffActions/{staff_action}*\fstaffActions2\vstaffAction\"\x87\x04\n" +
+	"\x17rowlock.dev/StaffAction\x12\x1bstaffActions/{staff_action}*\fstaffActions2\vstaffAction\"\xb3\x04\n" +
 	"\x17ListStaffActionsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12q\n" +
 	"\x05actor\x18\x03 \x01(\tB[\xe2A\x01\x01\xfaA\x12\n" +
 	"\x10rowlock.dev/User\xbaH?\xd8\x01\x01r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x05actor\x12S\n" +
-	"\x06method\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4\xd8\x01\x01r/\x18d2+^[A-Z][A-Za-z]+Service([.][A-Z][A-Za-z]+)?$R\x06method\x12?\n" +
+	"\x06method\x18\x04 \x01(\tB;\xe2A\x01\x01\xbaH4\xd8\x01\x01r/\x18d2+^[A-Z][A-Za-z]+Service([.][A-Z][A-Za-z]+)?$R\x06method\x12U\n" +
 	"\n" +
-	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\tstartTime\x12;\n" +
-	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\aendTime\x12O\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\tstartTime\x12Q\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\aendTime\x12O\n" +
 	"\bresource\x18\a \x01(\tB3\xe2A\x01\x01\xbaH,\xd8\x01\x01r'\x18\xfa\x012\"^[a-z][A-Za-z]+(/[A-Za-z0-9_-]+)*$R\bresource\"\x80\x01\n" +
 	"\x18ListStaffActionsResponse\x12<\n" +
 	"\rstaff_actions\x18\x01 \x03(\v2\x17.rowlock.v1.StaffActionR\fstaffActions\x12&\n" +
