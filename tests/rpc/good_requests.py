@@ -253,7 +253,7 @@ class Maker:
         (refused,) = self._desk.refunds(payment)
         pending = await self._desk.pay(doubtful)
         self._desk.one(
-            "UPDATE payments SET state = 7, discrepancy = 'REFERENCE_MISMATCH', next_attempt_time = NULL WHERE id = :id",
+            "UPDATE payments SET state = 7, discrepancy = 'REFERENCE', next_attempt_time = NULL WHERE id = :id",
             id=pending.id,
         )
         return (
