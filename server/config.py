@@ -972,14 +972,6 @@ class Settings(BaseSettings):
                 f"{PREFIX}MAX_CONNECTION_AGE_GRACE ({self.max_connection_age_grace}) must be longer than "
                 f"{PREFIX}STREAM_MAX_AGE ({self.stream_max_age}), or connections are cut under living streams"
             )
-        if self.environment is Environment.PRODUCTION:
-            missing = [
-                variable_name(name)
-                for name in ("database_url", "redis_url", "jwt_private_key_file")
-                if not getattr(self, name)
-            ]
-            if missing:
-                raise ValueError(f"{PREFIX}ENVIRONMENT=production needs {', '.join(missing)}")
         return self
 
     @property
@@ -1002,21 +994,29 @@ def variable_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load_settings(given: Mapping[str, object] | None = None, *, env_file: Path | str | None = ".env") -> Settings:
+def load_settings(
+    given: Mapping[str, object] | None = None, *, env_file: Path | str | None = ".env", calls_only: bool = False
+) -> Settings:
     """Read the settings from the environment and, under it, from `env_file`.
 
     Args:
         given: fields that win over both, such as those of the command line; None values count as not given.
         env_file: a file of `NAME=value` lines that the environment overrides; None or absent: none.
+        calls_only: whether the program only calls servers, and has no database, no Redis and no keys of its own.
 
     Raises:
         SettingsError: with one line per wrong value.
     """
     overrides: dict[str, Any] = {name: value for name, value in (given or {}).items() if value is not None}
     try:
-        return Settings(_env_file=env_file, **overrides)
+        settings = Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    needed = () if calls_only else ("database_url", "redis_url", "jwt_private_key_file")
+    missing = [variable_name(name) for name in needed if not getattr(settings, name)]
+    if missing and settings.environment is Environment.PRODUCTION:
+        raise SettingsError(f"{PREFIX}ENVIRONMENT=production needs {', '.join(missing)}")
+    return settings
 
 
 def _explain(error: ValidationError) -> str:

@@ -26,7 +26,7 @@ def console(
     It needs no database: staff sign in with their Rowlock accounts, and everything they do is a call of the servers at
     ROWLOCK_CONSOLE_SERVERS. `rowlock create-admin` makes the first account.
     """
-    settings = load_settings({"console_address": address})
+    settings = load_settings({"console_address": address}, calls_only=True)
     if not settings.console_address:
         raise StartError(f"{variable_name('console_address')}=off: nothing to serve. Give an address, host:port.")
     configure_logging(settings.log_level, settings.log_format)

@@ -48,7 +48,10 @@ def test_production_gives_each_program_its_keys(compose: dict[str, Any]) -> None
     }
     assert programs <= set(production)
     assert set(production) <= set(compose["services"])
-    for name in programs - {"gateway"}:
+    callers = {"gateway", "console"}
+    for name in callers:
+        assert not {"ROWLOCK_JWT_PRIVATE_KEY_FILE", "ROWLOCK_DATABASE_URL"} & set(production[name]["environment"]), name
+    for name in programs - callers:
         settings = production[name]["environment"]
         assert settings["ROWLOCK_ENVIRONMENT"] == "production"
         (folder,) = [volume.split(":")[-2] for volume in production[name]["volumes"]]
@@ -65,7 +68,7 @@ def test_every_service_is_known_to_be_healthy_before_it_is_used(compose: dict[st
 
 
 def test_all_of_rowlock_runs_in_the_containers(compose: dict[str, Any]) -> None:
-    assert {"postgres", "valkey", "migrate", "server", "worker", "scheduler", "gateway"} <= {
+    assert {"postgres", "valkey", "migrate", "server", "worker", "scheduler", "gateway", "console"} <= {
         name for name, service in compose["services"].items() if "profiles" not in service
     }
     for name, service in compose["services"].items():

@@ -24,8 +24,8 @@ from tests.e2e.test_up import free_port
 pytestmark = pytest.mark.timeout(600, func_only=True)
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("server", "worker", "scheduler", "gateway", "mail-catcher")
-LISTENING = ("server", "gateway", "mail-catcher")
+PROGRAMS = ("server", "worker", "scheduler", "gateway", "console", "mail-catcher")
+LISTENING = ("server", "gateway", "console", "mail-catcher")
 PATIENCE = 120.0
 
 
@@ -106,7 +106,7 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.terminate()
     try:
-        process.wait(30)
+        process.wait(60)
     finally:
         process.kill()
 
@@ -139,6 +139,8 @@ def test_all_services_become_healthy_and_the_outside_reaches_them(system: System
     web = f"http://{system.address('8080')}"
     for path in ("/readyz", "/openapi.json", "/docs/", "/kiosk/", "/v1/events"):
         assert httpx.get(web + path).status_code == 200, path
+    office = f"http://{system.address('8090')}"
+    assert httpx.get(office, follow_redirects=True).url.path == "/login"
     # Of both server processes the second listens one port higher.
     for port in ("9464", "9564", "9664", "9480"):
         assert "rowlock" in httpx.get(f"http://{system.address(port)}/metrics").text, port

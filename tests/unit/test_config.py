@@ -129,3 +129,7 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         setattr(Settings(), "customer_limit", 5)  # noqa: B010 (mypy refuses the plain form, rightly)
+
+
+def test_a_program_that_only_calls_servers_needs_none_of_its_own() -> None:
+    assert load_settings({"environment": "production"}, env_file=None, calls_only=True).environment == "production"
