@@ -1,8 +1,9 @@
 """What people ask the house, and what it answers; and where people find it."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import EmailField, IntegerField, StringField, TextAreaField, URLField, row_action
@@ -10,8 +11,9 @@ from starlette_admin.flash import flash
 
 from console.calling import call
 from console.columns import Moment, Reference, State
+from console.form_fields import OpenedWith, update
 from console.forms import dialog, entered, paragraphs
-from console.messages import changed, fill
+from console.messages import fill
 from console.narrowing import Choice, Narrowing, words_of
 from console.resources import RpcView
 from rowlock.v1 import contact_pb2
@@ -89,6 +91,7 @@ class ContactData(RpcView):
         TextAreaField("address"),
         TextAreaField("opening_hours"),
         Moment("update_time", label="Changed", read_only=True, exclude_from_edit=True),
+        OpenedWith(),
     )
     actions = ()
     row_actions = ("view", "edit")
@@ -103,13 +106,8 @@ class ContactData(RpcView):
 
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
         """UpdateContactInfo."""
-        info, paths = changed(record.proto, data)
-        update = contact_pb2.UpdateContactInfoRequest(contact_info=info)
-        update.update_mask.paths.extend(paths)
-        wanted: Rpc[contact_pb2.ContactInfo] = Rpc(ContactServiceStub, "UpdateContactInfo", update)
-        if paths:
-            record.proto = await call(request, wanted)
-        return cast("Message", record.proto)
+        before: contact_pb2.ContactInfo = record.proto
+        return await update(request, before, data, _update_info)
 
 
 class SocialLinks(RpcView):
@@ -123,6 +121,7 @@ class SocialLinks(RpcView):
         StringField("display_name", label="Name", required=True),
         URLField("uri", label="Address", required=True),
         IntegerField("position", help_text="Smaller comes first."),
+        OpenedWith(),
     )
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[contact_pb2.ListSocialLinksResponse]:
@@ -144,13 +143,8 @@ class SocialLinks(RpcView):
 
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
         """UpdateSocialLink."""
-        link, paths = changed(record.proto, data)
-        update = contact_pb2.UpdateSocialLinkRequest(social_link=link)
-        update.update_mask.paths.extend(paths)
-        wanted: Rpc[contact_pb2.SocialLink] = Rpc(ContactServiceStub, "UpdateSocialLink", update)
-        if paths:
-            record.proto = await call(request, wanted)
-        return cast("Message", record.proto)
+        before: contact_pb2.SocialLink = record.proto
+        return await update(request, before, data, _update_link)
 
     async def remove(self, request: Request, name: str) -> None:
         """DeleteSocialLink."""
@@ -158,3 +152,13 @@ class SocialLinks(RpcView):
             ContactServiceStub, "DeleteSocialLink", contact_pb2.DeleteSocialLinkRequest(name=name)
         )
         await call(request, wanted)
+
+
+def _update_info(info: contact_pb2.ContactInfo, mask: FieldMask) -> Rpc[contact_pb2.ContactInfo]:
+    wanted = contact_pb2.UpdateContactInfoRequest(contact_info=info, update_mask=mask)
+    return Rpc(ContactServiceStub, "UpdateContactInfo", wanted)
+
+
+def _update_link(link: contact_pb2.SocialLink, mask: FieldMask) -> Rpc[contact_pb2.SocialLink]:
+    wanted = contact_pb2.UpdateSocialLinkRequest(social_link=link, update_mask=mask)
+    return Rpc(ContactServiceStub, "UpdateSocialLink", wanted)

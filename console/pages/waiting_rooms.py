@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import BooleanField, IntegerField, StringField
 
 from console.calling import call
 from console.columns import Moment, Reference, enum_field
+from console.form_fields import OpenedWith, update
 from console.known import labels
-from console.messages import changed
 from console.narrowing import Moment as MomentChoice
 from console.narrowing import Narrowing, Words, moment
 from console.records import Record
@@ -55,6 +56,7 @@ class WaitingRooms(RpcView):
         Moment("next_admit_time", label="Next admission", exclude_from_list=True, exclude_from_edit=True),
         StringField("draw_commitment", exclude_from_list=True, exclude_from_edit=True),
         StringField("draw_seed", exclude_from_list=True, exclude_from_edit=True),
+        OpenedWith(),
     )
     narrowing: ClassVar[tuple[Narrowing, ...]] = (
         Words("event", "Event", "events/1"),
@@ -94,10 +96,10 @@ class WaitingRooms(RpcView):
         """UpdateWaitingRoom."""
         seconds = {"admit_interval": "admit_seconds", "admission_duration": "admission_seconds"}
         values = {**data, **{name: timedelta(seconds=data[field] or 0) for name, field in seconds.items()}}
-        room, paths = changed(record.proto, values)
-        update = waiting_room_pb2.UpdateWaitingRoomRequest(waiting_room=room)
-        update.update_mask.paths.extend(paths)
-        wanted: Rpc[waiting_room_pb2.WaitingRoom] = Rpc(WaitingRoomServiceStub, "UpdateWaitingRoom", update)
-        if paths:
-            record.proto = await call(request, wanted)
-        return cast("Message", record.proto)
+        before: waiting_room_pb2.WaitingRoom = record.proto
+        return await update(request, before, values, _update)
+
+
+def _update(room: waiting_room_pb2.WaitingRoom, mask: FieldMask) -> Rpc[waiting_room_pb2.WaitingRoom]:
+    wanted = waiting_room_pb2.UpdateWaitingRoomRequest(waiting_room=room, update_mask=mask)
+    return Rpc(WaitingRoomServiceStub, "UpdateWaitingRoom", wanted)

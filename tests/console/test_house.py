@@ -115,6 +115,18 @@ def test_a_waiting_room_is_switched_on(office: BackOffice, visit: Visit) -> None
     assert (found.enabled, found.admit_count, found.admit_interval.seconds) == (True, 25, 600)
 
 
+def test_who_comes_too_late_with_a_change_is_told(office: BackOffice, visit: Visit) -> None:
+    first = visit("/contact/edit?pk=contactInfo", office.account(Role.STAFF))
+    second = visit("/contact/edit?pk=contactInfo", office.account(Role.STAFF))
+    for somebody, phone in ((first, "+49 30 1"), (second, "+49 30 2")):
+        somebody.page.get_by_label("Phone").fill(phone)
+        somebody.page.get_by_role("button", name="Save", exact=True).click()
+        somebody.page.wait_for_load_state("networkidle")
+    expect(second.page.get_by_role("alert").first).to_contain_text("Somebody else changed this")
+    first.open("/contact/list")
+    expect(first.page.get_by_role("table")).to_contain_text("+49 30 1")
+
+
 @pytest.mark.promise("0.2")
 def test_what_was_sold_is_told_as_figures_and_as_a_file(office: BackOffice, visit: Visit) -> None:
     house = office.house()
