@@ -1376,7 +1376,7 @@ const file_rowlock_v1_operations_proto_rawDesc = "" +
 	"\x11request_shortened\x18\v \x01(\bB\x04\xe2A\x01\x03R\x10requestShortened\x12#\n" +
 	"\n" +
 	"request_id\x18\f \x01(\tB\x04\xe2A\x01\x03R\trequestId:T\xeaAQ\n" +
-	"\x17rowlock.dev/StaffAction\x12\x1bstaffActions/{staff_action}*\fstaffActions2\vstaffAction\"\xb3\x04\n" +
+	"\x17rowlock.dev/StaffAction\x12\x1bstaffActions/{staff_action}*\fstaffActions2\vstaffAction\"\xbe\x05\n" +
 	"\x17ListStaffActionsRequest\x12(\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
 	"\n" +
@@ -1387,7 +1387,8 @@ const file_rowlock_v1_operations_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\tstartTime\x12Q\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x1a\xe2A\x01\x01\xbaH\x13\xb2\x01\x10\x1a\x06\b\x80\xb2\xf8\x84\x1b2\x06\b\x80\x87\xb5\xc3\x03R\aendTime\x12O\n" +
-	"\bresource\x18\a \x01(\tB3\xe2A\x01\x01\xbaH,\xd8\x01\x01r'\x18\xfa\x012\"^[a-z][A-Za-z]+(/[A-Za-z0-9_-]+)*$R\bresource\"\x80\x01\n" +
+	"\bresource\x18\a \x01(\tB3\xe2A\x01\x01\xbaH,\xd8\x01\x01r'\x18\xfa\x012\"^[a-z][A-Za-z]+(/[A-Za-z0-9_-]+)*$R\bresource:\x88\x01\xbaH\x84\x01\x1a\x81\x01\n" +
+	"\x14end_time.after_start\x12\x18must be after start_time\x1aO!has(this.start_time) || !has(this.end_time) || this.start_time < this.end_time\"\x80\x01\n" +
 	"\x18ListStaffActionsResponse\x12<\n" +
 	"\rstaff_actions\x18\x01 \x03(\v2\x17.rowlock.v1.StaffActionR\fstaffActions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x05\n" +
