@@ -1,0 +1,111 @@
+"""Bookings in the console: found, read with all that belongs to them, and changed by dialogs."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from rowlock.v1.booking_pb2 import Booking
+from server.states import Role
+from tests.console.conftest import BackOffice, Visitor
+from tests.console.selling import sold, told
+
+Visit = Callable[..., Visitor]
+
+
+def page_of(name: str, view: str = "bookings") -> str:
+    """Where the page of a resource is."""
+    return f"/{view}/detail?pk={quote(name)}"
+
+
+def press(page: Page, button: str) -> None:
+    """A button of a page, or of a dialog on it."""
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+@pytest.mark.promise("1.8")
+def test_a_paid_booking_is_found_by_its_customer_and_cancelled(office: BackOffice, visit: Visit) -> None:
+    bought = sold(office)
+    desk = visit("/bookings/list", office.account(Role.STAFF, "Grace"))
+    desk.page.get_by_label("Customer").fill(bought.email)
+    press(desk.page, "Show")
+    rows = desk.page.locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("A Play")
+    expect(rows).to_contain_text("50.00 EUR")
+    rows.get_by_text(bought.booking.name[-8:]).click()
+    press(desk.page, "Cancel")
+    press(desk.page, "Cancel the booking")  # it takes a reason: nothing is sent without
+    desk.page.get_by_label("Reason").fill("She fell ill")
+    press(desk.page, "Cancel the booking")
+    told(desk.page).to_contain_text("The booking is cancelled.")
+
+    history = desk.page.get_by_role("list", name="History").get_by_role("listitem")
+    cancelled = history.filter(has_text="Confirmed → Cancelled")
+    expect(cancelled).to_contain_text("by Grace (staff)")
+    expect(cancelled).to_contain_text("She fell ill")
+    after = bought.customer.booking(bought.booking.name)
+    assert after.state == Booking.CANCELLED
+    moment = f"{after.cancel_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    expect(cancelled).to_contain_text(moment)
+    assert bought.customer.payment(bought.payment.name).refunded.units == 50
+    # It goes back by itself, soon.
+    done = history.filter(has_text="Refund: done")
+    while not done.count():
+        desk.page.reload()
+        expect(history.first).to_be_visible()
+
+
+def test_chosen_tickets_are_taken_back_and_the_others_stay(office: BackOffice, visit: Visit) -> None:
+    bought = sold(office, 3)
+    desk = visit(page_of(bought.booking.name), office.account(Role.STAFF))
+    press(desk.page, "Take tickets back")
+    seat = bought.booking.seats[0].seat
+    desk.page.get_by_role("checkbox", name=seat).check()
+    desk.page.get_by_label("Reason").fill("The view was blocked")
+    press(desk.page, "Refund")
+    told(desk.page).to_contain_text("1 tickets are void")
+    after = bought.customer.booking(bought.booking.name)
+    assert (after.state, len(after.seats)) == (Booking.CONFIRMED, 2)
+    assert seat not in {one.seat for one in after.seats}
+    assert bought.customer.payment(bought.payment.name).refunded.units == 25
+    document = desk.page.request.get(desk.page.get_by_role("link", name="PDF").first.get_attribute("href") or "")
+    assert document.headers["content-type"] == "application/pdf"
+    assert document.body().startswith(b"%PDF")
+
+
+def test_who_comes_too_late_is_told_why(office: BackOffice, visit: Visit) -> None:
+    bought = sold(office)
+    desk = visit(page_of(bought.booking.name), office.account(Role.STAFF))
+    press(desk.page, "Cancel")
+    desk.page.get_by_label("Reason").fill("She fell ill")
+    bought.customer.cancel(bought.booking.name)
+    press(desk.page, "Cancel the booking")
+    told(desk.page).to_contain_text("the booking is CANCELLED (BOOKING_STATE)")
+
+
+def test_a_held_booking_is_sold_at_the_till_and_the_shift_closed(office: BackOffice, visit: Visit) -> None:
+    house = office.house()
+    customer = office.client(office.account())
+    booking = customer.hold(f"performances/{house.performance_id}", best=2)
+    desk = visit("/shifts/create", office.account(Role.STAFF))
+    desk.page.get_by_label("Till").fill("Foyer 1")
+    desk.page.get_by_label("Cash in the drawer at first").fill("100.00 EUR")
+    press(desk.page, "Save")
+    told(desk.page).to_be_visible()
+
+    desk.open(page_of(booking.name))
+    press(desk.page, "Sell at the till")
+    desk.page.get_by_label("Paid by").select_option("Cash")
+    press(desk.page, "Confirm")
+    told(desk.page).to_contain_text("confirmed: 50.00 EUR")
+    assert customer.booking(booking.name).method == Booking.CASH
+
+    desk.open("/shifts/list")
+    desk.page.get_by_text("Foyer 1").click()
+    expect(desk.page.get_by_role("table", name="Sold and given back")).to_contain_text("50.00 EUR")
+    press(desk.page, "Close")
+    desk.page.get_by_label("Counted").fill("149.50")
+    press(desk.page, "Close the shift")
+    told(desk.page).to_contain_text("Difference: -0.50 EUR")
