@@ -65,7 +65,7 @@ class Audience:
     """Applications of all kinds that watch one performance on some servers."""
 
     def __init__(
-        self, performance_id: int, servers: Sequence[FeedServer], *, seed: int = 1, patience: float = 10.0
+        self, performance_id: int, servers: Sequence[FeedServer], *, seed: int = 1, patience: float = 60.0
     ) -> None:
         self.performance_id = performance_id
         self.servers = servers

@@ -64,7 +64,7 @@ def stripe_mock() -> Iterator[str]:
         yield _address(process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _with_null(part: Any) -> Any:

@@ -46,7 +46,7 @@ class ThreadedServer:
     def stop(self) -> None:
         """Drain and end."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -144,7 +144,7 @@ async def test_a_stream_outlives_the_longest_call(door: Door) -> None:
 
 
 async def test_a_gateway_that_stops_tells_its_streams_where_to_go_on(door: Door) -> None:
-    async with gateway_process([door.address], "-drain-time=2s") as gateway:
+    async with gateway_process([door.address], "-drain-time=60s") as gateway:
         async with watching(door, gateway) as stream, watching(door, gateway, Accept="text/event-stream") as events:
             revision = (await stream.until("snapshot"))["revision"]
             stopped = asyncio.create_task(gateway.stop())

@@ -219,7 +219,7 @@ def gateway_in_front(address: str, port: int = 0) -> Iterator[str]:
         yield f"http://{first['address']}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         if reader.ident is not None:
             reader.join()
 

@@ -51,18 +51,21 @@ def house(database: Database) -> Staged:
 
 
 @pytest.fixture
-def both_have_read(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+def both_have_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Once it is set, two batches meet between reading and deciding, or one waits in vain for the other."""
     armed = asyncio.Event()
     meeting = asyncio.Barrier(2)
     read = Batch._lock_and_read
+    is_control = "control" in request.node.name
 
     async def read_and_meet(self: Batch, connection: LedgerConnection) -> State:
         state = await read(self, connection)
         if armed.is_set():
             with suppress(TimeoutError, asyncio.BrokenBarrierError):
-                async with asyncio.timeout(0.3):
+                async with asyncio.timeout(30 if is_control else 0.3):
                     await meeting.wait()
+                if is_control:
+                    await meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return state
 
     monkeypatch.setattr(Batch, "_lock_and_read", read_and_meet)

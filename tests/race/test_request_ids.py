@@ -48,7 +48,7 @@ def _call(url: str, request_id: str) -> str:
         try:
             await database.read(lambda session: session.scalar(select(1)))  # connected before the race
             assert _barrier is not None
-            _barrier.wait(30)
+            _barrier.wait(60)
             request = SetUserRoleRequest(name="users/1", request_id=request_id)
             return (await once(database, request, User, _effect, scope="one")).name
         finally:

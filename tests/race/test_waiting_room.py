@@ -52,14 +52,18 @@ async def ledgers(fresh_database: Database) -> AsyncIterator[tuple[Ledger, Ledge
 
 
 @pytest.fixture
-def both_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def both_have_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two batches that have read wait for each other before they decide, unless one waits for the other's commit."""
     meeting = asyncio.Barrier(2)
     decide = Batch._decide
+    is_control = "control" in request.node.name
 
     async def wait_then_decide(self: Batch, connection: LedgerConnection, state: State) -> Any:
         with suppress(TimeoutError, asyncio.BrokenBarrierError):
-            await asyncio.wait_for(meeting.wait(), 0.3)
+            async with asyncio.timeout(30 if is_control else 0.3):
+                await meeting.wait()
+            if is_control:
+                await meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return await decide(self, connection, state)
 
     monkeypatch.setattr(Batch, "_decide", wait_then_decide)
@@ -198,7 +202,8 @@ def test_control_without_the_rooms_lock_two_workers_both_use_what_the_interval_h
 
     def wait_then_admit(*arguments: Any) -> Any:
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(2)
+            meeting.wait(30)
+            meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return admit(*arguments)
 
     monkeypatch.setattr(waiting_room_admission, "_admit", wait_then_admit)
@@ -236,7 +241,8 @@ def test_control_without_the_rooms_lock_two_customers_have_one_position(
 
     def wait_then_look(*arguments: Any) -> Any:
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(2)
+            meeting.wait(30)
+            meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return existing(*arguments)
 
     monkeypatch.setattr(waiting_room_joining, "_existing", wait_then_look)

@@ -46,7 +46,7 @@ def at_once(database: Database, work: object) -> list[object]:
     together = threading.Barrier(AT_ONCE)
 
     def run(_: int) -> object:
-        return database.run_transaction(lambda session: (together.wait(10), work(session))[1])  # type: ignore[operator]
+        return database.run_transaction(lambda session: (together.wait(60), work(session))[1])  # type: ignore[operator]
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         return list(threads.map(run, range(AT_ONCE)))
@@ -76,7 +76,7 @@ def test_control_without_the_unique_name_they_are_five(fresh_database: Database)
 
     def look_then_store(session: Session) -> bool:
         known = session.scalar(select(ProviderWebhook.id).where(ProviderWebhook.event_id == EVENT.event_id))
-        looked.wait(10)
+        looked.wait(60)
         if known is None:
             row = webhooks.row_of(Provider.STRIPE, EVENT, b"{}", {}) | {"next_attempt_time": EVENT.event_time}
             session.add(ProviderWebhook(**row))
@@ -101,7 +101,7 @@ def test_control_without_the_lock_all_of_them_take_it(fresh_database: Database) 
 
     def take_without_lock(session: Session) -> int:
         due = session.scalars(select(ProviderWebhook).where(ProviderWebhook.state == WebhookState.RECEIVED)).all()
-        looked.wait(10)
+        looked.wait(60)
         for row in due:
             row.next_attempt_time = row.create_time + timedelta(minutes=1)
         return len(due)

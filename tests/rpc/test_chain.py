@@ -39,6 +39,7 @@ from server.listening import channel_options
 from server.rates import Rate
 from server.registration import register
 from server.states import Role
+from tests.eventually import eventually
 
 OWN = auth_pb2.GetUserRequest(name="users/me")
 HALL = seat_feed_pb2.WatchSeatsRequest(performance="performances/1")
@@ -80,7 +81,7 @@ class Stage:
 
     async def get_user(self, **call: Any) -> auth_pb2.User:
         call.setdefault("metadata", self.metadata)
-        return await auth_pb2_grpc.AuthServiceStub(self.channel).GetUser(OWN, timeout=5, **call)
+        return await auth_pb2_grpc.AuthServiceStub(self.channel).GetUser(OWN, timeout=60, **call)
 
     async def refusal(self, **call: Any) -> grpc.aio.AioRpcError:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -107,7 +108,7 @@ def staged(database: Database, settings: Settings) -> Staging:
     async def stage(limits: RateLimits | None = None, *, streams: OpenStreams | None = None) -> AsyncIterator[Stage]:
         lines: list[dict[str, Any]] = []
         log = AccessLog(lambda line: lines.append(json.loads(line)), LogFormat.JSON, LogLevel.INFO)
-        streams = streams or OpenStreams(most=10, most_per_account=3, write_timeout=0.2)
+        streams = streams or OpenStreams(most=10, most_per_account=3, write_timeout=60)
         draining = Draining()
         chain = make_chain(
             observer=Observer(log, Addresses()),
@@ -362,7 +363,7 @@ async def test_too_many_calls_are_told_when_to_come_back(staged: Staging) -> Non
     async def act(_request: Any) -> Any:
         return auth_pb2.User()
 
-    async with staged(RateLimits(per_account=LocalBuckets(Rate(3, 60)))) as stage:
+    async with staged(RateLimits(per_account=LocalBuckets(Rate(3, 10_800)))) as stage:
         stage.accounts.act = act
         for _ in range(3):
             await stage.get_user()
@@ -370,7 +371,7 @@ async def test_too_many_calls_are_told_when_to_come_back(staged: Staging) -> Non
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         found = details(error)
         assert (found["ErrorInfo"].reason, dict(found["ErrorInfo"].metadata)) == ("RATE_LIMITED", {"limit": "account"})
-        assert 19 < found["RetryInfo"].retry_delay.ToTimedelta().total_seconds() <= 20
+        assert timedelta(minutes=50) < found["RetryInfo"].retry_delay.ToTimedelta() <= timedelta(hours=1)
 
 
 async def test_who_asks_is_told_of_each_limit_how_much_of_it_is_left(staged: Staging) -> None:
@@ -420,7 +421,7 @@ async def test_a_call_whose_time_runs_out_is_logged_as_such(staged: Staging) -> 
             await auth_pb2_grpc.AuthServiceStub(stage.channel).GetUser(OWN, metadata=stage.metadata, timeout=0.2)
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await asyncio.wait_for(ended.wait(), 60)
-        await asyncio.sleep(0)
+        await eventually(lambda: stage.log)
         assert stage.log[-1]["code"] == "DEADLINE_EXCEEDED"
 
 
@@ -478,8 +479,7 @@ async def test_a_stream_is_closed_when_its_watcher_leaves(staged: Staging) -> No
         assert len(stage.streams) == 1
         watch.cancel()
         await asyncio.wait_for(closed.wait(), 60)
-        await asyncio.sleep(0.05)
-        assert len(stage.streams) == 0
+        await eventually(lambda: len(stage.streams) == 0 and stage.log)
         assert stage.log[-1]["code"] == "CANCELLED"
 
 

@@ -269,7 +269,7 @@ class Watching:
 
     def wait_for(self, revision: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: self.revision >= revision, 30), self.revision
+            assert self._changed.wait_for(lambda: self.revision >= revision, 60), self.revision
 
     def wait_for_more(self) -> int:
         self.wait_for(self.revision + 5)
@@ -277,5 +277,5 @@ class Watching:
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._watch.cancel)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()

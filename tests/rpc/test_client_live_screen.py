@@ -56,9 +56,9 @@ class Terminal:
         self._process.send_signal(signal.SIGINT)
         with contextlib.suppress(OSError):
             # What it still writes has to be taken; when it has gone, reading fails.
-            while select.select([self._ours], [], [], 20)[0] and os.read(self._ours, 65536):
+            while select.select([self._ours], [], [], 60)[0] and os.read(self._ours, 65536):
                 pass
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def close(self) -> None:
         self._process.kill()

@@ -91,7 +91,7 @@ def test_the_fake_provider_says_by_which_settings_it_is_paid() -> None:
         assert answer.json() == {"orders": [], "captures": [], "refunds": []}
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) is not None
+        assert process.wait(60) is not None
 
 
 @pytest.mark.parametrize(

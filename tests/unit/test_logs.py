@@ -37,7 +37,7 @@ def test_a_stream_that_takes_nothing_costs_lines_and_says_so() -> None:
         open = threading.Event()
 
         def write(self, text: str) -> int:
-            self.open.wait(10)
+            self.open.wait(60)
             return super().write(text)
 
     stream = Full()

@@ -16,7 +16,7 @@ class Slow(PasswordHasher):
         self.go = threading.Event()
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        self.go.wait(20)
+        self.go.wait(60)
         return super().verify(password_hash, password)
 
 
