@@ -28,16 +28,23 @@ EVERYTHING = (
     "secretSettings[0].secret=mail",
     "secretSettings[0].key=url",
     "database.migrationsKey=direct",
+    "console.ingress.enabled=true",
+    "console.ingress.tlsSecret=office",
+    "networkPolicy.consoleFrom[0].namespaceSelector.matchLabels.name=ingress",
+    "metrics.annotations=true",
+    "metrics.podMonitor.enabled=true",
+    "metrics.podMonitor.labels.release=prometheus",
 )
 PLAIN = (
     "api.autoscaling.enabled=false",
     "worker.autoscaling.enabled=false",
     "gateway.enabled=false",
+    "console.enabled=false",
     "networkPolicy.enabled=false",
     "migrations.enabled=false",
 )
 CHOICES = pytest.mark.parametrize("values", [(), EVERYTHING, PLAIN], ids=["default", "everything", "plain"])
-FOREIGN = {"GRPCRoute"}
+FOREIGN = {"GRPCRoute", "PodMonitor"}
 """Kinds that a definition brings, not Kubernetes itself."""
 
 
@@ -152,6 +159,43 @@ def test_migrations_run_before_anything_new_and_over_a_direct_connection() -> No
     # A hook runs before the objects of the release are there: it may need none of them.
     assert "serviceAccountName" not in pod
     assert not [one for one in pod["volumes"] if "configMap" in one]
+
+
+def test_the_console_has_nothing_but_the_servers_to_call() -> None:
+    objects = rendered(*EVERYTHING)
+    pod = dict(pods(objects))["box-rowlock-console"]
+    assert not [value for value in environment(pod).values() if isinstance(value, dict)], "it needs no secret"
+    assert environment(pod)["ROWLOCK_CONSOLE_SERVERS"].partition(":")[0] in of_kind(objects, "Service")
+    assert [item["key"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])] == [
+        "ca.crt"
+    ]
+    policies = of_kind(objects, "NetworkPolicy")
+    to_servers, to_names = policies["box-rowlock-console"]["spec"]["egress"]
+    assert to_servers["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "api"
+    assert {port["port"] for port in to_names["ports"]} == {53}
+    callers = policies["box-rowlock-api"]["spec"]["ingress"][0]["from"]
+    assert "console" in {one["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for one in callers}
+    assert "ingress" not in of_kind(rendered(), "NetworkPolicy")["box-rowlock-console"]["spec"], "nobody, unless named"
+
+
+def test_the_numbers_of_every_program_are_found() -> None:
+    objects = rendered(*EVERYTHING)
+    collected = {}
+    for found in of_kind(objects, "PodMonitor").values():
+        (endpoint,) = found["spec"]["podMetricsEndpoints"]
+        (roles,) = found["spec"]["selector"]["matchExpressions"]
+        collected |= dict.fromkeys(roles["values"], endpoint["relabelings"][0]["replacement"])
+    alerts = (CHART.parents[1] / "monitoring" / "alerts.yml").read_text()
+    for job in re.findall(r'job(?:=~?|!=)"([^"]+)', alerts):
+        assert any(re.fullmatch(job, name) for name in collected.values()), job
+    for name, found in of_kind(objects, "Deployment").items():
+        role = name.removeprefix("box-rowlock-")
+        template = found["spec"]["template"]
+        ports = {port["name"]: port["containerPort"] for port in template["spec"]["containers"][0]["ports"]}
+        assert ("metrics" in ports) == (role in collected), name
+        assert template["metadata"].get("annotations", {}).get("prometheus.io/port") == (
+            str(ports["metrics"]) if "metrics" in ports else None
+        ), name
 
 
 def test_streams_have_pods_of_their_own_where_that_is_wanted() -> None:

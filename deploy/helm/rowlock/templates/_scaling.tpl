@@ -1,4 +1,4 @@
-{{/* How many pods there are and how many may go at once; of (dict "root" $ "role" "api" "values" .Values.api). */}}
+{{/* How many pods there are, and how many may go at once; of (dict "root" $ "role" "api" "values" .Values.api). */}}
 {{- define "rowlock.scaling" -}}
 {{- $name := printf "%s-%s" (include "rowlock.name" .root) .role }}
 {{- if .values.autoscaling.enabled }}
@@ -28,12 +28,16 @@ spec:
       policies:
         - {type: Pods, value: 1, periodSeconds: 60}
 {{- end }}
-{{- if .values.disruptionBudget.enabled }}
 ---
+{{ include "rowlock.disruption" . }}
+{{- end }}
+{{/* How many pods may go at once when nodes are emptied; as above. */}}
+{{- define "rowlock.disruption" -}}
+{{- if .values.disruptionBudget.enabled }}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ $name }}
+  name: {{ include "rowlock.name" .root }}-{{ .role }}
   labels:
     {{- include "rowlock.labels" . | nindent 4 }}
 spec:

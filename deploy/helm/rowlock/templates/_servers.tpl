@@ -28,10 +28,7 @@ spec:
     metadata:
       labels:
         {{- include "rowlock.labels" . | nindent 8 }}
-      {{- with $root.Values.podAnnotations }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "rowlock.podAnnotations" (dict "root" $root "port" 9464) | nindent 6 }}
     spec:
       {{- include "rowlock.podSecurity" . | nindent 6 }}
       {{- with $root.Values.imagePullSecrets }}
