@@ -77,16 +77,26 @@ class Sessions:
         self._sessions[session_id] = StaffSession(client, user, self._clock())
         return session_id
 
-    def find(self, session_id: str) -> StaffSession | None:
-        """The session that a browser shows; None: there is none, or it has ended."""
+    def find(self, session_id: str, *, by_hand: bool = True) -> StaffSession | None:
+        """The session that a browser shows; None: there is none, or it has ended.
+
+        Args:
+            session_id: what the browser shows.
+            by_hand: whether a person asked. What a page that lies open asks for by itself keeps no session alive.
+        """
         session = self._sessions.get(session_id)
         if session is None:
             return None
         if self._is_idle(session):
             del self._sessions[session_id]
             return None
-        session.last_seen = self._clock()
+        if by_hand:
+            session.last_seen = self._clock()
         return session
+
+    def is_open(self, session: StaffSession) -> bool:
+        """Whether a session has not ended yet; asking keeps it no longer."""
+        return not self._is_idle(session) and any(session is one for one in self._sessions.values())
 
     def forget(self, session_id: str) -> None:
         """End a session here; the server has ended it already."""

@@ -11,6 +11,12 @@ from console.sessions import NotStaff, Sessions
 from rowlock.v1 import auth_pb2
 from rowlock_client.errors import RowlockError
 
+UNATTENDED = "x-unattended"
+"""The header with which a page asks for something that nobody pressed a button for."""
+
+STREAM = "application/x-ndjson"
+"""What a page asks for that opens a stream, and opens it again whenever it breaks off."""
+
 _COOKIE_KEY = "id"
 
 
@@ -50,10 +56,12 @@ class RowlockAccounts(AuthProvider):
 
     async def authenticate(self, request: Request) -> AdminUser | None:
         """Who is asking; None: they have to sign in."""
-        session = self._sessions.find(request.session.get(_COOKIE_KEY, ""))
+        by_hand = UNATTENDED not in request.headers and request.headers.get("accept") != STREAM
+        session = self._sessions.find(request.session.get(_COOKIE_KEY, ""), by_hand=by_hand)
         if session is None:
             return None
         request.state.staff = session
+        request.state.is_signed_in = lambda: self._sessions.is_open(session)
         role = worded(auth_pb2.Role.Name(session.user.role).removeprefix("ROLE_"))
         return AdminUser(username=f"{session.user.display_name or session.user.email} ({role})")
 

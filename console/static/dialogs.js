@@ -1,5 +1,6 @@
 // The library sends the form of a dialog whatever is in it, and closes the dialog. Ours are sent when they are filled in.
-document.addEventListener(
+// The window hears of a click before the document does, where the library listens.
+window.addEventListener(
   "click",
   (event) => {
     const button = event.target.closest('[data-sa-action="action-submit"]');

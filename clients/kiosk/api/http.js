@@ -7,7 +7,15 @@
 
 /** Reasons after which the very same request may be sent again. */
 const PASSING = new Set([
-  ...["OVERLOADED", "SERVER_UNREACHABLE", "DATABASE_UNAVAILABLE", "DRAINING", "CONTENDED", "OUTCOME_UNKNOWN", "NETWORK"],
+  ...[
+    "OVERLOADED",
+    "SERVER_UNREACHABLE",
+    "DATABASE_UNAVAILABLE",
+    "DRAINING",
+    "CONTENDED",
+    "OUTCOME_UNKNOWN",
+    "NETWORK",
+  ],
 ]);
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 200;
@@ -49,6 +57,7 @@ export function requestId() {
  * @property {Record<string, string | number | undefined>} [query]
  * @property {string} [token] access token
  * @property {AbortSignal} [signal]
+ * @property {RequestCredentials} [credentials] whether cookies go with it: never, where a token does
  * @property {boolean} [repeat] whether it may be repeated: true, unless it changes something without a request id
  */
 
@@ -81,7 +90,8 @@ export async function call(path, options = {}) {
  * @returns {Promise<Response>}
  * @throws {ApiError}
  */
-export async function open(path, { method, body, query, token, signal, accept = "application/json" } = {}) {
+export async function open(path, options = {}) {
+  const { method, body, query, token, signal, accept = "application/json", credentials = "omit" } = options;
   /** @type {Record<string, string>} */
   const headers = { Accept: accept };
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -95,7 +105,7 @@ export async function open(path, { method, body, query, token, signal, accept = 
       body: body && JSON.stringify(body),
       signal,
       cache: "no-store",
-      credentials: "omit",
+      credentials,
       referrerPolicy: "no-referrer",
     });
   } catch (error) {

@@ -13,10 +13,12 @@ const LONGEST_PAUSE_MS = 10_000;
 const FINAL = new Set(["NOT_FOUND", "PERMISSION_DENIED", "INVALID_FIELD", "TOKEN_MISSING", "ACCOUNT_DISABLED"]);
 const TOKEN = new Set(["TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_REVOKED"]);
 
+/** @typedef {{path: string, query?: Record<string, string | number>, credentials?: RequestCredentials}} Where */
+
 /**
  * @typedef {object} Follower
- * @property {() => {path: string, query?: Record<string, string | number>}} where asked at each opening
- * @property {() => Promise<string>} token a valid one
+ * @property {() => Where} where asked at each opening
+ * @property {() => Promise<string>} token a valid one; "": who asks is known by a cookie
  * @property {() => void} [distrust] the token was refused: get another one
  * @property {(message: any) => void} receive one message; what it throws counts as a broken stream
  * @property {(state: "live" | "reconnecting" | "ended", error?: unknown) => void} state
@@ -80,8 +82,8 @@ async function readOnce(follower, heard) {
   let watchdog = setTimeout(stop, SILENCE_MS);
   try {
     const token = await follower.token();
-    const { path, query } = follower.where();
-    const response = await open(path, { query, token, signal: limited.signal, accept: "application/x-ndjson" });
+    const { path, ...where } = follower.where();
+    const response = await open(path, { ...where, token, signal: limited.signal, accept: "application/x-ndjson" });
     for await (const line of lines(response)) {
       clearTimeout(watchdog);
       watchdog = setTimeout(stop, SILENCE_MS);

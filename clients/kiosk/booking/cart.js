@@ -7,6 +7,7 @@
  */
 
 import { ApiError, requestId } from "../api/http.js";
+import { indexesOf } from "../hall/plan.js";
 
 /** Refusals that say that the booking is over. */
 const OVER = new Set(["HOLD_EXPIRED", "BOOKING_STATE", "NOT_FOUND", "PERFORMANCE_CANCELLED"]);
@@ -255,23 +256,4 @@ export class Cart extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-/**
- * @param {import("../hall/plan.js").Plan} plan
- * @param {string} [ids] by commas, which an id may have itself
- */
-function indexesOf(plan, ids = "") {
-  const found = [];
-  let begin = "";
-  for (const part of ids.split(",")) {
-    const id = begin + part;
-    const index = plan.indexOf.get(id);
-    if (index === undefined) begin = `${id},`;
-    else {
-      found.push(index);
-      begin = "";
-    }
-  }
-  return found;
 }

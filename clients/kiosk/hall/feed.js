@@ -30,12 +30,15 @@ export class Feed extends EventTarget {
   /**
    * @param {string} performance its name
    * @param {number} count of places
-   * @param {import("../api/session.js").Session} session
+   * @param {Pick<import("../api/session.js").Session, "watchToken" | "distrust">} session
+   * @param {(revision: number) => import("../api/stream.js").Where} [where] from where it is read, after a revision
    */
-  constructor(performance, count, session) {
+  constructor(performance, count, session, where) {
     super();
     this.performance = performance;
     this.session = session;
+    this.where =
+      where ?? ((resumeRevision) => ({ path: `/v1/${this.performance}:watchSeats`, query: { resumeRevision } }));
     this.states = new Uint8Array(count);
     this.revision = 0;
     this.connection = "reconnecting";
@@ -44,10 +47,7 @@ export class Feed extends EventTarget {
   /** Begin to watch; ends with `stop`. */
   start() {
     void follow({
-      where: () => ({
-        path: `/v1/${this.performance}:watchSeats`,
-        query: { resumeRevision: this.revision },
-      }),
+      where: () => this.where(this.revision),
       token: () => this.session.watchToken(),
       distrust: () => this.session.distrust(),
       receive: (message) => this.take(message),

@@ -16,6 +16,14 @@ const FLIGHT_MS = 350;
 const LOST_MS = 2500;
 
 /**
+ * @callback Over
+ * @param {CanvasRenderingContext2D} context
+ * @param {(index: number) => [number, number]} at where a place is in the window
+ * @param {number} radius of a place there
+ * @param {Look} look
+ */
+
+/**
  * Emits `seat` (detail: its index) when one is chosen, `area` (detail: the area), and `point` (detail: an index, or -1)
  * when the mouse rests on another one.
  */
@@ -40,6 +48,8 @@ export class MapView extends EventTarget {
     this.ours = ours;
     /** @type {number[]} */
     this.own = [];
+    /** What else is drawn over the places, by who shows more than customers see. @type {Over | null} */
+    this.over = null;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.scene = { plan, near: new Near(plan), states, look: new Look(plan, theme()) };
     this.camera = new Camera(plan);
@@ -238,6 +248,7 @@ export class MapView extends EventTarget {
         (plan.x[index] - view.left) * camera.scale,
         (plan.y[index] - view.top) * camera.scale,
       ]);
+    this.over?.(context, at, radius, look);
     for (const index of this.own) {
       if (plan.drawn[index]) drawMark(context, at(index), radius, look, this.ours(index));
     }

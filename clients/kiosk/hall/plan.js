@@ -102,6 +102,27 @@ export function shapeBox(area) {
   return box;
 }
 
+/**
+ * The places that a refusal names.
+ *
+ * @param {Plan} plan
+ * @param {string} [ids] by commas, which an id may have itself
+ */
+export function indexesOf(plan, ids = "") {
+  const found = [];
+  let begin = "";
+  for (const part of ids.split(",")) {
+    const id = begin + part;
+    const index = plan.indexOf.get(id);
+    if (index === undefined) begin = `${id},`;
+    else {
+      found.push(index);
+      begin = "";
+    }
+  }
+  return found;
+}
+
 /** @param {Plan} plan */
 function sectionsOf(plan) {
   /** @type {Map<string, Section & {byLabel: Map<string, Row>}>} */
