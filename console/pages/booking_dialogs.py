@@ -14,7 +14,7 @@ _AFTER_DEADLINE = "Staff may do this at any time; after the refund deadline it t
 
 def cancel(_: Request, booking: Record) -> str:
     """Whether, and why."""
-    if booking.message.state == booking_pb2.Booking.HELD:  # type: ignore[attr-defined] # a Booking, by the view
+    if booking.proto.state == booking_pb2.Booking.HELD:  # type: ignore[attr-defined] # a Booking, by the view
         return dialog(said("Its places are free at once."), words("reason", "Reason"))
     return dialog(
         said("Its places are free at once, its tickets void, and all that is left of its payment goes back."),
@@ -24,7 +24,7 @@ def cancel(_: Request, booking: Record) -> str:
 
 def refund_tickets(_: Request, booking: Record) -> str:
     """Which tickets, and why."""
-    prices = {seat.seat: amount(seat.price) for seat in booking.message.seats}  # type: ignore[attr-defined] # same
+    prices = {seat.seat: amount(seat.price) for seat in booking.proto.seats}  # type: ignore[attr-defined] # same
     return dialog(
         boxes(
             "tickets",
@@ -52,7 +52,7 @@ def add_seats(_: Request, __: Record) -> str:
 
 def remove_seats(_: Request, booking: Record) -> str:
     """Which places."""
-    seats: Any = booking.message.seats  # type: ignore[attr-defined] # a Booking, by the view
+    seats: Any = booking.proto.seats  # type: ignore[attr-defined] # a Booking, by the view
     return dialog(boxes("seats", "Places to give up", [(seat.seat, seat.seat) for seat in seats]))
 
 

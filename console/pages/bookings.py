@@ -138,14 +138,14 @@ class Bookings(RpcView):
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """What the state of a booking allows."""
-        state = record.message.state
+        state = record.proto.state
         match name:
             case "cancel" | "note":
                 return state in {_State.HELD, _State.CONFIRMED}
             case "refund_tickets":
                 return bool(state == _State.CONFIRMED and dialogs.valid_tickets(record))
             case "confirm" | "remove_seats":
-                return bool(state == _State.HELD and record.message.seats)
+                return bool(state == _State.HELD and record.proto.seats)
             case "extend" | "add_seats":
                 return bool(state == _State.HELD)
             case "pay_out":
@@ -183,7 +183,7 @@ class Bookings(RpcView):
         reason = await entered(request, "reason")
         wanted = booking_pb2.RefundTicketsRequest(name=pk, tickets=tickets, reason=reason)
         await call(request, Rpc(BookingServiceStub, "RefundTickets", wanted))
-        flash(request, f"{len(tickets)} tickets are void, and what they cost goes back.", "success")
+        flash(request, f"Taken back: {len(tickets)}. What they cost goes back.", "success")
 
     @row_action(
         name="confirm",

@@ -134,7 +134,7 @@ class Payments(RpcView):
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """What the state of a payment allows."""
-        state = record.message.state
+        state = record.proto.state
         match name:
             case "refund":
                 return bool(state == _State.SUCCEEDED and record.amount != record.refunded)

@@ -45,9 +45,7 @@ def _settle_dialog(_: Request, refund: Record) -> str:
     return dialog(
         said(refund.discrepancy or f"{refund.amount} was paid back in another way than by the provider."),
         choice("method", "How", words_of(_Method), hint="Cash is counted in your open shift."),
-        words(
-            "reference", "What proves it", most=200, hint="Such as the number of a transfer; the customer sees it."
-        ),
+        words("reference", "What proves it", most=200, hint="Such as the number of a transfer; the customer sees it."),
         words("reason", "Reason", required=True),
     )
 
@@ -85,15 +83,20 @@ class Refunds(RpcView):
         Words("performance", "Performance", "7"),
         Words("booking", "Booking", "performances/7/bookings/…"),
         Choice("state", "State", words_of(_State)),
+        Choice("only", "Only", (("discrepancies", "those in doubt"),)),
     )
 
     # -- Reading --------------------------------------------------------------------------------------------
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[payment_pb2.ListRefundsResponse]:
-        """By performance or booking, and state."""
+        """By performance or booking, by state, and whether something is in doubt."""
         performance = in_full("performances", narrowed["performance"]) or "performances/-"
         booking = narrowed["booking"] or f"{performance}/bookings/-"
-        wanted = payment_pb2.ListRefundsRequest(parent=f"{booking}/payments/-", state=member(_State, narrowed["state"]))
+        wanted = payment_pb2.ListRefundsRequest(
+            parent=f"{booking}/payments/-",
+            state=member(_State, narrowed["state"]),
+            only_discrepancies=bool(narrowed["only"]),
+        )
         return Rpc(PaymentServiceStub, "ListRefunds", wanted)
 
     def get_rpc(self, name: str) -> Rpc[payment_pb2.Refund]:
@@ -130,10 +133,10 @@ class Refunds(RpcView):
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """What the state of a refund allows."""
-        failed = record.message.state == _State.FAILED
+        failed = record.proto.state == _State.FAILED
         match name:
             case "retry":
-                return failed
+                return bool(failed)
             case "settle":
                 return bool(failed or record.discrepancy)
             case _:

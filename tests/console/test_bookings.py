@@ -65,7 +65,7 @@ def test_chosen_tickets_are_taken_back_and_the_others_stay(office: BackOffice, v
     desk.page.get_by_role("checkbox", name=seat).check()
     desk.page.get_by_label("Reason").fill("The view was blocked")
     press(desk.page, "Refund")
-    told(desk.page).to_contain_text("1 tickets are void")
+    told(desk.page).to_contain_text("Taken back: 1.")
     after = bought.customer.booking(bought.booking.name)
     assert (after.state, len(after.seats)) == (Booking.CONFIRMED, 2)
     assert seat not in {one.seat for one in after.seats}

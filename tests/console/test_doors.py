@@ -26,7 +26,7 @@ def test_a_check_in_is_made_undone(office: BackOffice, visit: Visit) -> None:
     desk = visit("/check-ins/list", email)
     desk.page.get_by_label("Performance").fill(bought.booking.performance)
     press(desk.page, "Show")
-    expect(desk.page.get_by_text("1 of 2 have come in, 1 are still to come.")).to_be_visible()
+    expect(desk.page.get_by_text("1 of 2 have come in, 1 have not.")).to_be_visible()
     scan = desk.page.locator("tbody tr")
     expect(scan).to_contain_text("North gate")
     expect(scan).to_contain_text("Grace")
@@ -34,6 +34,6 @@ def test_a_check_in_is_made_undone(office: BackOffice, visit: Visit) -> None:
     desk.page.get_by_label("Reason").fill("Scanned by mistake")
     press(desk.page, "Undo")
     told(desk.page).to_contain_text("The ticket is good again.")
-    expect(desk.page.get_by_text("0 of 2 have come in, 2 are still to come.")).to_be_visible()
+    expect(desk.page.get_by_text("0 of 2 have come in, 2 have not.")).to_be_visible()
     expect(desk.page.locator("tbody")).to_contain_text("Scanned by mistake")
     assert bought.customer.ticket(ticket.name).state == Ticket.VALID

@@ -69,7 +69,7 @@ def test_of_two_who_take_the_same_ticket_back_one_does(office: BackOffice, visit
     for desk in desks:
         told(desk.page).to_be_visible()
     assert sorted(statuses) == [200, 400]
-    told(desks[statuses.index(200)].page).to_contain_text("1 tickets are void")
+    told(desks[statuses.index(200)].page).to_contain_text("Taken back: 1.")
     told(desks[statuses.index(400)].page).to_contain_text("TICKET_VOID")
     assert [refund.amount.units for refund in refunds_of(bought.customer, bought.payment.name)] == [25]
 

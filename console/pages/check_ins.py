@@ -1,0 +1,166 @@
+"""The doors: what was scanned, who came in, and making a check-in undone."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette_admin import row_action
+from starlette_admin.fields import BooleanField, StringField
+from starlette_admin.flash import flash
+
+from console.calling import call
+from console.columns import Moment, Reference, State
+from console.forms import dialog, entered, hidden, said, words
+from console.known import labels, performance_label
+from console.narrowing import Choice, Narrowing, Words, in_full, member, words_of
+from console.records import Record
+from console.resources import RpcView
+from console.tables import short, time_text
+from rowlock.v1 import performance_pb2, ticket_pb2
+from rowlock.v1.booking_pb2_grpc import BookingServiceStub
+from rowlock.v1.event_pb2_grpc import EventServiceStub
+from rowlock_client.rpc import Rpc
+
+_Outcome: Final = ticket_pb2.CheckIn.Outcome
+_State: Final = ticket_pb2.Ticket.State
+_JUST_NOW: Final = timedelta(hours=12)
+"""Performances that began so long ago are still offered."""
+_OFFERED: Final = 10
+
+
+def _undo_dialog(_: Request, scan: Record) -> str:
+    return dialog(
+        said(f"The ticket of {time_text(scan.scan_time)} is good again, as if it had not been scanned."),
+        hidden("ticket", scan.ticket),
+        words("reason", "Reason", required=True),
+    )
+
+
+class CheckIns(RpcView):
+    """Scans of the doors of a performance, newest first."""
+
+    key = "check-ins"
+    menu_label = "Doors"
+    display_name = "scan"
+    icon = "fa fa-door-open"
+    fields = (
+        Moment("scan_time", label="When"),
+        State("outcome", label="What came of it"),
+        Reference("booking", view="bookings", text="booking_label"),
+        StringField("place", label="Door"),
+        StringField("device"),
+        BooleanField("offline", label="Without connection"),
+        BooleanField("conflict"),
+        StringField("remark"),
+        Reference("actor", label="Who scanned", view="users", text="actor_label"),
+        StringField("ticket", exclude_from_list=True),
+    )
+    row_actions = ("undo",)
+    narrowing: ClassVar[Sequence[Narrowing]] = (
+        Words("performance", "Performance", "7"),
+        Choice("outcome", "What came of it", words_of(_Outcome)),
+        Choice("only", "Only", (("conflicts", "conflicts"),)),
+        Words("ticket", "Ticket", "performances/7/bookings/…/tickets/…"),
+    )
+
+    async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
+        """A performance has to be chosen. Of that, how many have come in is told above the list."""
+        performance = in_full("performances", narrowed["performance"]) or "/".join(narrowed["ticket"].split("/")[:2])
+        if not performance:
+            request.state.hints = await _offered(request)
+            return None
+        request.state.hints = [(await _counted(request, performance), "")]
+        return {**narrowed, "performance": performance}
+
+    def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[ticket_pb2.ListCheckInsResponse]:
+        """By performance, outcome, ticket, and whether they are conflicts."""
+        wanted = ticket_pb2.ListCheckInsRequest(
+            parent=narrowed["performance"],
+            outcome=member(_Outcome, narrowed["outcome"]),
+            only_conflicts=bool(narrowed["only"]),
+            ticket=narrowed["ticket"],
+        )
+        return Rpc(BookingServiceStub, "ListCheckIns", wanted)
+
+    async def find_by_pk(self, request: Request, pk: Any) -> Any:
+        """None can be read by itself."""
+        return
+
+    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+        """What people call those who scanned."""
+        request.state.labels = await labels(request, [one.actor for one in messages])
+
+    async def record(self, request: Request, message: Message) -> Record:
+        """One scan."""
+        assert isinstance(message, ticket_pb2.CheckIn)  # noqa: S101 - by the call above
+        booking = message.ticket.rpartition("/tickets/")[0]
+        return Record(
+            message,
+            booking=booking,
+            booking_label=short(booking),
+            remark=message.reason or _first(message),
+            actor_label=request.state.labels.get(message.actor, message.actor),
+        )
+
+    def offers(self, request: Request, name: str, record: Any) -> bool:
+        """Who was let in by a ticket can be sent out again."""
+        return bool(record.proto.outcome == _Outcome.ADMITTED and record.ticket)
+
+    @row_action(
+        name="undo",
+        text="Undo",
+        icon_class="fa fa-rotate-left",
+        confirmation="Make this check-in undone?",
+        submit_btn_text="Undo",
+        submit_btn_class="btn btn-danger",
+        form=_undo_dialog,
+    )
+    async def undo(self, request: Request, pk: Any) -> None:
+        """Make it undone; the scan stays on record."""
+        wanted = ticket_pb2.UndoCheckInRequest(
+            name=await entered(request, "ticket"), reason=await entered(request, "reason")
+        )
+        await call(request, Rpc(BookingServiceStub, "UndoCheckIn", wanted))
+        flash(request, "The ticket is good again.", "success")
+
+
+def _first(scan: ticket_pb2.CheckIn) -> str:
+    if not scan.HasField("first_check_in_time"):
+        return ""
+    return f"first at {time_text(Record(scan).first_check_in_time)}, {scan.first_check_in_place}".removesuffix(", ")
+
+
+async def _counted(request: Request, performance: str) -> str:
+    """How many have come in, of how many."""
+    valid, inside = await asyncio.gather(
+        _tickets(request, performance, _State.VALID), _tickets(request, performance, _State.CHECKED_IN)
+    )
+    name = (await labels(request, [performance]))[performance]
+    return f"{name}: {inside:,} of {valid + inside:,} have come in, {valid:,} have not."
+
+
+async def _tickets(request: Request, performance: str, state: ticket_pb2.Ticket.State.ValueType) -> int:
+    wanted = ticket_pb2.ListTicketsRequest(parent=f"{performance}/bookings/-", state=state, page_size=1)
+    found: ticket_pb2.ListTicketsResponse = await call(request, Rpc(BookingServiceStub, "ListTickets", wanted))
+    return found.total_size
+
+
+async def _offered(request: Request) -> list[tuple[str, str]]:
+    """The next performances, each with a link to its scans."""
+    since = Timestamp()
+    since.FromDatetime(datetime.now(UTC) - _JUST_NOW)
+    wanted = performance_pb2.ListPerformancesRequest(start_time_from=since, page_size=_OFFERED)
+    found: performance_pb2.ListPerformancesResponse = await call(
+        request, Rpc(EventServiceStub, "ListPerformances", wanted)
+    )
+    return [
+        ("Choose a performance:", ""),
+        *(
+            (performance_label(one), str(request.url.include_query_params(performance=one.name)))
+            for one in found.performances
+        ),
+    ]
