@@ -20,6 +20,7 @@ from server.audit import (
     notifications,
     partners,
     seats,
+    staff_actions,
     waiting_room,
     webhooks,
 )
@@ -36,6 +37,7 @@ ALWAYS: Final[Mapping[str, str]] = {
     **notifications.ALWAYS,
     **webhooks.ALWAYS,
     **partners.ALWAYS,
+    **staff_actions.ALWAYS,
 }
 """By what would be wrong; a row that comes back is a fault."""
 

@@ -15,7 +15,7 @@ from server.domain.backlog import Backlog, backlog
 
 @pytest.fixture(scope="module")
 def kinds(database: Database) -> dict[str, Backlog]:
-    """Each kind of work, in a database with one refund that failed and one allocation that is overdue."""
+    """Each kind of work, in a database with a refund that failed, an allocation that is overdue, and two holds."""
 
     def work(session: Session) -> None:
         session.execute(
@@ -33,6 +33,16 @@ def kinds(database: Database) -> dict[str, Backlog]:
             ),
             {"id": new_id()},
         )
+        for minutes in (-2, 13):
+            session.execute(
+                text(
+                    "INSERT INTO bookings (performance_id, id, customer_id, state, places, ticket_type_ids, prices,"
+                    " currency, hold_start_time, hold_expire_time, create_time, update_time)"
+                    " VALUES (1, :id, :id, 1, '{0}', '{1}', '{100}', 'EUR', now(),"
+                    " now() + make_interval(mins => :minutes), now(), now())"
+                ),
+                {"id": new_id(), "minutes": minutes},
+            )
 
     database.run_transaction(work)
     return {one.kind: one for one in database.run_transaction(backlog)}
@@ -46,6 +56,13 @@ def test_what_failed_and_what_is_overdue_is_counted(kinds: dict[str, Backlog]) -
     assert overdue is not None
     assert timedelta(minutes=59) < overdue < timedelta(minutes=61)
     assert kinds["payments"] == Backlog("payments", 0, None, 0, "rowlock compare-books")
+
+
+def test_a_hold_waits_for_its_end_only_when_that_has_come(kinds: dict[str, Backlog]) -> None:
+    holds = kinds["holds that ran out"]
+    assert holds.waiting == 1
+    assert holds.overdue is not None
+    assert holds.overdue > timedelta(minutes=1)
 
 
 def test_every_due_column_of_the_schema_is_in_it(database: Database, kinds: dict[str, Backlog]) -> None:

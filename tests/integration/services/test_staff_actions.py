@@ -1,7 +1,9 @@
 """What staff change is on record, in the transaction that changes it."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rowlock.v1 import auth_pb2, booking_pb2, event_pb2, notification_pb2, seat_map_pb2
+from server.audit import audit
 from server.clock import now
 from server.db.engine import Database
 from server.db.models.staff_actions import StaffAction
@@ -171,6 +174,16 @@ def test_secrets_are_not_kept(staff: Caller) -> None:
     assert record.resources == ("performances/7", "performances/7/bookings/1")
 
 
+@pytest.mark.race
+async def test_twenty_at_once_of_one_request_are_recorded_once(fresh_database: Database, staff: Caller) -> None:
+    calls = (
+        once(fresh_database, request("one"), auth_pb2.User, opens_account("a@example.com"), scope=staff.scope)
+        for _ in range(20)
+    )
+    await asyncio.gather(*calls)
+    assert len(recorded(fresh_database)) == 1
+
+
 SECRET_WORDS = ("password", "secret", "token", "code", "api_key")
 NO_SECRETS = {"page_token", "next_page_token", "currency_code", "postal_code", "country_code", "secret_prefix"}
 
@@ -315,3 +328,18 @@ def test_actions_are_found_by_who_what_when_and_about_what(fresh_database: Datab
     assert found(fresh_database, ActionFilter(end=now() - timedelta(hours=1.5))) == [block.id, refund.id]
     (last,) = [action for action in recorded(fresh_database) if action.id == create.id]
     assert found(fresh_database, ActionFilter(), (last.action_time, last.id)) == [block.id, refund.id]
+
+
+@pytest.mark.parametrize(
+    ("false", "promise"),
+    [
+        (a_record("BookingService.CancelBooking"), "what is on record of staff at the ledger is in its log"),
+        (replace(a_record(), role=Role.PARTNER), "who is on record as staff acted as staff"),
+    ],
+    ids=["of the ledger", "of a role"],
+)
+def test_a_false_record_is_found(fresh_database: Database, false: StaffRecord, promise: str) -> None:
+    write_at(fresh_database, a_record(), timedelta())
+    assert audit(fresh_database) == []
+    write_at(fresh_database, false, timedelta())
+    assert [fault.partition(":")[0] for fault in audit(fresh_database)] == [promise]
