@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from rowlock.v1.auth_pb2 import ROLE_GATE, ApiKey, CreateApiKeyRequest
+from rowlock.v1.auth_pb2 import ROLE_GATE, ApiKey, CreateApiKeyRequest, CreateApiKeyResponse
 from rowlock.v1.auth_pb2_grpc import AuthServiceStub
 from rowlock.v1.booking_pb2 import Booking, ConfirmBookingRequest
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
@@ -39,8 +39,9 @@ def sold(staff: Client, house: Staged, *seats: str) -> list[Ticket]:
 def gate_key(staff: Client) -> str:
     """The secret of a new key for a gate."""
     key = ApiKey(display_name="Door", role=ROLE_GATE)
-    made = staff.call(Rpc(AuthServiceStub, "CreateApiKey", CreateApiKeyRequest(parent="users/me", api_key=key)))
-    return str(made.secret)
+    request = CreateApiKeyRequest(parent="users/me", api_key=key)
+    made = staff.call(Rpc[CreateApiKeyResponse](AuthServiceStub, "CreateApiKey", request))
+    return made.secret
 
 
 class Terminal:
@@ -71,6 +72,8 @@ class Terminal:
         )
         self.raw = ""
         """What was written since it was last waited for, with its escapes."""
+        self.whole = ""
+        """All that was written."""
 
     def resize(self, columns: int, lines: int) -> None:
         """Another size of the window."""
@@ -119,5 +122,7 @@ class Terminal:
         if not select.select([self._ours], [], [], seconds)[0]:
             return False
         with contextlib.suppress(OSError):
-            self.raw += os.read(self._ours, 65536).decode(errors="replace")
+            read = os.read(self._ours, 65536).decode(errors="replace")
+            self.raw += read
+            self.whole += read
         return True

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -48,6 +48,10 @@ class ThreadedServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(60)
         assert not self._thread.is_alive()
+
+    def run_soon(self, work: Callable[[], object]) -> None:
+        """Run this in the server's event loop, which does nothing else meanwhile."""
+        self._loop.call_soon_threadsafe(work)
 
     def _run(self) -> None:
         try:

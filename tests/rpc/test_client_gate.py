@@ -2,14 +2,17 @@
 
 import json
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from rowlock_client import Client
+from rowlock.v1.ticket_pb2 import Ticket
+from rowlock_client import Client, calls
 from rowlock_client.errors import FailedPrecondition
 from server import clock
 from server.cli import build
@@ -71,6 +74,17 @@ def lines(environment: dict[str, str]) -> Lines:
     return run
 
 
+@contextmanager
+def standing_still(server: ThreadedServer) -> Iterator[None]:
+    """The server's loop does nothing within the block, as if its machine stood still; connections stay open."""
+    go_on = threading.Event()
+    server.run_soon(go_on.wait)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
 def name_of(house: Staged) -> str:
     return f"performances/{house.performance_id}"
 
@@ -124,6 +138,75 @@ def test_without_a_connection_scans_are_kept_and_handed_in_once(
     online = lines(name_of(house), "--gate", "South", given=f"{one.code}\n{two.code}\n").output.splitlines()
     assert online[0].startswith("NO   ALREADY USED")
     assert online[1].startswith("OK   ADMITTED")
+
+
+@pytest.mark.promise("2.10")
+def test_scans_that_are_handed_in_again_have_no_second_effect(
+    lines: Lines, environment: dict[str, str], staff: Client, house: Staged
+) -> None:
+    one, _ = sold(staff, house, "Stalls-A-1", "Stalls-A-2")
+    assert lines(name_of(house), "--gate", "North").exit_code == 0
+    assert lines(name_of(house), "--gate", "North", "--offline", given=one.code).exit_code == 0
+    (file,) = Path(environment["ROWLOCK_TOKEN_FILE"]).parent.glob("gates/*/*/scans.jsonl")
+    before = file.read_bytes()
+    assert "1 scans were handed in" in lines("--hand-in").output
+
+    file.write_bytes(before)  # killed before it could note that the server has them
+
+    assert "1 scans were handed in, 0 of them conflicts" in lines("--hand-in").output
+    assert staff.check_ins(name_of(house)).total_size == 1
+
+
+def test_a_question_whose_answer_was_lost_is_settled_by_its_first_answer(
+    lines: Lines, environment: dict[str, str], staff: Client, house: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, three = sold(staff, house, "Stalls-A-1", "Stalls-A-2", "Stalls-A-3")
+    assert lines(name_of(house), "--gate", "North").exit_code == 0
+    with Client(environment["ROWLOCK_SERVER"], api_key=environment["ROWLOCK_API_KEY"]) as door:
+        for ticket in (one, two):
+            rpc = calls.check_in(name_of(house), ticket.code, place="North")
+            door.call(rpc, request_id=f"lost-{ticket.seat}")
+    monkeypatch.setenv("ROWLOCK_TOKEN_FILE", environment["ROWLOCK_TOKEN_FILE"])
+    (file,) = Path(environment["ROWLOCK_TOKEN_FILE"]).parent.glob("gates/*/*/scans.jsonl")
+    now = clock.now().isoformat()
+
+    def scan(ticket: Ticket) -> dict[str, object]:
+        return {"scan_id": f"scan-{ticket.seat}", "code": ticket.code, "time": now, "place": "North", "admitted": True}
+
+    facts: list[dict[str, object]] = [
+        # Killed before the answer came: the bearer still stands there.
+        {"asked": {"request_id": f"lost-{one.seat}", "code": one.code, "place": "North"}},
+        # Let in by the list when the answer did not come: one question that had reached the server, one that had not.
+        {"scan": scan(two) | {"digest": "02" * 12, "request_id": f"lost-{two.seat}"}},
+        {"scan": scan(three) | {"digest": "03" * 12, "request_id": f"lost-{three.seat}"}},
+    ]
+    file.write_text("".join(f"{json.dumps(fact)}\n" for fact in facts))
+
+    again = lines(name_of(house), "--gate", "North", given=one.code)
+
+    assert again.output.startswith("OK   ADMITTED  Stalls · row A · seat 1"), again.output
+    assert again.stderr == ""
+    on_record = staff.check_ins(name_of(house)).check_ins
+    assert [one.admitted for one in on_record] == [True] * 3
+    assert not any(one.conflict for one in on_record)
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(
+    lines: Lines, environment: dict[str, str], server: ThreadedServer, staff: Client, house: Staged
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    assert lines(name_of(house), "--gate", "North").exit_code == 0
+    gate = Terminal("gate", name_of(house), "--gate", "North", "--patience", "0.1", environment=environment)
+    try:
+        gate.wait_for("● connected")
+        with standing_still(server):
+            gate.type(f"{one.code}\r")
+            gate.wait_for(r"✓ ADMITTED[\s\S]*decided without connection")
+        gate.wait_for("● connected")
+        assert gate.end(key="\x03")[0] == 0
+    finally:
+        gate.close()
+    assert [(one.admitted, one.conflict) for one in staff.check_ins(name_of(house)).check_ins] == [(True, False)]
 
 
 def test_a_gate_that_has_no_list_says_so(lines: Lines, house: Staged) -> None:

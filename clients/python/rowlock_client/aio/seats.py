@@ -59,6 +59,11 @@ class SeatWatcher(AsyncIterator[SeatUpdate]):
         return self._stream.connections
 
     @property
+    def heard(self) -> float:
+        """When the server was last heard, if only by a heartbeat: monotonic seconds."""
+        return self._stream.heard
+
+    @property
     def last_error(self) -> RowlockError | None:
         """Why it was last opened anew, if that was for an error."""
         return self._stream.last_error

@@ -96,6 +96,8 @@ class ResumingStream(Generic[MessageT]):
         """How often the stream was opened."""
         self.last_error: RowlockError | None = None
         """Why it was last opened anew, if that was for an error."""
+        self.heard = time.monotonic()
+        """When the last word came, monotonic seconds; before the first one, when watching began."""
 
     async def next(self) -> MessageT:
         """Wait for the next message other than `reconnect`. May be cancelled and called again.
@@ -171,6 +173,7 @@ class ResumingStream(Generic[MessageT]):
         if not isinstance(message, Message):  # grpc.aio.EOF
             return None
         self.state = StreamState.LIVE
+        self.heard = time.monotonic()
         self._failures = 0
         self._refused_token = False
         return cast("MessageT", message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -34,6 +34,7 @@ _LABEL: Final = Style(color="#bbbbbb", italic=True)
 # The bit of each dot of a Braille character, by column and row.
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _BRAILLE: Final = 0x2800
+_ALL_FREE: Final = "·"
 
 # Where a place may stand when its own character is taken: first beside it, then, if need be, anywhere around it.
 _BESIDE: Final = ((0, 0), (1, 0), (-1, 0))
@@ -66,6 +67,21 @@ class Fit:
     labels: tuple[tuple[int, int, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a layout that is drawn, in characters."""
+
+    left: int
+    top: int
+    columns: int
+    lines: int
+
+    def contains(self, cell: int, columns: int) -> bool:
+        """Whether a character is in it, in a layout of so many columns."""
+        line, column = divmod(cell, columns)
+        return 0 <= line - self.top < self.lines and 0 <= column - self.left < self.columns
+
+
 class HallPicture:
     """Draws one hall again and again.
 
@@ -95,24 +111,34 @@ class HallPicture:
             self._fits = {size: self._characters(*size) or self._braille(*size)}
         return self._fits[size]
 
-    def draw(self, fit: Fit, states: Sequence[int], fresh: Collection[int] = ()) -> Text:
+    def draw(
+        self,
+        fit: Fit,
+        states: Sequence[int],
+        fresh: Collection[int] = (),
+        *,
+        window: Window | None = None,
+        colours: bool = True,
+    ) -> Text:
         """The picture.
 
         Args:
             fit: from `fit`.
             states: of each place, by index.
             fresh: indexes of places that changed just now, which stand out.
+            window: the part of it to draw; None: all.
+            colours: whether there are any; without, a spot where all is free is a point, and dots are what is taken.
         """
         cells: dict[int, tuple[str, Style]] = {}
         for line, column, text in fit.labels:
             for offset, letter in enumerate(text):
                 cells[line * fit.columns + column + offset] = (letter, _LABEL)
-        cells.update(_dotted(fit, states) if fit.dots else _lettered(fit, states))
+        cells.update(_dotted(fit, states, colours=colours) if fit.dots else _lettered(fit, states))
         for index in fresh:
             if index < len(fit.cells):
                 letter, style = cells[fit.cells[index]]
                 cells[fit.cells[index]] = (letter, style + _FRESH)
-        return _text(fit, cells)
+        return _text(fit, cells, window or Window(0, 0, fit.columns, fit.lines))
 
     # -- Laying out --------------------------------------------------------------------------------------
 
@@ -189,14 +215,26 @@ class HallPicture:
         return Fit(columns, used, tuple(cell + margin for cell in cells), tuple(dots), tuple(labels))
 
 
-def legend(*, dotted: bool) -> Text:
-    """What the glyphs and colours mean."""
+def legend(*, dotted: bool, colours: bool = True, counts: Mapping[int, int] | None = None) -> Text:
+    """What the glyphs and colours mean, and how many there are of each.
+
+    Args:
+        dotted: whether places are dots.
+        colours: whether there are any.
+        counts: by state; None: only the meaning.
+    """
     text = Text()
     for state, name in NAMES.items():
-        if dotted and state == AVAILABLE:
-            text.append("⣿⡇", _DOTTED[AVAILABLE]).append(f" {name} (lit ground: something is)   ")
+        number = "" if counts is None else f"{counts.get(state, 0):,} "
+        if not dotted:
+            text.append(f"{GLYPHS[state]} {number}", STYLES[state]).append(f"{name}   ")
+        elif not colours:
+            text.append(f"{_ALL_FREE} " if state == AVAILABLE else "⣿ " if state == HELD else "")
+            text.append(f"{number}{name}   ")
+        elif state == AVAILABLE:
+            text.append("⣿⡇", _DOTTED[AVAILABLE]).append(f" {number}", STYLES[state]).append(f"{name} (lit ground)   ")
         else:
-            text.append("⣿" if dotted else GLYPHS[state], STYLES[state]).append(f" {name}   ")
+            text.append(f"⣿ {number}", STYLES[state]).append(f"{name}   ")
     text.rstrip()
     return text
 
@@ -223,7 +261,7 @@ def _lettered(fit: Fit, states: Sequence[int]) -> dict[int, tuple[str, Style]]:
     }
 
 
-def _dotted(fit: Fit, states: Sequence[int]) -> dict[int, tuple[str, Style]]:
+def _dotted(fit: Fit, states: Sequence[int], *, colours: bool) -> dict[int, tuple[str, Style]]:
     """Each character's taken dots, in the colour that most of them have; all of its dots where none is taken."""
     free: dict[int, int] = {}
     taken: dict[int, int] = {}
@@ -234,7 +272,11 @@ def _dotted(fit: Fit, states: Sequence[int]) -> dict[int, tuple[str, Style]]:
         else:
             taken[cell] = taken.get(cell, 0) | dot
             tally.setdefault(cell, Counter())[state] += 1
-    drawn = {cell: (chr(_BRAILLE | dots), _DOTTED[AVAILABLE]) for cell, dots in free.items() if cell not in taken}
+    drawn = {
+        cell: (chr(_BRAILLE | dots) if colours else _ALL_FREE, _DOTTED[AVAILABLE])
+        for cell, dots in free.items()
+        if cell not in taken
+    }
     for cell, dots in taken.items():
         most = tally[cell].most_common(1)[0][0]
         styles = _DOTTED if cell in free else STYLES
@@ -242,21 +284,22 @@ def _dotted(fit: Fit, states: Sequence[int]) -> dict[int, tuple[str, Style]]:
     return drawn
 
 
-def _text(fit: Fit, cells: dict[int, tuple[str, Style]]) -> Text:
+def _text(fit: Fit, cells: dict[int, tuple[str, Style]], window: Window) -> Text:
     """Lines of characters, in runs of one style."""
     text = Text(no_wrap=True, end="")
-    for line in range(fit.lines):
-        for run, style in _runs(fit, cells, line):
+    for line in range(window.top, window.top + window.lines):
+        begin = line * fit.columns + window.left
+        for run, style in _runs(cells, range(begin, begin + window.columns)):
             text.append(run, style)
-        if line < fit.lines - 1:
+        if line < window.top + window.lines - 1:
             text.append("\n")
     return text
 
 
-def _runs(fit: Fit, cells: dict[int, tuple[str, Style]], line: int) -> Iterator[tuple[str, Style | None]]:
+def _runs(cells: dict[int, tuple[str, Style]], line: range) -> Iterator[tuple[str, Style | None]]:
     blank: tuple[str, Style | None] = (" ", None)
     run, style = "", None
-    for cell in range(line * fit.columns, (line + 1) * fit.columns):
+    for cell in line:
         letter, own = cells.get(cell, blank)
         if own != style and run:
             yield run, style

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import re
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -14,16 +16,16 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 
 from rowlock.v1.seat_map_pb2 import SeatState
-from rowlock_client import aio
+from rowlock_client import aio, calls
 from rowlock_client.aio.seats import SeatWatcher
-from rowlock_client.aio.stream import StreamState
-from rowlock_client.cli.hall_screen import HallScreen
+from rowlock_client.cli.hall_screen import Feed, HallScreen
 from rowlock_client.cli.naming import performance_name, title_of
 from rowlock_client.cli.options import PATIENCE, CaFile, Json, Server, api_key, connect, tls_of, token_store, told
+from rowlock_client.cli.terminal import Keyboard, KeyReader
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.retrying import RetryPolicy
 from rowlock_client.seat_view import SeatUpdate
@@ -62,14 +64,22 @@ def watch(
     ca: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a hall and every change of it, within milliseconds. Needs a log-in; Ctrl-C ends it.
+    """Draw a hall and every change of it, within milliseconds. Needs a log-in; q or Ctrl-C ends it.
+
+    Keys: + and - go nearer and farther, arrows move, 0 shows all, Tab goes through places, sections and prices.
+    ○ is free, ◐ held, ● sold, × blocked; where places have no character of their own they are dots, or, in a hall
+    too large even for that, its sections are listed. NO_COLOR is heeded.
 
     Outlives restarts of the server: it goes on from where it was. With --json it prints one line for each update.
     """
     with connect(server, ca) as client:
         name = performance_name(client, performance)
         about = client.performance(name)
-        screen = HallScreen(f"{title_of(about)}   {about.name}", client.seat_map(name))
+        types = [one for page in client.pages(calls.ticket_types(name)) for one in page.ticket_types]
+        # https://no-color.org: set and not empty. A picture in a file has colours all the same.
+        colours = svg is not None or not os.environ.get("NO_COLOR")
+        title = f"{title_of(about)}   {about.name}"
+        screen = HallScreen(title, client.seat_map(name), types, colours=colours)
     still = once or (svg is not None and not seconds)
     live = not still and not as_json and sys.stdout.isatty()
     # Where nobody can see it move, one picture is all there is to show, unless a time was given to wait.
@@ -93,34 +103,67 @@ async def _watch(performance: str, screen: HallScreen, wish: Wish, server: str, 
 
 
 async def _follow(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
-    """Show what happens until the time is over."""
-    drawing = asyncio.create_task(_draw(watcher, screen, wish)) if wish.live else None
+    """Show what happens until the time is over, or somebody ends it."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    tasks = [asyncio.create_task(_listen(watcher, screen, wish)), asyncio.create_task(ended.wait())]
+    drawing = asyncio.create_task(_draw(watcher, screen, wish, ended)) if wish.live else None
     try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if wish.seconds == float("inf") else wish.seconds):
-                async for update in watcher:
-                    _say(screen, watcher, update, wish)
+        limit = None if wish.seconds == float("inf") else wish.seconds
+        watched = [*tasks, drawing] if drawing is not None else tasks
+        done, _ = await asyncio.wait(watched, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        if drawing is not None:
-            drawing.cancel()
-            await asyncio.wait([drawing])
+        for task in (*tasks, drawing):
+            if task is not None:
+                task.cancel()
+        await asyncio.wait([*tasks, drawing] if drawing is not None else tasks)
+    for task in done:
+        task.result()
 
 
-async def _draw(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
-    """Draw at a steady pace whatever changed, however much that is."""
+async def _listen(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
+    async for update in watcher:
+        _say(screen, watcher, update, wish)
+
+
+async def _draw(watcher: SeatWatcher, screen: HallScreen, wish: Wish, ended: asyncio.Event) -> None:
+    """Draw at a steady pace whatever changed, however much that is, and at once what a key asked for."""
     shown: object = None
-    with Live(screen=True, auto_refresh=False) as live:
-        while True:
+    with contextlib.ExitStack() as stack:
+        keyboard = stack.enter_context(Keyboard()) if sys.stdin.isatty() else None
+        live = stack.enter_context(Live(screen=True, auto_refresh=False))
+        reader = KeyReader()
+        while not ended.is_set():
             size = wish.size or live.console.size
-            looks = (*screen.looks_like(watcher.state), size)
+            feed = _feed(watcher)
+            looks = (*screen.looks_like(feed), size)
             if looks != shown:
-                live.update(_picture(watcher, screen, watcher.state, size), refresh=True)
+                picture = screen.draw(watcher.view, (size[0], size[1]), feed, keys=keyboard is not None)
+                live.update(picture, refresh=True)
                 shown = looks
-            await asyncio.sleep(_FRAME_SECONDS)
+            if keyboard is None:
+                await asyncio.sleep(_FRAME_SECONDS)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FRAME_SECONDS):
+                    _press(reader, await keyboard.chunks.get(), screen, ended)
+
+
+def _press(reader: KeyReader, data: bytes, screen: HallScreen, ended: asyncio.Event) -> None:
+    keys = reader.feed(data)
+    if not data or not {"q", "Q", "ctrl-c", "ctrl-d"}.isdisjoint(keys):
+        ended.set()  # no data: the terminal has gone
+    for key in keys:
+        screen.press(key)
+
+
+def _feed(watcher: SeatWatcher) -> Feed:
+    return Feed(watcher.state, watcher.connections, time.monotonic() - watcher.heard)
 
 
 def _say(screen: HallScreen, watcher: SeatWatcher, update: SeatUpdate, wish: Wish) -> None:
-    screen.note(update)
+    screen.note(update, watcher.connections)
     if wish.as_json:
         typer.echo(json.dumps(_as_dict(screen, watcher, update)))
 
@@ -155,19 +198,16 @@ def _end(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
     if wish.svg is None:
         if not wish.live:
             console = Console(highlight=False)
-            console.print(_picture(watcher, screen, StreamState.LIVE, wish.size or console.size))
+            size = wish.size or console.size
+            console.print(screen.draw(watcher.view, (size[0], size[1])))
         return
     columns, lines = wish.size or Console().size
     console = Console(
         record=True, width=columns, force_terminal=True, color_system="truecolor", file=io.StringIO(), highlight=False
     )
-    console.print(_picture(watcher, screen, StreamState.LIVE, (columns, lines)))
+    console.print(screen.draw(watcher.view, (columns, lines)))
     wish.svg.write_text(console.export_svg(title=f"rowlock watch {watcher.performance}"), encoding="utf-8")
     typer.echo(f"Saved {wish.svg}.")
-
-
-def _picture(watcher: SeatWatcher, screen: HallScreen, state: StreamState, size: tuple[int, int]) -> Group:
-    return screen.draw(watcher.view, state, (size[0], size[1]), connections=watcher.connections)
 
 
 def _parse(size: str) -> tuple[int, int] | None:
