@@ -138,7 +138,7 @@ def timeline(request: Request, entries: Sequence[operations_pb2.BookingHistoryEn
             time=time_text(Record(entry).entry_time),
             title=_title(entry),
             who=_who(entry),
-            states=(state_cell(entry.from_state), state_cell(entry.to_state)),
+            states=_states(entry),
             facts=[fact for fact in _facts(entry) if fact],
             about=_about(request, entry),
         )
@@ -162,6 +162,12 @@ def _title(entry: operations_pb2.BookingHistoryEntry) -> str:
     if entry.kind == _KIND.STAFF_ACTION:
         return entry.what
     return f"{worded(_KIND.Name(entry.kind))}: {entry.what.replace('_', ' ')}"
+
+
+def _states(entry: operations_pb2.BookingHistoryEntry) -> tuple[Cell, Cell]:
+    """The one before only where it was another."""
+    before = entry.from_state if entry.from_state != entry.to_state else ""
+    return state_cell(before), state_cell(entry.to_state)
 
 
 def _who(entry: operations_pb2.BookingHistoryEntry) -> str:

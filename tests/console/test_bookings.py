@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from rowlock.v1.booking_pb2 import Booking
 from server.states import Role
+from tests.axe import serious
 from tests.console.conftest import BackOffice, Visitor
 from tests.console.selling import sold, told
 
@@ -35,6 +36,8 @@ def test_a_paid_booking_is_found_by_its_customer_and_cancelled(office: BackOffic
     expect(rows).to_contain_text("A Play")
     expect(rows).to_contain_text("50.00 EUR")
     rows.get_by_text(bought.booking.name[-8:]).click()
+    expect(desk.page.get_by_role("list", name="History")).to_be_visible()
+    assert serious(desk.page) == []
     press(desk.page, "Cancel")
     press(desk.page, "Cancel the booking")  # it takes a reason: nothing is sent without
     desk.page.get_by_label("Reason").fill("She fell ill")
