@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -20,7 +20,7 @@ from server.db.models.catalogue import Performance
 from server.db.models.inventory import Booking as BookingRow
 from server.db.models.inventory import Ticket
 from server.domain.etags import require_current
-from server.domain.rows import count
+from server.domain.rows import MOST_COUNTED, count, count_up
 from server.errors import FailedPrecondition, NotFound, RowlockError
 from server.seats.booking import Booking
 from server.states import BookingState, TicketState
@@ -33,7 +33,7 @@ _BY_KEYS: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class BookingPage:
-    """Bookings, newest first, and how many there are on all pages."""
+    """Bookings, newest first, and how many there are on all pages, counted up to ``MOST_COUNTED``."""
 
     bookings: Sequence[Booking]
     total: int
@@ -94,14 +94,18 @@ def list_bookings(
         query = query.where(BookingRow.performance_id == performance_id)
     if customer_id is not None:
         query = query.where(BookingRow.customer_id == customer_id)
-    if state is not None:
-        query = query.where(_is_shown(state))
-    total = count(session, query)
-    if after is not None:
-        query = query.where(tuple_(BookingRow.create_time, BookingRow.id) < after)
-    rows = session.scalars(query.order_by(BookingRow.create_time.desc(), BookingRow.id.desc()).limit(limit))
+    rows: list[BookingRow] = []
+    total = 0
+    # One query for each kind of row that is shown in the state, so that each finds its rows by its own index.
+    for condition in _are_shown(state):
+        part = query.where(condition)
+        total += count_up(session, part)
+        if after is not None:
+            part = part.where(tuple_(BookingRow.create_time, BookingRow.id) < after)
+        rows += session.scalars(part.order_by(BookingRow.create_time.desc(), BookingRow.id.desc()).limit(limit))
+    rows.sort(key=lambda row: (row.create_time, row.id), reverse=True)
     now = database_now(session)
-    return BookingPage([as_shown(booking_of(row), now) for row in rows], total)
+    return BookingPage([as_shown(booking_of(row), now) for row in rows[:limit]], min(total, MOST_COUNTED))
 
 
 def changed_bookings(session: Session, seen: Sequence[Booking]) -> list[Booking]:
@@ -310,15 +314,17 @@ def as_shown(booking: Booking, now: datetime) -> Booking:
     return booking
 
 
-def _is_shown(state: BookingState) -> ColumnElement[bool]:
-    """The condition that says in SQL what ``as_shown`` says of one booking."""
+def _are_shown(state: BookingState | None) -> Sequence[ColumnElement[bool]]:
+    """The conditions, of which each row meets one at most, that say in SQL what ``as_shown`` says of one booking."""
     run_out = and_(
         BookingRow.state == BookingState.HELD,
         BookingRow.payment_id.is_(None),
         BookingRow.hold_expire_time <= func.clock_timestamp(),
     )
+    if state is None:
+        return [true()]
     if state is BookingState.HELD:
-        return and_(BookingRow.state == BookingState.HELD, ~run_out)
+        return [and_(BookingRow.state == BookingState.HELD, ~run_out)]
     if state is BookingState.EXPIRED:
-        return or_(BookingRow.state == BookingState.EXPIRED, run_out)
-    return BookingRow.state == state
+        return [BookingRow.state == BookingState.EXPIRED, run_out]
+    return [BookingRow.state == state]

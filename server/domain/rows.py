@@ -104,8 +104,7 @@ def count(session: Session, query: Select[Any]) -> int:
 
 def count_up(session: Session, query: Select[Any]) -> int:
     """How many rows a query has, counted up to ``MOST_COUNTED``: a list of millions is not read for a number."""
-    some = query.order_by(None).with_only_columns(literal(1)).limit(MOST_COUNTED)
-    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return count(session, query.order_by(None).limit(MOST_COUNTED))
 
 
 def behind(

@@ -10,6 +10,7 @@ from server.db.engine import Database
 from server.domain import refund_pace, refunds
 from server.domain.payment_attempts import wait_before
 from server.domain.refunds import RefundAttempt
+from server.errors import RowlockError
 from server.payments.collecting import Patience, in_time
 from server.payments.port import Absent, Declined, PaymentProvider, Pending, Refunded, Unknown
 from server.states import Provider
@@ -55,6 +56,13 @@ class Refunder:
 
     async def carry_on(self, attempt: RefundAttempt) -> None:
         """Ask for one refund, with its key, and write down what came of it."""
+        try:
+            await self._ask(attempt)
+        except RowlockError as error:
+            # Ours, not the provider's: the database went away. When the lease is over it is found out what was done.
+            _log.warning("refund.put_off", refund=str(attempt.refund_id), reason=error.reason)
+
+    async def _ask(self, attempt: RefundAttempt) -> None:
         match await self._answer(attempt):
             case Refunded(reference):
                 await self._done((attempt, reference))
