@@ -25,7 +25,7 @@ def press(page: Page, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).click()
 
 
-@pytest.mark.promise("1.8")
+@pytest.mark.promise("0.8")
 def test_a_paid_booking_is_found_by_its_customer_and_cancelled(office: BackOffice, visit: Visit) -> None:
     bought = sold(office)
     desk = visit("/bookings/list", office.account(Role.STAFF, "Grace"))

@@ -34,7 +34,6 @@ def ask_for_five(page: Page) -> None:
     told(page).to_contain_text("5.00 EUR goes back.")
 
 
-@pytest.mark.promise("9.1")
 def test_a_double_click_gives_money_back_once(office: BackOffice, visit: Visit) -> None:
     bought = sold(office)
     desk = visit(page_of(bought.payment.name, "payments"), office.account(Role.STAFF))
