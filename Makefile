@@ -73,6 +73,7 @@ bench: $(SYNCED) ## Measure; SCENARIO=hold-hot for one (default: all)
 .PHONY: test check lint fmt fmt-check types imports gen gen-check
 test: $(SYNCED) ## Run the tests; ARGS="-k feed -x" goes to pytest
 	@scripts/chromium.sh
+	@scripts/pgbouncer.sh
 	@exec $(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 check: fmt-check lint types imports gen-check test ## Everything that CI runs

@@ -27,6 +27,7 @@ from sqlalchemy.engine import make_url
 
 from server.config import PREFIX, Settings
 from server.db.engine import Database
+from server.db.limits import ConnectionLimits
 from server.db.migrate import upgrade
 from server.embedded import PostgresServer, ValkeyServer
 from server.seats import connection as ledger_connection
@@ -44,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
     # A server ends transactions that stand still. Tests that stand still, because their machine does, are no such case.
-    patient = ledger_connection._OPTIONS.replace("session_timeout=5s", "session_timeout=60s")
-    ledger_connection._OPTIONS = patient  # type: ignore[misc]
+    patient = {**ledger_connection._LIMITS.values, "idle_in_transaction_session_timeout": "1min"}
+    ledger_connection._LIMITS = ConnectionLimits(patient)  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)

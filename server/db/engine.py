@@ -18,12 +18,14 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from sqlalchemy import Engine, create_engine, text
+from psycopg2 import extensions as pg
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from server.db.limits import ConnectionLimits
 from server.errors import Aborted, DeadlineExceeded, RowlockError, Unavailable
 
 T = TypeVar("T")
@@ -40,6 +42,11 @@ _NO_RESOURCES: Final = "53"
 _CONNECTION_ENDED: Final = ("08", "57P", "25P03")
 """Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _ATTEMPTS: Final = 5
+_LIMITS: Final = ConnectionLimits(
+    # No row stays locked behind a process that was stopped or a link that went dead.
+    {"jit": "off", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"}
+)
+_READ_ONLY_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
 _OVERFLOW: Final = 2
 """Connections beyond those of the threads: for who uses the engine directly."""
 
@@ -75,10 +82,12 @@ class Database:
                 "application_name": "rowlock",
                 "connect_timeout": 5,
                 "tcp_user_timeout": 10_000,
-                # No row stays locked behind a process that was stopped or a link that went dead.
-                "options": "-c jit=off -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+                "options": _LIMITS.options,
             },
         )
+        # None: no connection was made yet, so nobody knows.
+        self._says_limits: bool | None = None
+        event.listen(self.engine, "connect", self._ask_for_limits)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="db")
         self._threads = threads
         self._calls = 0
@@ -134,9 +143,7 @@ class Database:
         try:
             with Session(self.engine, expire_on_commit=False) as session:
                 try:
-                    if read_only:
-                        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                    limit_by_deadline(session)
+                    self._begin(session, read_only=read_only)
                     result = fn(session)
                     session.flush()
                     committing = not read_only
@@ -153,6 +160,26 @@ class Database:
                 raise
             raise refusal from error
 
+    def _begin(self, session: Session, *, read_only: bool) -> None:
+        """Say what holds for the whole transaction, all of it in one round trip; or nothing, if nothing is to be said.
+
+        Raises:
+            DeadlineExceeded: the caller's deadline has passed.
+        """
+        beginning = (_READ_ONLY_SNAPSHOT if read_only else "") + _limit_by_deadline()
+        if self._says_limits is None:
+            session.connection()  # which asks
+        if self._says_limits:
+            beginning += _LIMITS.statements
+        if beginning:
+            session.execute(text(beginning))
+
+    def _ask_for_limits(self, connection: pg.connection, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_LIMITS.question)
+            self._says_limits = not _LIMITS.hold(cursor.fetchone() or ())
+        connection.rollback()
+
     def _drop_useless(self, session: Session, error: DBAPIError, *, read_only: bool) -> None:
         """Close connections that will not serve the next transaction either."""
         code = sqlstate(error) or ""
@@ -164,20 +191,23 @@ class Database:
             self.engine.dispose()
 
 
-def limit_by_deadline(session: Session) -> None:
-    """Let PostgreSQL cancel this transaction's statements when the caller's deadline passes.
+def _limit_by_deadline() -> str:
+    """What lets PostgreSQL cancel this transaction's statements when the caller's deadline passes.
 
     The time that is left now is given to each statement. To give each only what is left at its own beginning would
     cost a round trip a statement; so a transaction of several slow ones may overrun the deadline, in the worst case
     by as much again for each of them. The caller has been told by then: the call ended at its deadline.
+
+    Raises:
+        DeadlineExceeded: it has passed.
     """
     end = deadline.get()
     if end is None:
-        return
+        return ""
     left = end - time.monotonic()
     if left <= 0:
         raise DeadlineExceeded("DEADLINE", "the deadline passed before the work began")
-    session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(left * 1000))}"))
+    return f"SET LOCAL statement_timeout = {max(1, int(left * 1000))};"
 
 
 def sqlstate(error: DBAPIError) -> str | None:

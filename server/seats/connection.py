@@ -14,11 +14,20 @@ import psycopg2
 from psycopg2 import extensions as pg
 from sqlalchemy import Engine
 
-_OPTIONS: Final = (
-    # Nobody may hold a seat's row for long: not a process that was stopped, not one behind a dead link.
-    "-c lock_timeout=1s -c statement_timeout=10s -c idle_in_transaction_session_timeout=5s -c jit=off"
-    # A batch joins a few hundred keys with tables of millions: always by their indexes.
-    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+from server.db.limits import ConnectionLimits
+
+_LIMITS: Final = ConnectionLimits(
+    {
+        # Nobody may hold a seat's row for long: not a process that was stopped, not one behind a dead link.
+        "lock_timeout": "1s",
+        "statement_timeout": "10s",
+        "idle_in_transaction_session_timeout": "5s",
+        "jit": "off",
+        # A batch joins a few hundred keys with tables of millions: always by their indexes.
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+    }
 )
 _PATIENCE: Final = 12.0
 """Seconds for one statement; PostgreSQL gives up before, so whoever waits longer has lost the connection."""
@@ -31,12 +40,16 @@ class LedgerConnection:
 
     Args:
         engine: whose address and credentials to use.
+
+    Attributes:
+        begin: what begins a transaction, to be sent together with its first statement.
     """
 
     def __init__(self, engine: Engine) -> None:
         _, self._arguments = engine.dialect.create_connect_args(engine.url)
         self._raw: pg.connection | None = None
         self._cursor: pg.cursor | None = None
+        self.begin = "BEGIN;"
 
     async def open(self) -> None:
         """Connect, unless the connection stands. Nothing else does: a batch must not go on over another connection.
@@ -94,7 +107,7 @@ class LedgerConnection:
             async_=1,
             application_name="rowlock-ledger",
             tcp_user_timeout=10_000,
-            options=_OPTIONS,
+            options=_LIMITS.options,
         )
         try:
             async with asyncio.timeout(_CONNECT_PATIENCE):
@@ -103,6 +116,8 @@ class LedgerConnection:
             raw.close()
             raise psycopg2.OperationalError("the database did not answer") from None
         self._raw, self._cursor = raw, raw.cursor()
+        (answer,) = await self.fetch(_LIMITS.question)
+        self.begin = "BEGIN;" if _LIMITS.hold(answer) else f"BEGIN;{_LIMITS.statements}"
 
 
 async def _finished(connection: pg.connection) -> None:

@@ -23,7 +23,7 @@ from server.states import AllocationState, PaymentState, QueueEntryState, SeatSt
 
 BookingKey = tuple[int, UUID]
 
-_BEGIN_IMPATIENTLY = "BEGIN; SET LOCAL lock_timeout = '50ms';"
+_IMPATIENTLY = "SET LOCAL lock_timeout = '50ms';"
 _ROWS = {int(row.state): row for row in (FREE, BLOCKED)}
 
 
@@ -37,7 +37,7 @@ async def lock_seats(
         places: sorted.
         patient: whether to wait for locks as long as the connection is set to, or hardly at all.
     """
-    begin = "BEGIN;" if patient else _BEGIN_IMPATIENTLY
+    begin = connection.begin if patient else connection.begin + _IMPATIENTLY
     if not places:
         await connection.execute(begin)
         return {}
