@@ -1,9 +1,10 @@
 """Events: what is shown, as a draft, to everybody, or cancelled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import link_row_action, row_action
 from starlette_admin.fields import StringField, TextAreaField
@@ -17,6 +18,7 @@ from console.forms import dialog, entered, hidden, said, words
 from console.messages import fill
 from console.narrowing import Choice, Narrowing, Words, in_full, member, moment, words_of
 from console.narrowing import Moment as Time
+from console.records import Record
 from console.resources import RpcView
 from rowlock.v1 import event_pb2
 from rowlock.v1.event_pb2_grpc import EventServiceStub
@@ -47,11 +49,11 @@ class Events(RpcView):
         StringField("name", label="Event", read_only=True, exclude_from_create=True, exclude_from_edit=True),
         StringField("title", required=True, maxlength=200),
         State("state"),
-        Choosing("category", view="categories", choices=choices.categories),
+        Choosing("category", view="categories", text="category_name", choices=choices.categories),
         TextAreaField("description", maxlength=20_000, exclude_from_list=True),
         Minutes("running_time", label="Minutes", help_text="How long one performance lasts.", min=1, max=10_080),
         Lines("image_uris", label="Pictures", help_text="https addresses, one a line.", exclude_from_list=True),
-        Moment("next_start_time", label="Next", read_only=True, exclude_from_create=True, exclude_from_edit=True),
+        Moment("next_start_time", label="Next (UTC)", read_only=True, exclude_from_create=True, exclude_from_edit=True),
         Amount("lowest_price", label="From", exclude_from_create=True, exclude_from_edit=True),
         OpenedWith(),
     )
@@ -80,6 +82,18 @@ class Events(RpcView):
     def get_rpc(self, name: str) -> Rpc[event_pb2.Event]:
         """One."""
         return Rpc(EventServiceStub, "GetEvent", event_pb2.GetEventRequest(name=name))
+
+    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+        """What their categories are called."""
+        request.state.categories = dict(await choices.categories(request))
+
+    async def record(self, request: Request, message: Message) -> Record:
+        """With what its category is called."""
+        assert isinstance(message, event_pb2.Event)  # noqa: S101 - by list_rpc
+        if not hasattr(request.state, "categories"):
+            await self.prepare(request, [message])
+        named: Mapping[str, str] = request.state.categories
+        return Record(message, category_name=named.get(message.category, ""))
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """By its state."""

@@ -89,7 +89,9 @@ class SeatMaps(RpcView):
         assert isinstance(message, seat_map_pb2.SeatMap)  # noqa: S101 - by list_rpc
         zones = ", ".join(f"{zone.zone} ({zone.place_count:,})" for zone in message.zones)
         venue = choices.venue_of(message.name)
-        named: Mapping[str, str] = getattr(request.state, "venues", {})
+        if not hasattr(request.state, "venues"):
+            await self.prepare(request, [message])
+        named: Mapping[str, str] = request.state.venues
         return Record(message, venue=venue, venue_display_name=named.get(venue, ""), price_zones=zones)
 
     async def make(self, request: Request, data: dict[str, Any]) -> seat_map_pb2.SeatMap:

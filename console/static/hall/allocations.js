@@ -9,13 +9,15 @@ export class Allocations {
   /** @param {import("./hall.js").Hall} hall */
   constructor(hall) {
     this.hall = hall;
-    this.element = el("div", { class: "list-group list-group-flush hall-scroll", tabIndex: 0, role: "list" });
+    const name = "What is set aside";
+    this.element = el("div", { class: "hall-scroll", tabIndex: 0, role: "group", "aria-label": name });
   }
 
   /** @param {any[]} allocations those that are live */
   show(allocations) {
     const made = allocations.map((one) => this.#item(one));
-    this.element.replaceChildren(...(made.length ? made : [el("p", { class: "card-body mb-0" }, "Nothing.")]));
+    const list = el("ul", { class: "list-group list-group-flush" }, ...made);
+    this.element.replaceChildren(made.length ? list : el("p", { class: "card-body mb-0" }, "Nothing."));
   }
 
   /** @param {any} one */
@@ -28,8 +30,8 @@ export class Allocations {
       one.note,
     ];
     const item = el(
-      "div",
-      { class: "list-group-item", role: "listitem", "data-allocation": one.name },
+      "li",
+      { class: "list-group-item" },
       el("strong", null, one.owner),
       ...facts.filter(Boolean).map((fact) => el("div", { class: "small" }, fact)),
       el(

@@ -1,0 +1,85 @@
+"""Take the pictures of the programme in docs/console.md.
+
+python scripts/console_pictures.py http://127.0.0.1:8090 127.0.0.1:7001 grace@example.org
+
+With a fresh `rowlock up` behind the console, and an administrator of that address; the password is read from standard
+input. Books some seats as a customer, blocks some and sets some aside.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from rowlock.v1 import box_office_pb2
+from rowlock.v1.box_office_pb2_grpc import BoxOfficeServiceStub
+from rowlock_client import Client
+from rowlock_client.rpc import Rpc
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs/images"
+PASSWORD = "correct horse battery"  # noqa: S105 - of a customer who is made here
+SET_ASIDE = 14
+BLOCKED = 6
+
+
+def main(url: str, server: str, email: str, password: str) -> None:
+    """Take all pictures."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with Client(server) as staff, sync_playwright() as playwright:
+        staff.log_in(email, password)
+        theatre = theatre_with_customers(server, staff)
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        window = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+        page = window.new_page()
+        page.goto(f"{url}/events/list")
+        page.get_by_label("E-mail address").fill(email)
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("table").wait_for()
+        still(page, "events")
+        page.goto(f"{url}/performances/detail?pk={theatre}")
+        page.locator("#counts").wait_for()
+        still(page, "performance")
+        page.goto(f"{url}/hall?performance={theatre}")
+        page.locator('#connection[data-state="live"]').wait_for(timeout=60_000)
+        page.get_by_role("listitem").filter(has_text="Friends of the house").wait_for()
+        page.evaluate("() => hall.selection.add(hall.plan.sections[0].rows[1].seats)")
+        still(page, "hall")
+        browser.close()
+
+
+def theatre_with_customers(server: str, staff: Client) -> str:
+    """A performance in a hall of some size, of which seats are held, blocked and set aside; its name."""
+    listed = sorted(staff.performances(page_size=100).performances, key=lambda one: one.counts.total)
+    theatre = next(one.name for one in listed if one.counts.total > 500)
+    for quantity in (2, 4, 3, 2, 4):
+        with Client(server) as customer:
+            email = f"{uuid4().hex}@example.org"
+            customer.sign_up(email, PASSWORD, "Ada")
+            customer.log_in(email, PASSWORD)
+            customer.hold(theatre, best=quantity)
+    free = [one.seat.id for one in staff.seats(theatre, state=1, page_size=1000).seats]
+    staff.block(theatre, *free[:BLOCKED], reason="The mixing desk stands there.")
+    aside = box_office_pb2.Allocation(owner="Friends of the house", seats=free[-SET_ASIDE:], note="Paid in spring.")
+    wanted = box_office_pb2.CreateAllocationRequest(parent=theatre, allocation=aside)
+    made: Rpc[box_office_pb2.Allocation] = Rpc(BoxOfficeServiceStub, "CreateAllocation", wanted)
+    staff.call(made)
+    return theatre
+
+
+def still(page: Page, name: str) -> None:
+    """Wait until everything is drawn, then take the picture."""
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(800)
+    path = IMAGES / f"console-{name}.png"
+    page.screenshot(path=path)
+    # Few colours: a third of the size, and nobody sees it.
+    with Image.open(path) as picture:
+        picture.convert("RGB").quantize(96).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1].rstrip("/"), sys.argv[2], sys.argv[3], sys.stdin.readline().rstrip("\n"))
