@@ -83,6 +83,10 @@ async def test_other_methods_are_named(door: Door) -> None:
     refused = await door.http.put("/v1/events")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
     assert reason(refused) == "NOT_IMPLEMENTED"
+    form = await door.http.post("/v1/jobs", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert form.status_code == 404
+    form = await door.http.post("/v1/users/me", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert (form.status_code, form.headers["allow"]) == (405, "GET, HEAD, PATCH, OPTIONS")
     asked = await door.http.options("/v1/events")
     assert (asked.status_code, asked.headers["allow"], asked.content) == (204, "GET, HEAD, POST, OPTIONS", b"")
 
@@ -187,6 +191,22 @@ async def test_an_idempotency_key_makes_a_second_try_harmless(door: Door) -> Non
     assert (both.status_code, fields(both)) == (400, ["request_id"])
     blank = await door.book(door.staff, 22, **{"Idempotency-Key": "no blanks here"})
     assert (blank.status_code, fields(blank)) == (400, ["request_id"])
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [("requestId=twice", "request_id", "in the body"), ("colour=red", "colour", "no such field")],
+)
+async def test_what_belongs_into_the_body_is_not_passed_over_in_the_query(
+    door: Door, query: str, field: str, words: str
+) -> None:
+    answer = await door.http.post(
+        f"/v1/{door.performance}/bookings?{query}",
+        json={"seats": [{"seat": door.hall.hall.places[24].id}]},
+        headers=bearer(door.anna),
+    )
+    assert (answer.status_code, reason(answer), fields(answer)) == (400, "INVALID_FIELD", [field])
+    assert words in answer.json()["message"]
 
 
 async def test_the_method_is_the_one_in_the_request_line(door: Door) -> None:

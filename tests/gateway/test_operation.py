@@ -83,6 +83,21 @@ async def test_it_serves_over_tls(door: Door, tmp_path: Path) -> None:
                 await Lines(answer).until("snapshot")
 
 
+async def test_the_screens_are_served_and_no_list_of_their_files(door: Door, tmp_path: Path) -> None:
+    (tmp_path / "style").mkdir()
+    (tmp_path / "index.html").write_text("<h1>Kiosk</h1>")
+    (tmp_path / "style" / "all.css").write_text("h1 { color: teal }")
+    folder = f"-kiosk-dir={tmp_path}"
+    async with gateway_process([door.address], folder) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+        page = await http.get("/kiosk/")
+        assert (page.status_code, page.text) == (200, "<h1>Kiosk</h1>")
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert (await http.get("/kiosk/style/all.css")).headers["content-type"].startswith("text/css")
+        for elsewhere in ("/kiosk/style/", "/kiosk/none.js", "/kiosk/../gateway", "/kiosk/%2e%2e/%2e%2e/etc/passwd"):
+            answer = await http.get(elsewhere, follow_redirects=True)
+            assert (answer.status_code, "all.css" in answer.text) == (404, False), elsewhere
+
+
 async def test_metrics_tell_what_was_served_on_an_address_of_their_own(door: Door) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -67,7 +67,7 @@ func (a *allowed) at(r *http.Request) []string {
 	var found []string
 	for _, verb := range verbs {
 		asked := r.Clone(r.Context())
-		asked.Method, asked.Body = verb, http.NoBody
+		asked.Method, asked.Body, asked.Header = verb, http.NoBody, http.Header{}
 		seen := &onlyStatus{}
 		if a.paths[verb].ServeHTTP(seen, asked); seen.code == http.StatusOK {
 			found = append(found, verb)

@@ -62,6 +62,9 @@ func asMeant(
 	options ...grpc.CallOption,
 ) error {
 	facts, message := factsOf(ctx), request.(proto.Message).ProtoReflect()
+	if err := allInBody(method, facts.query); err != nil {
+		return err
+	}
 	if err := putRequestID(message, facts.idempotencyKey); err != nil {
 		return err
 	}
@@ -69,6 +72,23 @@ func asMeant(
 		keepChangeable(message)
 	}
 	return invoke(ctx, method, request, reply, connection, options...)
+}
+
+// allInBody refuses a query where all of a request is told in its body, since nobody would look at it.
+func allInBody(method string, query []string) error {
+	described := methodOf(method)
+	if described == nil || len(query) == 0 {
+		return nil
+	}
+	rule, _ := proto.GetExtension(described.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if rule.GetBody() != "*" {
+		return nil
+	}
+	field, path := fieldAt(described.Input(), query[0])
+	if field == nil {
+		return &fault{join("", query[0]), "there is no such field"}
+	}
+	return &fault{path, "must be told in the body"}
 }
 
 // putRequestID writes a key into the field that repeated requests are known by. Calls that change nothing have no such

@@ -23,6 +23,7 @@ type Facts struct {
 	idempotencyKey string
 	headOnly       bool
 	maskGiven      bool
+	query          []string
 	called         bool
 	attempts       int
 	limits         metadata.MD

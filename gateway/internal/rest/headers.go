@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +45,9 @@ var limitFields = map[string]string{"ratelimit": "RateLimit", "ratelimit-policy"
 // showLimits puts them into the headers of an answer: all that these ever have of the server's metadata.
 func showLimits(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
 	told := factsOf(ctx).limits
+	if told == nil {
+		return nil
+	}
 	for name, field := range limitFields {
 		if values := told.Get(name); len(values) > 0 {
 			w.Header().Set(field, strings.Join(values, ", "))
@@ -68,12 +73,22 @@ func answerAs(accept string) string {
 	return JSON
 }
 
+// unbuffered asks proxies in between to hand on each message of a stream at once.
+func unbuffered(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
+	if factsOf(ctx).Streams {
+		w.Header().Set("X-Accel-Buffering", "no")
+	}
+	return nil
+}
+
 // normalize prepares a request for the mux, so that what reaches a server was looked at here: one way to say the
 // method, one Accept, a body that is JSON, headers of sane length, a trace, and the place where a stream broke off, as
 // browsers say it, put where the RPC looks for it.
 func normalize(tracer trace.Tracer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		facts := factsOf(r.Context())
+		// Answers are of their moment, and most are one caller's own.
+		w.Header().Set("Cache-Control", "no-store")
 		given := followTrace(r, facts)
 		if tracer != nil {
 			beginSpan(tracer, r, facts, given)
@@ -92,6 +107,11 @@ func normalize(tracer trace.Tracer, next http.Handler) http.Handler {
 				}
 			}
 		}
+		if !hasPlainHeaders(r) {
+			said := Refusal(codes.Unauthenticated, rowlock.ErrorReason_TOKEN_INVALID, "Authorization is no token of ours")
+			Refuse(w, r, http.StatusUnauthorized, said)
+			return
+		}
 		if said := wrongBody(r); said != "" {
 			Refuse(w, r, http.StatusUnsupportedMediaType, malformed(said))
 			return
@@ -102,6 +122,7 @@ func normalize(tracer trace.Tracer, next http.Handler) http.Handler {
 			return
 		}
 		facts.idempotencyKey = r.Header.Get("Idempotency-Key")
+		facts.query = slices.Sorted(maps.Keys(query))
 		facts.maskGiven = query.Has("updateMask") || query.Has("update_mask")
 		r.Header.Set("Accept", answerAs(strings.Join(r.Header.Values("Accept"), ",")))
 		for _, header := range []string{"X-Http-Method-Override", "Grpc-Timeout", "Te"} {
@@ -135,6 +156,22 @@ func followTrace(r *http.Request, facts *Facts) bool {
 	r.Header.Del("Tracestate")
 	r.Header.Set("Traceparent", fmt.Sprintf("00-%s-%s-01", facts.TraceID, hex.EncodeToString(ids[16:])))
 	return false
+}
+
+// hasPlainHeaders drops what gRPC cannot carry of the headers that are passed on, as it would be dropped without a word
+// later. But for a token: whoever sends one means to be somebody, and must not be taken for nobody.
+func hasPlainHeaders(r *http.Request) bool {
+	for _, header := range []string{"Tracestate", "X-Forwarded-For"} {
+		if !isPrintable(strings.Join(r.Header.Values(header), "")) {
+			r.Header.Del(header)
+		}
+	}
+	// What providers of payments have there is none of ours: see takeWebhooks.
+	return strings.HasPrefix(r.URL.Path, webhooks) || isPrintable(strings.Join(r.Header.Values("Authorization"), ""))
+}
+
+func isPrintable(text string) bool {
+	return strings.IndexFunc(text, func(letter rune) bool { return letter < ' ' || letter > '~' }) < 0
 }
 
 // wrongBody says why a body is not taken; nothing if it is. What providers post is theirs to choose, but not packed.

@@ -4,6 +4,7 @@ package rest
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -51,7 +52,12 @@ func Connect(
 		fixed := manual.NewBuilderWithScheme("servers")
 		var addresses []resolver.Address
 		for _, server := range servers {
-			addresses = append(addresses, resolver.Address{Addr: server})
+			// Each shows a certificate with its own name, and none with those of all.
+			host, _, err := net.SplitHostPort(server)
+			if err != nil {
+				return nil, err
+			}
+			addresses = append(addresses, resolver.Address{Addr: server, ServerName: host})
 		}
 		fixed.InitialState(resolver.State{Addresses: addresses})
 		options = append(options, grpc.WithResolvers(fixed))
@@ -76,6 +82,7 @@ func Handler(ctx context.Context, connection grpc.ClientConnInterface, tracer tr
 		runtime.WithOutgoingHeaderMatcher(nothing),
 		runtime.WithOutgoingTrailerMatcher(nothing),
 		runtime.WithForwardResponseOption(showLimits),
+		runtime.WithForwardResponseOption(unbuffered),
 		runtime.WithErrorHandler(refuse),
 		runtime.WithStreamErrorHandler(brokenOff),
 		runtime.WithRoutingErrorHandler(paths.notServed),

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/rowlock/rowlock/gateway/internal/rest"
@@ -24,15 +25,25 @@ func bounded(limit int64, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if r.ContentLength > limit {
+			// Who waits for our word before sending it (Expect: 100-continue) keeps it; of others nothing is read.
+			if r.ProtoMajor == 1 {
+				w.Header().Set("Connection", "close")
+			}
+			refuseTooLong(w, r, limit)
+			return
+		}
 		connection := http.NewResponseController(w)
 		_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		var tooLong *http.MaxBytesError
 		switch {
 		case errors.As(err, &tooLong):
-			rest.Refuse(w, r, http.StatusRequestEntityTooLarge, rest.Refusal(
-				codes.ResourceExhausted, rowlock.ErrorReason_REQUEST_TOO_LARGE,
-				fmt.Sprintf("the body is longer than %d bytes", limit),
+			refuseTooLong(w, r, limit)
+			return
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			rest.Refuse(w, r, http.StatusBadRequest, rest.Refusal(
+				codes.InvalidArgument, rowlock.ErrorReason_INVALID_FIELD, "the body broke off",
 			))
 			return
 		case err != nil:
@@ -47,6 +58,13 @@ func bounded(limit int64, next http.Handler) http.Handler {
 		r.ContentLength = int64(len(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+func refuseTooLong(w http.ResponseWriter, r *http.Request, limit int64) {
+	rest.Refuse(w, r, http.StatusRequestEntityTooLarge, rest.Refusal(
+		codes.ResourceExhausted, rowlock.ErrorReason_REQUEST_TOO_LARGE,
+		fmt.Sprintf("the body is longer than %d bytes", limit),
+	))
 }
 
 // forwardedBy believes X-Forwarded-For only of hops that are trusted: from anybody else it is dropped, so that nobody
@@ -82,9 +100,9 @@ func isOf(networks []netip.Prefix, remote string) bool {
 func patient(limit time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timed := &timedWriter{ResponseWriter: w, controller: http.NewResponseController(w), limit: limit}
-		timed.extend()
+		timed.rest()
 		next.ServeHTTP(timed, r)
-		timed.extend() // what is still in a buffer is written after us
+		timed.hurry() // what is still in a buffer is written after us
 	})
 }
 
@@ -92,20 +110,32 @@ type timedWriter struct {
 	http.ResponseWriter
 	controller *http.ResponseController
 	limit      time.Duration
+	begun      bool
 }
 
 func (t *timedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-func (t *timedWriter) extend() { _ = t.controller.SetWriteDeadline(time.Now().Add(t.limit)) }
+func (t *timedWriter) hurry() { _ = t.controller.SetWriteDeadline(time.Now().Add(t.limit)) }
+
+// rest takes the limit back between two writes: HTTP/2 ends a stream when it is over, whether or not anything is written.
+func (t *timedWriter) rest() { _ = t.controller.SetWriteDeadline(time.Time{}) }
+
+func (t *timedWriter) WriteHeader(code int) {
+	t.begun = true
+	t.ResponseWriter.WriteHeader(code)
+}
 
 func (t *timedWriter) Write(data []byte) (int, error) {
-	t.extend()
+	t.begun = true
+	t.hurry()
+	defer t.rest()
 	return t.ResponseWriter.Write(data)
 }
 
 func (t *timedWriter) Flush() { _ = t.FlushError() }
 
 func (t *timedWriter) FlushError() error {
-	t.extend()
+	t.hurry()
+	defer t.rest()
 	return t.controller.Flush()
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rowlock/rowlock/gateway/internal/rest"
+	"google.golang.org/grpc/grpclog"
 )
 
 // What is counted, by RPC: `none` where a request led to none, and the name of what it asked for where that is no RPC.
@@ -51,6 +53,16 @@ func ConfigureLog(level slog.Level, asJSON bool) {
 		handler = slog.NewJSONHandler(os.Stdout, options)
 	}
 	slog.SetDefault(slog.New(handler))
+	// What gRPC's libraries have to say is of callers who went away and servers that are not there: others tell of that.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, libraries{}))
+}
+
+// libraries takes a line that a library would write.
+type libraries struct{}
+
+func (libraries) Write(line []byte) (int, error) {
+	slog.Debug("library", "text", strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 // observed writes one line for each request when it is over, and counts it. Names and bodies are not in it, and of the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,10 @@ func ready(connection grpc.ClientConnInterface, stopping func() bool) http.Handl
 func kiosk(folder string) http.Handler {
 	files := http.StripPrefix("/kiosk/", http.FileServerFS(os.DirFS(folder)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") && r.URL.Path != "/kiosk/" {
+			http.NotFound(w, r) // of a folder the library would show a list
+			return
+		}
 		header := w.Header()
 		header.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'")
 		header.Set("X-Content-Type-Options", "nosniff")

@@ -174,6 +174,9 @@ func safe(next http.Handler) http.Handler {
 				panic(failed)
 			}
 			slog.Error("fault", "panic", fmt.Sprint(failed), "stack", string(debug.Stack()))
+			if timed, ok := w.(*timedWriter); ok && timed.begun {
+				panic(http.ErrAbortHandler) // nobody may take what was sent so far for the whole
+			}
 			said := "the gateway failed to serve this call; the fault is logged"
 			internal := rest.Refusal(codes.Internal, rowlock.ErrorReason_INTERNAL, said)
 			rest.Refuse(w, r, http.StatusInternalServerError, internal)
