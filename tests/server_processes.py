@@ -105,7 +105,7 @@ class Customers:
         keys = database.run_transaction(shared_keys)
         self._tokens = Tokens(keys, issuer="https://rowlock.dev", audience="rowlock", ttl=timedelta(minutes=15))
 
-    def token(self, user_id: UUID | None = None) -> Metadata:
-        """The metadata of a customer, by default of somebody new."""
-        text = self._tokens.issue(user_id or uuid4(), Role.CUSTOMER, session_id=uuid4()).text
+    def token(self, user_id: UUID | None = None, role: Role = Role.CUSTOMER) -> Metadata:
+        """The metadata of a customer, by default of somebody new; or of somebody else."""
+        text = self._tokens.issue(user_id or uuid4(), role, session_id=uuid4()).text
         return (("authorization", f"Bearer {text}"),)

@@ -25,6 +25,7 @@ from server.services.operations_messages import (
     staff_action_message,
 )
 from server.services.paging import page_of
+from server.services.staff_recording import own_name
 from server.services.wire import time_in
 from server.states import WebhookState
 
@@ -58,7 +59,7 @@ class OperationsService(operations_pb2_grpc.OperationsServiceServicer):
             method=request.method,
             start=time_in(request, "start_time"),
             end=time_in(request, "end_time"),
-            resource=request.resource,
+            resource=own_name(request.resource, resources.user(me)),
         )
         found = await self._database.read(lambda session: staff_actions.page(session, wanted, page.after, page.limit))
         rows, token = page.cut(found, key=lambda row: (row.action.action_time, row.action.id))

@@ -43,9 +43,15 @@ def with_answer(request: Message, who: Caller, answer: Message) -> StaffRecord:
     return _record(request, who, _made(answer))
 
 
+def own_name(name: str, me: str) -> str:
+    """A name, with the caller's own (``me``) in place of ``users/me``."""
+    own = name == resources.ME or name.startswith(f"{resources.ME}/")
+    return me + name.removeprefix(resources.ME) if own else name
+
+
 def _record(request: Message, who: Caller, made: Iterable[str]) -> StaffRecord:
     me = resources.user(who.user_id)
-    named = {_mine(name, me): None for name in (*_names_in(request), *made)}
+    named = {own_name(name, me): None for name in (*_names_in(request), *made)}
     words, shortened = _as_json(request)
     request_id: str = getattr(request, "request_id", "")
     return StaffRecord(
@@ -68,12 +74,6 @@ def _methods() -> dict[str, str]:
         for service in contract()
         for method in methods_of(service)
     }
-
-
-def _mine(name: str, me: str) -> str:
-    """A name with the caller's own in place of ``users/me``."""
-    own = name == resources.ME or name.startswith(f"{resources.ME}/")
-    return me + name.removeprefix(resources.ME) if own else name
 
 
 def _names_in(message: Message) -> Iterator[str]:
