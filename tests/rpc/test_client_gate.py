@@ -253,11 +253,12 @@ def test_of_two_gates_in_a_race_for_one_ticket_one_admits(
             gate.close()
 
 
-def test_a_terminal_is_left_as_it_was(environment: dict[str, str], staff: Client, house: Staged) -> None:
+@pytest.mark.parametrize(("key", "number"), [("\x03", 0), ("", signal.SIGTERM), ("", signal.SIGHUP)])
+def test_a_terminal_is_left_as_it_was(environment: dict[str, str], house: Staged, key: str, number: int) -> None:
     gate = Terminal("gate", name_of(house), environment=environment, size=(80, 24))
     try:
         gate.wait_for("connected")
-        status, written = gate.end(key="\x03")
+        status, written = gate.end(number, key=key)
         assert status == 0
         assert "\x1b[?1049l" in written
         assert "\x1b[?25h" in written
@@ -362,3 +363,37 @@ def test_a_second_gate_of_one_name_is_refused(environment: dict[str, str], lines
         assert "give another --gate" in lines(name_of(house), "--gate", "North").stderr
     finally:
         gate.close()
+
+
+def test_a_performance_is_chosen_by_title_or_from_a_list(
+    environment: dict[str, str], lines: Lines, house: Staged, database: Database
+) -> None:
+    other = database.run_transaction(lambda s: stage(s, start_time=clock.now() + timedelta(hours=2)))
+
+    unclear = lines("a play")
+    assert unclear.exit_code == 2
+    assert name_of(house) in unclear.stderr
+    assert name_of(other) in unclear.stderr
+    assert "no performance with 'hamlet'" in lines("hamlet").stderr
+    gate = Terminal("gate", environment=environment)
+    try:
+        row = gate.wait_for(rf"\d+(?=  A Play[^\n]*{name_of(other)}\b)")
+        gate.wait_for("Which performance")
+        gate.type("77\r")
+        gate.wait_for("Which performance")
+        gate.type(f"{row}\r")
+        gate.wait_for("connected")
+    finally:
+        gate.close()
+    assert lines(str(other.performance_id), "--offline").exit_code == 0
+
+
+def test_who_may_not_let_people_in_is_told_so(environment: dict[str, str], house: Staged) -> None:
+    with Client(environment["ROWLOCK_SERVER"]) as customer:
+        customer.sign_up("ada@example.org", PASSWORD, "Ada")
+    at_home = {name: value for name, value in environment.items() if name != "ROWLOCK_API_KEY"}
+    runner = CliRunner(env=at_home)
+    assert runner.invoke(build("gate"), ["gate", name_of(house)]).exit_code == 77
+    logged_in = runner.invoke(build("log-in"), ["log-in", "--email", "ada@example.org"], input=f"{PASSWORD}\n")
+    assert logged_in.exit_code == 0
+    assert runner.invoke(build("gate"), ["gate", name_of(house)]).exit_code == 77

@@ -80,7 +80,7 @@ def test_keys_move_through_halls_of_every_size(
     terminal = Terminal("watch", staged(database, hall), environment=environment, size=size)
     try:
         terminal.wait_for(f"live[\\s\\S]*(?:{far})[\\s\\S]*q end")
-        terminal.type("\t")
+        terminal.type("s")
         terminal.wait_for(r"○○○[\s\S]* of [\s\S]*q end")
         terminal.type("\t")
         terminal.wait_for(r"25\.00 EUR[\s\S]*q end")

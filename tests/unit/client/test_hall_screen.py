@@ -78,8 +78,6 @@ def test_a_hall_that_would_be_a_blur_is_listed_by_section_until_somebody_goes_ne
 def test_near_enough_each_place_has_a_character_of_its_own() -> None:
     arena = drawing("arena")
     screen, view = HallScreen("A Play", arena), view_of(arena)
-    screen.press("tab")
-    screen.press("tab")
     text = ""
     for _ in range(8):
         screen.press("+")

@@ -188,7 +188,7 @@ def _last(view: GateView, shown: int) -> list[Text]:
     found = []
     for answer in view.last[:shown]:
         tone = answer.outcome.tone
-        text = Text(f"{answer.time:%H:%M:%S} ", style=_DIM)
+        text = Text.assemble((f"{answer.time:%H:%M:%S} ", _DIM))
         text.append(f"{_SIGNS[tone]} {one_line(answer)}", _TEXTS[tone])
         found.append(text)
     return found + [Text("")] * (shown - len(found))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +18,7 @@ from rowlock_client.cli.gate_lines import scan_lines
 from rowlock_client.cli.gate_live import scan_on_screen
 from rowlock_client.cli.gate_store import GateStore, open_stores
 from rowlock_client.cli.options import EXIT_UNAVAILABLE, Failure, api_key, tls_of, token_store
+from rowlock_client.cli.terminal import ended_by_signals
 from rowlock_client.errors import Cancelled, DeadlineExceeded, RowlockError, Unavailable
 from rowlock_client.retrying import RetryPolicy
 
@@ -63,9 +63,7 @@ async def work(wish: Wish) -> bool:
         RowlockError: the server does not let this gate work.
     """
     async with _opened(wish) as gate:
-        ended = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        ended = ended_by_signals()
         keeping = [asyncio.create_task(gate.keep_up())]
         if not wish.offline:
             keeping.append(asyncio.create_task(_hand_in_left_behind(wish, gate)))

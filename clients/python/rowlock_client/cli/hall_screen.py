@@ -57,6 +57,9 @@ class View(Enum):
     PRICES = "prices"
 
 
+_NEXT: Final = {View.PLACES: View.SECTIONS, View.SECTIONS: View.PRICES, View.PRICES: View.PLACES}
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One place's change, for people; or, without a place, a sentence about the connection."""
@@ -145,8 +148,8 @@ class HallScreen:
         """Do what a key says: `Tab`, `s`, `p`, and those of the camera."""
         self._keys += 1
         if key == "tab":
-            views = [View.PLACES, View.SECTIONS, View.PRICES]
-            self._show(views[(views.index(self._view) + 1) % len(views)] if self._view in views else View.SECTIONS)
+            listed = View.SECTIONS if self._lists() else View.PLACES
+            self._show(_NEXT[listed if self._view is View.AUTOMATIC else self._view])
         elif key in {"s", "p"}:
             self._show(View.SECTIONS if key == "s" else View.PRICES)
         elif key in hall_camera.KEYS:
@@ -209,6 +212,7 @@ class HallScreen:
         window = self._camera.window(fit, columns, room) if self._camera.level else None
         self._seen = self._sections_in(fit, window) if window is not None else []
         drawn = self._picture.draw(fit, view.states, self._fresh_now(), window=window, colours=self._colours)
+        drawn.end = "\n"
         return [drawn], bool(fit.dots)
 
     def _sections_in(self, fit: Fit, window: Window) -> list[str]:
@@ -266,7 +270,7 @@ def _crowding(fit: Fit) -> float:
 
 
 def _sentence(happening: Happening) -> Text:
-    text = Text(f"{happening.time:%H:%M:%S}  {happening.text}", style="dim")
+    text = Text.assemble((f"{happening.time:%H:%M:%S}  ", "dim"), happening.text)
     if happening.after:
         text.append("  ")
         if happening.before:

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import signal
 import sys
 from types import TracebackType
 from typing import Final, Self
@@ -37,6 +38,16 @@ _SEQUENCES: Final = {
     "OF": "end",
 }
 _LONGEST_SEQUENCE: Final = 16
+
+
+def ended_by_signals() -> asyncio.Event:
+    """An event that is set when this process is asked to end: by Ctrl-C, `kill`, or a terminal that is closed."""
+    ended = asyncio.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # Not every system has them all, and not every event loop takes them.
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), ended.set)
+    return ended
 
 
 class KeyReader:

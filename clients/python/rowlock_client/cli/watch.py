@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from rowlock_client.aio.seats import SeatWatcher
 from rowlock_client.cli.hall_screen import Feed, HallScreen
 from rowlock_client.cli.naming import performance_name, title_of
 from rowlock_client.cli.options import PATIENCE, CaFile, Json, Server, api_key, connect, tls_of, token_store, told
-from rowlock_client.cli.terminal import Keyboard, KeyReader
+from rowlock_client.cli.terminal import Keyboard, KeyReader, ended_by_signals
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.retrying import RetryPolicy
 from rowlock_client.seat_view import SeatUpdate
@@ -104,9 +103,7 @@ async def _watch(performance: str, screen: HallScreen, wish: Wish, server: str, 
 
 async def _follow(watcher: SeatWatcher, screen: HallScreen, wish: Wish) -> None:
     """Show what happens until the time is over, or somebody ends it."""
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    ended = ended_by_signals()
     tasks = [asyncio.create_task(_listen(watcher, screen, wish)), asyncio.create_task(ended.wait())]
     drawing = asyncio.create_task(_draw(watcher, screen, wish, ended)) if wish.live else None
     try:
