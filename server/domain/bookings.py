@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, true, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, true
 from sqlalchemy.orm import Session
 
 from server import resources
@@ -20,7 +20,7 @@ from server.db.models.catalogue import Performance
 from server.db.models.inventory import Booking as BookingRow
 from server.db.models.inventory import Ticket
 from server.domain.etags import require_current
-from server.domain.rows import MOST_COUNTED, count, count_up
+from server.domain.rows import MOST_COUNTED, count, count_up, newest_first
 from server.errors import FailedPrecondition, NotFound, RowlockError
 from server.seats.booking import Booking
 from server.states import BookingState, TicketState
@@ -76,6 +76,7 @@ def list_bookings(
     performance_id: int | None,
     customer_id: UUID | None,
     state: BookingState | None,
+    named: ColumnElement[bool] | None = None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> BookingPage:
@@ -86,6 +87,7 @@ def list_bookings(
         performance_id: of this performance.
         customer_id: of this customer.
         state: shown in this state.
+        named: by `booking_search.named_by`.
         after: (create_time, id) of the last booking of the page before.
         limit: how many at most.
     """
@@ -94,16 +96,18 @@ def list_bookings(
         query = query.where(BookingRow.performance_id == performance_id)
     if customer_id is not None:
         query = query.where(BookingRow.customer_id == customer_id)
+    if named is not None:
+        query = query.where(named)
     rows: list[BookingRow] = []
     total = 0
     # One query for each kind of row that is shown in the state, so that each finds its rows by its own index.
     for condition in _are_shown(state):
         part = query.where(condition)
         total += count_up(session, part)
-        if after is not None:
-            part = part.where(tuple_(BookingRow.create_time, BookingRow.id) < after)
-        rows += session.scalars(part.order_by(BookingRow.create_time.desc(), BookingRow.id.desc()).limit(limit))
-    rows.sort(key=lambda row: (row.create_time, row.id), reverse=True)
+        narrowed = performance_id is not None
+        part = newest_first(part, BookingRow.create_time, BookingRow.id, narrowed=narrowed, after=after)
+        rows += session.scalars(part.limit(limit))
+    rows.sort(key=lambda row: row.id if performance_id is not None else (row.create_time, row.id), reverse=True)
     now = database_now(session)
     return BookingPage([as_shown(booking_of(row), now) for row in rows[:limit]], min(total, MOST_COUNTED))
 

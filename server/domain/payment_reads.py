@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from server import resources
 from server.db.models.payments import Payment, Refund
-from server.domain.rows import count_up
+from server.domain.rows import count_up, newest_first
 from server.errors import NotFound
 from server.states import PaymentState, RefundState
 
@@ -81,9 +81,9 @@ def list_payments(
     if only_discrepancies:
         query = query.where(Payment.discrepancy.is_not(None))
     total = count_up(session, query)
-    if after is not None:
-        query = query.where(tuple_(Payment.create_time, Payment.id) < after)
-    rows = session.scalars(query.order_by(Payment.create_time.desc(), Payment.id.desc()).limit(limit)).all()
+    narrowed = performance_id is not None
+    query = newest_first(query, Payment.create_time, Payment.id, narrowed=narrowed, after=after)
+    rows = session.scalars(query.limit(limit)).all()
     refunded = refunded_of(session, rows)
     return PaymentPage([ShownPayment(row, refunded.get(row.id, 0)) for row in rows], total)
 

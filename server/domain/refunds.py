@@ -26,7 +26,7 @@ from server.domain.due import take_up
 from server.domain.notifications import notify, when_told
 from server.domain.payment_orders import order_of
 from server.domain.payment_rows import lock_payment
-from server.domain.rows import count_up
+from server.domain.rows import count_up, newest_first
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.payments.port import PaymentOrder
 from server.states import Account, NotificationKind, PaymentState, Provider, RefundState
@@ -302,6 +302,10 @@ def list_refunds(
     for column, value in conditions.items():
         if value is not None:
             query = query.where(column == value)
+    if booking_id is not None and performance_id is None:
+        # Payments are found by their booking, and refunds by their payment; refunds have no index of bookings.
+        paid = select(Payment.performance_id, Payment.id).where(Payment.booking_id == booking_id)
+        query = query.where(tuple_(Refund.performance_id, Refund.payment_id).in_(paid))
     if owner is not None:
         query = query.join(
             Payment, (Payment.performance_id == Refund.performance_id) & (Payment.id == Refund.payment_id)
@@ -311,9 +315,9 @@ def list_refunds(
     if only_discrepancies:
         query = query.where(Refund.discrepancy.is_not(None))
     total = count_up(session, query)
-    if after is not None:
-        query = query.where(tuple_(Refund.create_time, Refund.id) < after)
-    rows = session.scalars(query.order_by(Refund.create_time.desc(), Refund.id.desc()).limit(limit)).all()
+    narrowed = performance_id is not None
+    query = newest_first(query, Refund.create_time, Refund.id, narrowed=narrowed, after=after)
+    rows = session.scalars(query.limit(limit)).all()
     return RefundPage(rows, total)
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -105,6 +107,34 @@ def count(session: Session, query: Select[Any]) -> int:
 def count_up(session: Session, query: Select[Any]) -> int:
     """How many rows a query has, counted up to ``MOST_COUNTED``: a list of millions is not read for a number."""
     return count(session, query.order_by(None).limit(MOST_COUNTED))
+
+
+def newest_first(
+    query: Select[Any],
+    create_time: InstrumentedAttribute[datetime],
+    row_id: InstrumentedAttribute[UUID],
+    *,
+    narrowed: bool,
+    after: tuple[datetime, UUID] | None,
+) -> Select[Any]:
+    """A query of things of performances, the newest first, behind the last one of the page before.
+
+    Ids lead with the time at which they were made. So what is narrowed to one performance is in the order of its
+    primary key, and is read along that; what is not has an index of times.
+
+    Args:
+        query: what is listed.
+        create_time: the column of when it was made.
+        row_id: the column of its id.
+        narrowed: whether it is of one performance.
+        after: (create_time, id) of the last one of the page before; None: from the newest on.
+    """
+    if narrowed:
+        query = query if after is None else query.where(row_id < after[1])
+        return query.order_by(row_id.desc())
+    if after is not None:
+        query = query.where(tuple_(create_time, row_id) < after)
+    return query.order_by(create_time.desc(), row_id.desc())
 
 
 def behind(
