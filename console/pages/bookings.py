@@ -74,6 +74,7 @@ class Bookings(RpcView):
     narrowing: ClassVar[Sequence[Narrowing]] = (
         Words("performance", "Performance", "7"),
         Words("customer", "Customer", "name or e-mail"),
+        Words("text", "Number, ticket or payment", "as it is read"),
         Choice("state", "State", words_of(_State)),
     )
 
@@ -85,11 +86,12 @@ class Bookings(RpcView):
         return None if customer is None else {**narrowed, "customer": customer}
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[booking_pb2.ListBookingsResponse]:
-        """By performance, customer and state."""
+        """By performance, customer, state, and what a customer has in hand."""
         wanted = booking_pb2.ListBookingsRequest(
             parent=in_full("performances", narrowed["performance"]) or "performances/-",
             customer=narrowed["customer"],
             state=member(_State, narrowed["state"]),
+            text=narrowed["text"],
         )
         return Rpc(BookingServiceStub, "ListBookings", wanted)
 

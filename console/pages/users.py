@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette_admin import BooleanField, StringField, row_action
+from starlette_admin import BooleanField, StringField, link_row_action, row_action
 from starlette_admin.exceptions import ActionFailed
 from starlette_admin.flash import flash
 
@@ -52,7 +52,7 @@ class Users(RpcView):
         Choice("role", "Role", [*PERSONS, *DEVICES]),
     )
     actions = ()
-    row_actions = ("view", "role", "disable", "enable", "end_sessions", "new_key")
+    row_actions = ("view", "bookings", "role", "disable", "enable", "end_sessions", "new_key")
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[auth_pb2.ListUsersResponse]:
         """By text and role."""
@@ -66,10 +66,15 @@ class Users(RpcView):
 
     async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
         """Administrators' actions are theirs, and only one of disabling and enabling makes sense."""
-        if name == "view":
+        if name in {"view", "bookings"}:
             return True
         sensible = {"disable": not obj.disabled, "enable": obj.disabled}.get(name, True)
         return session_of(request).is_admin and sensible
+
+    @link_row_action("bookings", "Bookings", icon_class="fa fa-chair", action_btn_class="btn", exclude_from_list=True)
+    def bookings(self, request: Request, pk: Any) -> str:
+        """What they have bought."""
+        return str(request.url_for("console:list", key="bookings").include_query_params(customer=pk))
 
     @row_action(
         "role",

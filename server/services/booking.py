@@ -21,7 +21,7 @@ from server import resources
 from server.db.combining import Combined
 from server.db.engine import Database
 from server.db.ids import new_id
-from server.domain import bookings, payment_reads
+from server.domain import booking_search, bookings, payment_reads
 from server.domain.signing_keys import Keys
 from server.errors import InvalidArgument, NotFound
 from server.interceptors.access import require_permission
@@ -244,6 +244,7 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         if customer_id is None and request.customer:
             customer_id = resources.parse_user(request.customer, who.user_id, "customer")
         page = page_of(request, datetime, UUID, scope=str(customer_id))
+        named = booking_search.named_by(request.text, performance_id, self._keys()) if request.text else None
 
         def work(session: Session) -> tuple[bookings.BookingPage, dict[int, Hall]]:
             found = bookings.list_bookings(
@@ -251,6 +252,7 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
                 performance_id=performance_id,
                 customer_id=customer_id,
                 state=BookingState(request.state) if request.state else None,
+                named=named,
                 after=page.after,
                 limit=page.limit,
             )

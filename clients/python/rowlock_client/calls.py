@@ -369,12 +369,17 @@ def bookings(
     *,
     state: booking_pb2.Booking.State.ValueType = booking_pb2.Booking.STATE_UNSPECIFIED,
     customer: str = "",
+    text: str = "",
     page_size: int = 0,
     page_token: str = "",
 ) -> Rpc[booking_pb2.ListBookingsResponse]:
-    """List one's own bookings, newest first; staff: all, or those of `customer`."""
+    """List one's own bookings, newest first; staff: all, or those of `customer`.
+
+    With `text` only the booking that it names: by its id or, of one performance, the end of that; by the code of a
+    ticket; or by what a payment provider calls a payment.
+    """
     request = booking_pb2.ListBookingsRequest(
-        parent=performance, state=state, customer=customer, page_size=page_size, page_token=page_token
+        parent=performance, state=state, customer=customer, text=text, page_size=page_size, page_token=page_token
     )
     return Rpc(_Bookings, "ListBookings", request)
 

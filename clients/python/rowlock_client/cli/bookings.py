@@ -88,14 +88,18 @@ def _standing(client: Client, performance: str, given: list[str]) -> dict[str, i
 @app.command()
 @told
 def bookings(
+    *,
+    text: Annotated[
+        str, typer.Option("--find", metavar="TEXT", help="Only that of this id, ticket code or payment reference.")
+    ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     server: Server = DEFAULT_TARGET,
     ca: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """List your bookings, newest first."""
+    """List your bookings, newest first; for staff, everybody's."""
     with connect(server, ca) as client:
-        rpc = calls.bookings(page_size=min(limit, 200))
+        rpc = calls.bookings(text=text, page_size=min(limit, 200))
         found = list(islice((one for page in client.pages(rpc) for one in page.bookings), limit))
     if as_json:
         print_json(found)
@@ -110,7 +114,8 @@ def bookings(
         )
         for one in found
     ]
-    print_table(("booking", "state", "made", "of", "total"), rows, empty="You have no bookings.")
+    nothing = "There is no such booking." if text else "You have no bookings."
+    print_table(("booking", "state", "made", "of", "total"), rows, empty=nothing)
 
 
 @app.command()

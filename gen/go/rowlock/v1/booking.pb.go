@@ -789,7 +789,10 @@ type ListBookingsRequest struct {
 	// Only bookings of this customer. Customers get their own whatever they ask for.
 	Customer string `protobuf:"bytes,4,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Only bookings in this state. Unspecified: any.
-	State         Booking_State `protobuf:"varint,5,opt,name=state,proto3,enum=rowlock.v1.Booking_State" json:"state,omitempty"`
+	State Booking_State `protobuf:"varint,5,opt,name=state,proto3,enum=rowlock.v1.Booking_State" json:"state,omitempty"`
+	// Only the booking that this names: its name or id, or, within one performance, at least 6 characters from the end of
+	// its id; the code of one of its tickets; or what a payment provider calls one of its payments.
+	Text          string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -857,6 +860,13 @@ func (x *ListBookingsRequest) GetState() Booking_State {
 		return x.State
 	}
 	return Booking_STATE_UNSPECIFIED
+}
+
+func (x *ListBookingsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
 }
 
 // A page of bookings.
@@ -1968,7 +1978,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"allocation\"\xa1\x01\n" +
 	"\x11GetBookingRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
-	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\x86\x03\n" +
+	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\"\xd8\x03\n" +
 	"\x13ListBookingsRequest\x12`\n" +
 	"\x06parent\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x15\x12\x13rowlock.dev/Booking\xbaH)r'\x18 2#^performances/(-|[1-9][0-9]{0,18})$R\x06parent\x12(\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\v\xe2A\x01\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12+\n" +
@@ -1976,7 +1986,8 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\f\xe2A\x01\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12w\n" +
 	"\bcustomer\x18\x04 \x01(\tB[\xe2A\x01\x01\xfaA\x12\n" +
 	"\x10rowlock.dev/User\xbaH?\xd8\x01\x01r:\x18*26^users/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\bcustomer\x12=\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x19.rowlock.v1.Booking.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"\x8e\x01\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x19.rowlock.v1.Booking.StateB\f\xe2A\x01\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12P\n" +
+	"\x04text\x18\x06 \x01(\tB<\xe2A\x01\x01\xbaH5r3\x18\xac\x022.^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x04text\"\x8e\x01\n" +
 	"\x14ListBookingsResponse\x12/\n" +
 	"\bbookings\x18\x01 \x03(\v2\x13.rowlock.v1.BookingR\bbookings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +

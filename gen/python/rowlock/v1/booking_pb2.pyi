@@ -410,6 +410,7 @@ class ListBookingsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The performance, or `performances/-` for bookings of all performances."""
     page_size: _builtins.int
@@ -420,6 +421,10 @@ class ListBookingsRequest(_message.Message):
     """Only bookings of this customer. Customers get their own whatever they ask for."""
     state: Global___Booking.State.ValueType
     """Only bookings in this state. Unspecified: any."""
+    text: _builtins.str
+    """Only the booking that this names: its name or id, or, within one performance, at least 6 characters from the end of
+    its id; the code of one of its tickets; or what a payment provider calls one of its payments.
+    """
     def __init__(
         self,
         *,
@@ -428,10 +433,11 @@ class ListBookingsRequest(_message.Message):
         page_token: _builtins.str = ...,
         customer: _builtins.str = ...,
         state: Global___Booking.State.ValueType = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
