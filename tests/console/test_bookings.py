@@ -1,5 +1,6 @@
 """Bookings in the console: found, read with all that belongs to them, and changed by dialogs."""
 
+import csv
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -35,6 +36,11 @@ def test_a_paid_booking_is_found_by_its_customer_and_cancelled(office: BackOffic
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("A Play")
     expect(rows).to_contain_text("50.00 EUR")
+    desk.page.get_by_label("Customer").fill("")
+    code = bought.customer.tickets(bought.booking.name).tickets[0].code
+    desk.page.get_by_label("Number, ticket or payment").fill(code)
+    press(desk.page, "Show")
+    expect(rows).to_have_count(1)
     rows.get_by_text(bought.booking.name[-8:]).click()
     expect(desk.page.get_by_role("list", name="History")).to_be_visible()
     assert serious(desk.page) == []
@@ -76,6 +82,18 @@ def test_chosen_tickets_are_taken_back_and_the_others_stay(office: BackOffice, v
     document = desk.page.request.get(desk.page.get_by_role("link", name="PDF").first.get_attribute("href") or "")
     assert document.headers["content-type"] == "application/pdf"
     assert document.body().startswith(b"%PDF")
+
+
+def test_a_file_has_what_the_list_has(office: BackOffice, visit: Visit) -> None:
+    bought = sold(office)
+    sold(office)
+    desk = visit(f"/bookings/list?customer={quote(bought.email)}", office.account(Role.STAFF))
+    desk.page.locator("[data-sa-name=export]").click()
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("dialog").get_by_role("button", name="Export", exact=True).click()
+    heading, *rows = csv.reader(download.value.path().read_text().splitlines())
+    assert heading[:3] == ["Name", "Booking", "Performance"]
+    assert [(row[0], row[5], row[6]) for row in rows] == [(bought.booking.name, "50.00 EUR", "Confirmed")]
 
 
 def test_who_comes_too_late_is_told_why(office: BackOffice, visit: Visit) -> None:
