@@ -108,7 +108,8 @@ def staged(database: Database, settings: Settings) -> Staging:
     async def stage(limits: RateLimits | None = None, *, streams: OpenStreams | None = None) -> AsyncIterator[Stage]:
         lines: list[dict[str, Any]] = []
         log = AccessLog(lambda line: lines.append(json.loads(line)), LogFormat.JSON, LogLevel.INFO)
-        streams = streams or OpenStreams(most=10, most_per_account=3, write_timeout=60)
+        if streams is None:  # one without any stream is false
+            streams = OpenStreams(most=10, most_per_account=3, write_timeout=60)
         draining = Draining()
         chain = make_chain(
             observer=Observer(log, Addresses()),
