@@ -8,12 +8,14 @@ upgrade, and what allows the way back to the version before.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 import structlog
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -66,7 +68,7 @@ def upgrade(url: str, to: str = "head", *, migrations: Path = MIGRATIONS) -> Fit
     engine = create_engine(driver_url(url))
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            _wait_for_turn(connection)
             connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
             connection.commit()
             found = _fit(connection, migrations)
@@ -91,6 +93,29 @@ def fit(url: str, *, migrations: Path = MIGRATIONS) -> Fit:
             return _fit(connection, migrations)
     finally:
         engine.dispose()
+
+
+@contextmanager
+def concurrently() -> Iterator[None]:
+    """In a migration: statements that make nobody wait (``CREATE INDEX CONCURRENTLY``), and so may wait themselves.
+
+    They are not part of the migration's transaction: what was broken off is done again, so it must bear that.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        yield
+        op.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take the lock that keeps migrations one after the other.
+
+    By asking for it again and again: who waits in a statement has a transaction open, and an index that is built
+    concurrently waits for the end of every such one.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.rollback()
+        time.sleep(_PAUSE)
 
 
 def _fit(connection: Connection, migrations: Path) -> Fit:

@@ -5,12 +5,13 @@ A later release is this one's migrations and some more, in a folder of the test.
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, create_engine, text
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -53,13 +54,24 @@ def release(tmp_path: Path) -> Release:
         before = HEAD
         for revision, oldest_program, work in further:
             (folder / "versions" / f"{revision}.py").write_text(
-                f"from alembic import op\n\nrevision = {revision!r}\ndown_revision = {before!r}\n"
-                f"oldest_program = {oldest_program!r}\n\n\ndef upgrade() -> None:\n{work}\n"
+                "from alembic import op\nfrom server.db.migrate import concurrently\n\n"
+                f"revision = {revision!r}\ndown_revision = {before!r}\noldest_program = {oldest_program!r}\n\n\n"
+                f"def upgrade() -> None:\n{work}\n"
             )
             before = revision
         return folder
 
     return make
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """Somebody who looks at bookings for as long as they like."""
+    engine = create_engine(url, isolation_level="REPEATABLE READ")
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM bookings"))
+        yield reader
+    engine.dispose()
 
 
 def started(url: str, valkey_url: str) -> Settings:
@@ -152,15 +164,41 @@ def test_a_migration_that_fails_is_not_kept_as_applied(fresh_database_url: str, 
     assert fit(fresh_database_url) is Fit.EXACT
 
 
-async def test_a_migration_waits_for_a_table_without_making_buyers_wait(
+async def test_an_index_is_built_beside_long_transactions_and_other_migrations(
     fresh_database: Database, fresh_database_url: str, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.db.migrate._LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("server.db.migrate._PAUSE", 0.01)
+    monkeypatch.setattr("server.db.migrate._ATTEMPTS", 1)
+    index = """
+    with concurrently():
+        op.execute("CREATE INDEX CONCURRENTLY ix_sightings ON bookings (create_time)")
+"""
+    newer = release(("9001", HEAD, index))
+    building = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
+    )
+    with reading(fresh_database_url) as reader:
+        migrating = [
+            asyncio.create_task(asyncio.to_thread(upgrade, fresh_database_url, migrations=newer)) for _ in range(3)
+        ]
+
+        def waits() -> bool:
+            return bool(fresh_database.run_transaction(lambda session: session.scalar(building)))
+
+        await eventually(waits, 60)
+        reader.rollback()
+    assert await asyncio.wait_for(asyncio.gather(*migrating), 60) == [Fit.EXACT] * 3
+
+
+async def test_a_migration_waits_for_a_table_without_making_buyers_wait(
+    fresh_database_url: str, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.db.migrate._LOCK_TIMEOUT", "50ms")
     monkeypatch.setattr("server.db.migrate._PAUSE", 0.05)
     monkeypatch.setattr("server.db.migrate._ATTEMPTS", 10_000)
     newer = release(("9001", HEAD, EXPAND))
-    with capture_logs() as logs, fresh_database.engine.connect() as reader:
-        reader.execute(text("SELECT count(*) FROM bookings"))
+    with capture_logs() as logs, reading(fresh_database_url) as reader:
         migrating = asyncio.create_task(asyncio.to_thread(upgrade, fresh_database_url, migrations=newer))
         await eventually(lambda: any(line["event"] == "migrate.table_in_use" for line in logs), 60)
         assert not migrating.done()

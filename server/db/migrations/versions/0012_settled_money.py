@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from server.db.migrate import concurrently
+
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
@@ -38,7 +40,7 @@ def upgrade() -> None:
     # off, a part of it is done, and all of it may be done again.
     for table, column, kind in _COLUMNS:
         op.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind}")
-    with op.get_context().autocommit_block():
+    with concurrently():
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_refunds_failed")
         for table, name, columns, which in _INDEXES:
             # An index that was broken off is there and of no use.
