@@ -27,6 +27,7 @@ func takeWebhooks(mux *runtime.ServeMux, payments rowlock.PaymentServiceClient) 
 			mux.ServeHTTP(w, r)
 			return
 		}
+		factsOf(r.Context()).query = nil // what an address has there is between its house and the provider
 		_, marshaler := runtime.MarshalerForRequest(mux, r)
 		provider, known := rowlock.Payment_Provider_value[strings.ToUpper(name)]
 		if !known {
