@@ -26,6 +26,7 @@ from server.domain import (
     notification_queue,
     payment_attempts,
     payment_comparison,
+    payment_doubts,
     payment_openings,
     refunds,
     waiting_room_admission,
@@ -115,6 +116,8 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "places were taken back": lambda: after(Collector, "_take_back"),
     "comparison was taken up": lambda: after(Comparer, "take", bool),
     "comparison is written down, not committed": lambda: after(payment_comparison, "compared"),
+    # whose money is in doubt
+    "doubt is written down, not committed": lambda: after(payment_doubts, "wait_for_staff", bool),
     # giving it back
     "refund is taken up, not committed": lambda: after(refunds, "take_due", bool),
     "refund was taken up": lambda: after(Refunder, "take", bool),

@@ -8,7 +8,8 @@ import pytest
 
 from server.config import Settings
 from server.db.engine import Database
-from server.states import BookingState, PaymentState, RefundState
+from server.fake_provider.behaviour import Behaviour, Call
+from server.states import BookingState, PaymentState, RefundState, Resolution
 from tests.fake_paypal import FakePayPal, fake_paypal
 from tests.invariants import assert_sound
 from tests.paypal_desk import PayPalDesk, paypal_desk_on
@@ -118,3 +119,45 @@ async def test_killed_after_paypal_has_given_money_back(desk: PayPalDesk, house:
     await another_takes_over(desk)
 
     assert [(one.state, one.amount) for one in desk.refunds(payment)] == [(RefundState.SUCCEEDED, 2500)]
+
+
+@pytest.mark.parametrize("point", ["PayPal has answered the capture", "doubt is written down, not committed"])
+async def test_killed_when_it_learns_that_the_money_may_be_anothers(
+    desk: PayPalDesk, house: Staged, workers: Workers, point: str
+) -> None:
+    booking, payment = await desk.approved(house, 3)
+    await desk.behave(payment, Call.CAPTURE, Behaviour.WRONG_PAYMENT)
+    await desk.capture(payment)
+
+    await workers.die(point)
+    assert_sound(desk.database)
+    desk.one("UPDATE payments SET next_attempt_time = clock_timestamp() WHERE next_attempt_time IS NOT NULL")
+    await desk.settle()
+
+    held = desk.payment(payment)
+    assert (held.state, desk.refunds(payment)) == (PaymentState.UNKNOWN, [])
+    assert str(held.discrepancy).startswith("REFERENCE_MISMATCH")
+    await desk.resolve(payment, Resolution.OURS)
+    await another_takes_over(desk)
+    assert desk.booking(booking).state is BookingState.CONFIRMED
+
+
+@pytest.mark.parametrize("decision", [Resolution.OURS, Resolution.GIVE_BACK])
+@pytest.mark.parametrize("point", ["payment was taken up", "PayPal has said what became of it"])
+async def test_killed_while_it_does_what_staff_decided(
+    desk: PayPalDesk, house: Staged, workers: Workers, decision: Resolution, point: str
+) -> None:
+    booking, payment = await desk.approved(house, 3)
+    await desk.behave(payment, Call.CAPTURE, Behaviour.WRONG_PAYMENT)
+    await desk.capture(payment)
+    await desk.settle()
+    await desk.resolve(payment, decision)
+
+    await workers.die(point)
+    assert_sound(desk.database)
+    await another_takes_over(desk)
+
+    assert desk.payment(payment).state is PaymentState.SUCCEEDED
+    is_sold = desk.booking(booking).state is BookingState.CONFIRMED
+    assert is_sold is (decision is Resolution.OURS)
+    assert [one.state for one in desk.refunds(payment)] == ([] if is_sold else [RefundState.SUCCEEDED])
