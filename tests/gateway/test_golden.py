@@ -8,6 +8,7 @@ What is added breaks nobody and passes; what is missing, renamed or of another t
 import json
 import os
 import re
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ def shape(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: shape(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [shape(value[0])] if value else []
+        # Which of them comes first is chance, and what is left out of one may be in another.
+        return [reduce(together, map(shape, value))] if value else []
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):
@@ -49,6 +51,16 @@ def shape(value: Any) -> Any:
         if re.fullmatch(form, value):
             return kind
     return "text"
+
+
+def together(one: Any, other: Any) -> Any:
+    """The shape of two entries of a list: what either of them has."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        common = {name: together(one[name], other[name]) for name in one.keys() & other.keys()}
+        return {**one, **other, **common}
+    if isinstance(one, list) and isinstance(other, list):
+        return [reduce(together, one + other)] if one or other else []
+    return one if one == other else "text"
 
 
 def missing(frozen: Any, now: Any, path: str) -> list[str]:
