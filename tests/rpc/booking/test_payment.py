@@ -1,10 +1,10 @@
 """PaymentService over a socket, with the real worker behind it."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import grpc.aio
 import pytest
 from google.type.money_pb2 import Money
 from sqlalchemy import text
@@ -94,15 +94,26 @@ async def test_order_not_found(office: BoxOffice, house: Staged) -> None:
 @pytest.mark.promise("0.11")
 @pytest.mark.parametrize("silence", [Simulate.TIMEOUT_BEFORE, Simulate.TIMEOUT_AFTER])
 async def test_provider_unreachable_and_then_known(office: BoxOffice, house: Staged, silence: int) -> None:
-    anna = await office.customer()
-    booking = await office.book(house, anna, "Stalls-A-1")
-    payment = await office.pay(booking, anna)
+    told: set[Any] = set()
+    for place in range(1, 4):
+        anna = await office.customer()
+        booking = await office.book(house, anna, f"Stalls-A-{place}")
+        payment = await office.pay(booking, anna)
+        try:
+            told.add((await office.simulate(payment, anna, silence)).state)
+        except grpc.aio.AioRpcError as error:
+            told.add((error.code().name, (await refusal(again(error))).reason))
+        await until(office, payment, anna, Payment.SUCCEEDED)
+        assert (await office.get(booking, anna)).state == pb.Booking.CONFIRMED
 
-    refused = await refusal(office.simulate(payment, anna, silence))
+    # If the machine stands still in between, the outcome is known by the time that the answer is made.
+    unreachable = ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
+    assert unreachable in told
+    assert told <= {unreachable, Payment.SUCCEEDED}
 
-    assert (refused.code, refused.reason) == ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
-    await until(office, payment, anna, Payment.SUCCEEDED)
-    assert (await office.get(booking, anna)).state == pb.Booking.CONFIRMED
+
+async def again(error: grpc.aio.AioRpcError) -> None:
+    raise error
 
 
 async def test_capture_answers_at_once_and_the_booking_tells_how_it_ended(office: BoxOffice, house: Staged) -> None:
@@ -321,10 +332,11 @@ async def test_giving_a_payment_up_makes_room_for_another(office: BoxOffice, hou
 
 @pytest.mark.promise("3.3")
 async def test_an_abandoned_payment_ends_with_its_hold(office: BoxOffice) -> None:
-    house = office.stage(hold_duration=timedelta(seconds=1))
+    house = office.stage()
     anna = await office.customer()
     booking = await office.book(house, anna, "Stalls-A-1")
     payment = await office.pay(booking, anna)
+    office.let_time_pass(booking)
 
     ended = await until(office, payment, anna, Payment.CANCELLED)
 
@@ -332,10 +344,10 @@ async def test_an_abandoned_payment_ends_with_its_hold(office: BoxOffice) -> Non
     assert (await office.get(booking, anna)).state == pb.Booking.EXPIRED
 
 
-async def test_the_worker_sweeps_expired_holds_within_seconds(office: BoxOffice) -> None:
-    house = office.stage(hold_duration=timedelta(milliseconds=500))
+async def test_the_worker_sweeps_holds_that_have_run_out(office: BoxOffice) -> None:
+    house = office.stage()
     anna = await office.customer()
-    await office.book(house, anna, "Stalls-A-1")
+    booking = await office.book(house, anna, "Stalls-A-1")
 
     def held() -> int:
         counts = text("SELECT held FROM inventories WHERE performance_id = :id")
@@ -344,7 +356,8 @@ async def test_the_worker_sweeps_expired_holds_within_seconds(office: BoxOffice)
         )
 
     assert held() == 1
-    await eventually(lambda: not held(), 5.5)
+    office.let_time_pass(booking)
+    await eventually(lambda: not held())
 
 
 async def test_everything_agrees_with_the_providers_books_in_the_end(office: BoxOffice, house: Staged) -> None:
