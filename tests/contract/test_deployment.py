@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from server.commands.gateway import flags
 from server.config import PREFIX, Settings, variable_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,17 @@ def test_production_gives_each_program_its_keys(compose: dict[str, Any]) -> None
         assert settings["ROWLOCK_ENVIRONMENT"] == "production"
         (folder,) = [volume.split(":")[-2] for volume in production[name]["volumes"]]
         assert settings["ROWLOCK_JWT_PRIVATE_KEY_FILE"].startswith(folder)
+
+
+def test_who_only_calls_the_servers_is_told_its_own_settings_and_no_secrets(compose: dict[str, Any]) -> None:
+    console = {name for name in Settings.model_fields if name.startswith("console_")}
+    own = {
+        "gateway": set(flags().values()),
+        "console": console | {"environment", "log_level", "log_format", "trusted_proxies"},
+    }
+    for service, settings in own.items():
+        assert not compose["services"][service].get("env_file"), service
+        assert set(compose["services"][service]["environment"]) == {variable_name(name) for name in settings}
 
 
 def test_every_service_is_known_to_be_healthy_before_it_is_used(compose: dict[str, Any]) -> None:

@@ -54,6 +54,8 @@ class System:
         found = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
         found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
         for name, value in self.services[service].get("environment", {}).items():
+            if value is None:
+                continue  # from .env, which is not here
             text = self._given.get(name, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)))
             inside = re.fullmatch(r"(?:0\.0\.0\.0|server):(\d+)", text)
             found[name] = self.address(inside[1]) if inside else text
