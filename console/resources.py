@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette_admin import BaseModelView, RequestAction
 from starlette_admin.actions import ActionSelection
 from starlette_admin.exceptions import ActionFailed
+from starlette_admin.export.csv import CsvExporter
 from starlette_admin.filters import FilterGroup
 from starlette_admin.flash import flash
 
@@ -50,7 +51,8 @@ class RpcView(BaseModelView):
     sortable_fields: Sequence[str] | None = ()
     column_visibility = False
     search_highlight = False
-    exporters: Sequence[Any] = ("csv",)
+    # Names and notes are customers' own words, which no spreadsheet is to take for a formula.
+    exporters: Sequence[Any] = (CsvExporter(escape_formulas=True),)
     importers: Sequence[Any] = ()
     narrowing: ClassVar[Sequence[Narrowing]] = ()
     items: ClassVar[str] = ""

@@ -7,7 +7,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from rowlock.v1 import booking_pb2
 from rowlock.v1.booking_pb2 import Booking
+from rowlock.v1.booking_pb2_grpc import BookingServiceStub
+from rowlock_client.rpc import Rpc
 from server.states import Role
 from tests.axe import serious
 from tests.console.conftest import BackOffice, Visitor
@@ -87,13 +90,18 @@ def test_chosen_tickets_are_taken_back_and_the_others_stay(office: BackOffice, v
 def test_a_file_has_what_the_list_has(office: BackOffice, visit: Visit) -> None:
     bought = sold(office)
     sold(office)
+    note = booking_pb2.Booking(name=bought.booking.name, note="=1+1")
+    bought.customer.call(Rpc(BookingServiceStub, "UpdateBooking", booking_pb2.UpdateBookingRequest(booking=note)))
     desk = visit(f"/bookings/list?customer={quote(bought.email)}", office.account(Role.STAFF))
     desk.page.locator("[data-sa-name=export]").click()
     with desk.page.expect_download() as download:
         desk.page.get_by_role("dialog").get_by_role("button", name="Export", exact=True).click()
     heading, *rows = csv.reader(download.value.path().read_text().splitlines())
     assert heading[:3] == ["Name", "Booking", "Performance"]
-    assert [(row[0], row[5], row[6]) for row in rows] == [(bought.booking.name, "50.00 EUR", "Confirmed")]
+    listed = dict(zip(heading, rows[0], strict=True))
+    assert len(rows) == 1
+    assert (listed["Name"], listed["Total"], listed["State"]) == (bought.booking.name, "50.00 EUR", "Confirmed")
+    assert listed["Note"] == "'=1+1", "no spreadsheet takes it for a formula"
 
 
 def test_who_comes_too_late_is_told_why(office: BackOffice, visit: Visit) -> None:
@@ -104,6 +112,8 @@ def test_who_comes_too_late_is_told_why(office: BackOffice, visit: Visit) -> Non
     bought.customer.cancel(bought.booking.name)
     press(desk.page, "Cancel the booking")
     told(desk.page).to_contain_text("the booking is CANCELLED (BOOKING_STATE)")
+    press(desk.page, "Cancel")
+    expect(desk.page.get_by_label("Reason"), "what was entered is not lost").to_have_value("She fell ill")
 
 
 def test_a_held_booking_is_sold_at_the_till_and_the_shift_closed(office: BackOffice, visit: Visit) -> None:
