@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from sqlalchemy import text
 
 from rowlock_client import Client
 from server import gateway_build, shipped
@@ -76,6 +77,11 @@ class Kiosk:
         )
         drawing = document or hall_document(standing=20)
         return self.database.run_transaction(lambda s: stage(s, drawing, ticket_types=types, **performance))
+
+    def let_time_pass(self, house: Staged) -> None:
+        """Let the holds of a performance run out."""
+        run_out = text("UPDATE bookings SET hold_expire_time = clock_timestamp() WHERE performance_id = :id")
+        self.database.run_transaction(lambda s: s.execute(run_out, {"id": house.performance_id}))
 
     def customer(self) -> str:
         """Somebody new; returns the e-mail address."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -100,10 +99,13 @@ def test_a_gap_in_the_feed_is_never_shown_as_if_it_were_none(kiosk: Kiosk, visit
 
 
 def test_a_hold_that_runs_out_is_said_to_be_over_and_its_seats_are_free(kiosk: Kiosk, visitor: Visit) -> None:
-    house = kiosk.house(hold_duration=timedelta(seconds=4))
-    anna = visitor(house, kiosk.customer())
+    house = kiosk.house()
+    anna = visitor(house, kiosk.customer(), clock=True)
+    anna.page.evaluate("() => sessionStorage.setItem('rowlock.idle', '0')")
     anna.press(22)
     anna.wait_ours(22, "mine")
+    kiosk.let_time_pass(house)
+    anna.page.clock.fast_forward("20:00")
 
     expect(anna.toast).to_contain_text("Your time is up")
 
