@@ -30,6 +30,8 @@ class State(StringField):
     list_template: str = "columns/badge.html"
     detail_template: str = "columns/badge.html"
     read_only: bool | None = True
+    exclude_from_create: bool | None = True
+    exclude_from_edit: bool | None = True
 
     async def serialize_value(self, request: Request, value: Any) -> Any:
         """The word, and its colour."""
@@ -43,6 +45,8 @@ class Amount(StringField):
     """An amount of money, as `console.records.amount` writes it; pages do not let it be edited here."""
 
     read_only: bool | None = True
+    exclude_from_create: bool | None = True
+    exclude_from_edit: bool | None = True
 
 
 @dataclass
@@ -64,6 +68,8 @@ class Reference(StringField):
     list_template: str = "columns/reference.html"
     detail_template: str = "columns/reference.html"
     read_only: bool | None = True
+    exclude_from_create: bool | None = True
+    exclude_from_edit: bool | None = True
 
     async def parse_obj(self, request: Request, obj: Any) -> Any:
         """The name, and what to show of it; None: there is none."""

@@ -81,6 +81,8 @@ class Choosing(Reference):
     form_template: str = "fields/choosing.html"
     class_: str = "form-control form-select"
     read_only: bool | None = False
+    exclude_from_create: bool | None = False
+    exclude_from_edit: bool | None = False
 
     def offered(self, request: Request) -> Choices:
         """Those that were read for this form."""

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from rowlock.v1 import box_office_pb2
 from rowlock.v1.box_office_pb2_grpc import BoxOfficeServiceStub
+from rowlock.v1.seat_map_pb2 import SEAT_STATE_AVAILABLE
 from rowlock_client import Client
 from rowlock_client.rpc import Rpc
 
@@ -45,7 +46,7 @@ def main(url: str, server: str, email: str, password: str) -> None:
         still(page, "performance")
         page.goto(f"{url}/hall?performance={theatre}")
         page.locator('#connection[data-state="live"]').wait_for(timeout=60_000)
-        page.get_by_role("listitem").filter(has_text="Friends of the house").wait_for()
+        page.get_by_role("listitem").filter(has_text="Friends of the house").first.wait_for()
         page.evaluate("() => hall.selection.add(hall.plan.sections[0].rows[1].seats)")
         still(page, "hall")
         browser.close()
@@ -61,7 +62,7 @@ def theatre_with_customers(server: str, staff: Client) -> str:
             customer.sign_up(email, PASSWORD, "Ada")
             customer.log_in(email, PASSWORD)
             customer.hold(theatre, best=quantity)
-    free = [one.seat.id for one in staff.seats(theatre, state=1, page_size=1000).seats]
+    free = [one.seat.id for one in staff.seats(theatre, state=SEAT_STATE_AVAILABLE, page_size=1000).seats]
     staff.block(theatre, *free[:BLOCKED], reason="The mixing desk stands there.")
     aside = box_office_pb2.Allocation(owner="Friends of the house", seats=free[-SET_ASIDE:], note="Paid in spring.")
     wanted = box_office_pb2.CreateAllocationRequest(parent=theatre, allocation=aside)

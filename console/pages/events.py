@@ -54,7 +54,7 @@ class Events(RpcView):
         Minutes("running_time", label="Minutes", help_text="How long one performance lasts.", min=1, max=10_080),
         Lines("image_uris", label="Pictures", help_text="https addresses, one a line.", exclude_from_list=True),
         Moment("next_start_time", label="Next (UTC)", read_only=True, exclude_from_create=True, exclude_from_edit=True),
-        Amount("lowest_price", label="From", exclude_from_create=True, exclude_from_edit=True),
+        Amount("lowest_price", label="From"),
         OpenedWith(),
     )
     row_actions = ("view", "edit", "performances", "new_performance", "publish", "cancel", "delete")

@@ -101,7 +101,7 @@ class Performances(RpcView):
         StringField(
             "taken", read_only=True, exclude_from_create=True, exclude_from_edit=True, exclude_from_detail=True
         ),
-        Amount("lowest_price", label="From", exclude_from_create=True, exclude_from_edit=True),
+        Amount("lowest_price", label="From"),
         OpenedWith(),
     )
     row_actions = (

@@ -7,7 +7,6 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin.exceptions import FormValidationError
 from starlette_admin.fields import IntegerField, StringField, TextAreaField
-from starlette_admin.flash import flash
 
 from console.calling import call
 from console.columns import Reference
@@ -31,9 +30,10 @@ class TicketTypes(RpcView):
     menu_label = "Ticket types"
     display_name = "ticket type"
     icon = "fa fa-tag"
+    list_template = "ticket_types.html"
     fields = (
         StringField("name", label="Ticket type", read_only=True, exclude_from_create=True, exclude_from_edit=True),
-        Reference("performance", view="performances", exclude_from_create=True, exclude_from_edit=True),
+        Reference("performance", view="performances"),
         StringField(
             "parent",
             label="Performance",
@@ -65,10 +65,7 @@ class TicketTypes(RpcView):
 
     async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
         """Only of one performance."""
-        if not narrowed["performance"]:
-            flash(request, "Say of which performance, or come here from its page.", "info")
-            return None
-        return narrowed
+        return narrowed if narrowed["performance"] else None
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[ticket_type_pb2.ListTicketTypesResponse]:
         """Of one performance."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from rowlock.v1 import event_pb2, seat_map_pb2, venue_pb2
 from rowlock.v1.event_pb2_grpc import EventServiceStub
@@ -173,8 +173,8 @@ def test_seat_maps_are_read_drawn_and_given_versions(office: BackOffice, visit: 
     staff = visit(f"/seat-maps/create?venue={venue.name}", email)
     page = staff.page
 
-    wrong = {"name": "hall.json", "mimeType": "application/json", "buffer": b'{"format": "rowlock-seat-map"}'}
-    page.get_by_label("File").set_input_files(files=[wrong])  # type: ignore[list-item] # a payload, as the API has it
+    wrong = FilePayload(name="hall.json", mimeType="application/json", buffer=b'{"format": "rowlock-seat-map"}')
+    page.get_by_label("File").set_input_files(wrong)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#document-error")).to_contain_text("sections")
     expect(page.get_by_label("Venue", exact=True)).to_have_value(venue.name)
