@@ -2,18 +2,21 @@
 
 import asyncio
 import ssl
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import httpx
 import pytest
 
+from rowlock.v1.seat_feed_pb2 import SeatSnapshot, WatchSeatsResponse
 from tests.certificates import Authority
 from tests.gateway.conftest import Door, bearer
 from tests.gateway.test_headers import Recorder
 from tests.gateway.test_streams import Lines
-from tests.gateway_process import gateway_process, reason
+from tests.gateway_process import Gateway, gateway_process, reason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -135,6 +138,91 @@ async def test_each_of_several_servers_shows_a_certificate_with_its_own_name(tmp
         http = await ended.enter_async_context(httpx.AsyncClient(base_url=gateway.url, timeout=60))
         while not all(recorder.seen for recorder in recorders):
             assert (await http.get("/v1/events")).status_code == 200
+
+
+class Streamer(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Streams a hall as it is told to, to whoever asks, and remembers who went away."""
+
+    def __init__(self, messages: Callable[[], AsyncIterator[bytes]]) -> None:
+        self.asked, self.left = asyncio.Event(), asyncio.Event()
+        self._messages = messages
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        if not handler_call_details.method.endswith("/WatchSeats"):
+            return None
+
+        async def stream(_request: bytes, _context: Any) -> AsyncIterator[bytes]:
+            self.asked.set()
+            try:
+                async for message in self._messages():
+                    yield message
+            finally:
+                self.left.set()
+
+        return grpc.unary_stream_rpc_method_handler(stream)
+
+    @asynccontextmanager
+    async def served(self, *arguments: str) -> AsyncIterator[Gateway]:
+        """A gateway before it."""
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((self,))
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+        try:
+            async with gateway_process([address], *arguments) as gateway:
+                yield gateway
+        finally:
+            await server.stop(None)
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """A stream whose first message never comes."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def everything() -> AsyncIterator[bytes]:
+    """A stream that has no end."""
+    states = bytes(1 << 20)
+    snapshot = WatchSeatsResponse(revision=1, snapshot=SeatSnapshot(states=states)).SerializeToString()
+    while True:
+        yield snapshot
+
+
+async def test_a_reader_that_takes_nothing_is_let_go_and_so_is_the_servers_stream() -> None:
+    streamer = Streamer(everything)
+    async with streamer.served("-write-timeout=200ms") as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(get("/v1/performances/1:watchSeats"))
+        await streamer.left.wait()
+        line = await gateway.logged(event="http", rpc="rowlock.v1.EventService/WatchSeats")
+        writer.close()
+    assert line["status"] == 200
+
+
+async def test_a_stream_that_has_not_begun_when_the_gateway_stops_is_sent_elsewhere() -> None:
+    streamer = Streamer(nothing)
+    async with streamer.served("-drain-time=60s") as gateway, httpx.AsyncClient(timeout=60) as http:
+        asking = asyncio.create_task(http.get(f"{gateway.url}/v1/performances/1:watchSeats"))
+        await streamer.asked.wait()
+        stopped = asyncio.create_task(gateway.stop())
+        answer = await asking
+        assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (503, "DRAINING", "1")
+        assert await stopped == 0
+
+
+async def test_a_caller_who_leaves_before_anything_came_is_noticed() -> None:
+    streamer = Streamer(nothing)
+    async with streamer.served() as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(get("/v1/performances/1:watchSeats"))
+        await streamer.asked.wait()
+        writer.close()
+        await streamer.left.wait()
+        line = await gateway.logged(event="http", rpc="rowlock.v1.EventService/WatchSeats")
+    assert (line["status"], line["reason"]) == (499, "CALL_CANCELLED")
 
 
 def _pair(authority: Authority, folder: Path) -> tuple[str, str]:

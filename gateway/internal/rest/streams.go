@@ -47,6 +47,7 @@ func (s *Streams) watch(
 			codes.Unimplemented, rowlock.ErrorReason_NOT_IMPLEMENTED, "a stream has no end that HEAD could wait for",
 		).Err()
 	}
+	caller := ctx
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, limitsWanted, "1"))
 	opened, err := open(ctx, desc, connection, method, options...)
 	if err != nil {
@@ -56,13 +57,14 @@ func (s *Streams) watch(
 	forget := context.AfterFunc(s.stopping, func() {
 		time.AfterFunc(rand.N(s.spread+time.Millisecond), cancel)
 	})
-	return &watched{ClientStream: opened, all: s, method: method, end: func() { forget(); cancel() }}, nil
+	return &watched{ClientStream: opened, all: s, caller: caller, method: method, end: func() { forget(); cancel() }}, nil
 }
 
 // watched is one stream.
 type watched struct {
 	grpc.ClientStream
 	all      *Streams
+	caller   context.Context
 	method   string
 	end      func()
 	first    proto.Message
@@ -86,6 +88,10 @@ func (w *watched) Header() (metadata.MD, error) {
 	case err != nil:
 		factsOf(w.ClientStream.Context()).limits = w.ClientStream.Trailer()
 		w.end()
+		if w.all.stopping.Err() != nil && w.caller.Err() == nil {
+			said := "this gateway is stopping; try again, and another answers"
+			return nil, Refusal(codes.Unavailable, rowlock.ErrorReason_DRAINING, said, soon).Err()
+		}
 		return nil, err
 	default:
 		w.first = message
