@@ -23,7 +23,7 @@ from rowlock.v1.seat_feed_pb2 import SeatChange, SeatChanges, SeatSnapshot, Watc
 from rowlock.v1.seat_map_pb2 import SeatState
 from rowlock.v1.ticket_type_pb2 import TicketType
 from rowlock_client.cli.gate_answers import Answer, Outcome
-from rowlock_client.cli.gate_keeper import Conflict, Link
+from rowlock_client.cli.gate_link import Conflict, Link
 from rowlock_client.cli.gate_screen import GateView
 from rowlock_client.cli.gate_screen import draw as draw_gate
 from rowlock_client.cli.hall_screen import HallScreen

@@ -9,15 +9,24 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 from typer.testing import CliRunner, Result
 
+from rowlock.v1.auth_pb2 import GetJwksResponse
 from rowlock.v1.ticket_pb2 import Ticket
-from rowlock_client import Client, calls
+from rowlock_client import Client, aio, calls
+from rowlock_client.cli.gate_answers import Outcome
+from rowlock_client.cli.gate_facts import fetch
+from rowlock_client.cli.gate_keeper import Gate
+from rowlock_client.cli.gate_link import Link
+from rowlock_client.cli.gate_store import GateStore
+from rowlock_client.doors import Verdict
 from rowlock_client.errors import FailedPrecondition
 from server import clock
 from server.cli import build
 from server.config import Settings
 from server.db.engine import Database
+from server.db.models.catalogue import Event
 from server.domain import accounts
 from server.domain.passwords import PasswordHasher
 from tests.gates import Terminal, gate_key, sold
@@ -315,6 +324,59 @@ def test_staff_take_the_last_admission_back_and_devices_may_not(
     assert "UNDONE" in str(staff.check_ins(name_of(house)))
 
 
+def test_staff_take_back_an_admission_that_the_server_has_not_heard_of(
+    environment: dict[str, str], server: ThreadedServer, staff: Client, house: Staged
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    at_home = {name: value for name, value in environment.items() if name != "ROWLOCK_API_KEY"}
+    runner = CliRunner(env=at_home)
+    runner.invoke(build("log-in"), ["log-in", "--email", "boss@example.org"], input=f"{PASSWORD}\n")
+    desk = Terminal("gate", name_of(house), "--gate", "Desk", environment=at_home)
+    try:
+        desk.wait_for("connected")
+        server.stop()
+        desk.type(f"{one.code}\r")
+        desk.wait_for(r"✓ ADMITTED[\s\S]*decided without connection")
+        desk.type("\x1a")
+        desk.wait_for("Ctrl-Z again")
+        desk.type("\x1a")
+        desk.wait_for("TAKEN BACK")
+        server.start()
+        desk.wait_for("● connected")
+    finally:
+        desk.close()
+    assert [one.admitted for one in staff.check_ins(name_of(house)).check_ins] == [False]
+    staff.check_in(name_of(house), one.code)
+
+
+async def test_a_list_that_cannot_be_added_to_is_fetched_anew(
+    environment: dict[str, str], staff: Client, house: Staged, tmp_path: Path
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    target, key = environment["ROWLOCK_SERVER"], environment["ROWLOCK_API_KEY"]
+    async with aio.Client(target, api_key=key) as client:
+        facts = await fetch(client, name_of(house))
+        with GateStore(tmp_path / "gate") as store:
+            store.save(facts)
+            gate = Gate(store, facts, place="North", client=client, fresh=True, patience=60)
+            # The database was put back to an earlier time, so that no list has had this revision yet.
+            gate.link.door.revision += 1_000_000
+            await gate.link.catch_up()
+            assert gate.link.state is Link.ONLINE
+            # The keys were changed meanwhile.
+            gate.link.door.trust(GetJwksResponse())
+            await gate.link.catch_up()
+            assert gate.link.state is Link.ONLINE
+
+            assert gate.link.door.decide(one.code).verdict is Verdict.ADMITTED
+        with GateStore(tmp_path / "gate") as store:
+            kept = store.load()
+            assert kept is not None
+            alone = Gate(store, kept, place="North", client=None)
+            assert (await alone.scan(one.code)).outcome is Outcome.ADMITTED
+            assert (await alone.scan(one.code, float("inf"))).outcome is Outcome.ALREADY_USED
+
+
 @pytest.mark.promise("2.10")
 @pytest.mark.fault
 def test_the_server_goes_the_gate_is_killed_and_nothing_is_lost(
@@ -368,24 +430,29 @@ def test_a_second_gate_of_one_name_is_refused(environment: dict[str, str], lines
 def test_a_performance_is_chosen_by_title_or_from_a_list(
     environment: dict[str, str], lines: Lines, house: Staged, database: Database
 ) -> None:
-    other = database.run_transaction(lambda s: stage(s, start_time=clock.now() + timedelta(hours=2)))
+    def staged_hamlet(session: Session) -> Staged:
+        staged = stage(session, start_time=clock.now() + timedelta(hours=2))
+        session.get_one(Event, staged.event_id).title = f"Hamlet by {name}"
+        return staged
 
-    unclear = lines("a play")
+    name = f"Company {house.performance_id}"
+    first, second = (database.run_transaction(staged_hamlet) for _ in range(2))
+
+    unclear = lines(f"by {name}")
     assert unclear.exit_code == 2
-    assert name_of(house) in unclear.stderr
-    assert name_of(other) in unclear.stderr
-    assert "no performance with 'hamlet'" in lines("hamlet").stderr
-    gate = Terminal("gate", environment=environment)
+    assert name_of(first) in unclear.stderr
+    assert name_of(second) in unclear.stderr
+    assert "no performance with 'nobody'" in lines("nobody").stderr
+    gate = Terminal("gate", f"BY {name}", environment=environment)
     try:
-        row = gate.wait_for(rf"\d+(?=  A Play[^\n]*{name_of(other)}\b)")
+        gate.wait_for(rf"1  Hamlet[\s\S]*2  Hamlet[^\n]*{name_of(second)}[\s\S]*Which performance")
+        gate.type("7\r")
         gate.wait_for("Which performance")
-        gate.type("77\r")
-        gate.wait_for("Which performance")
-        gate.type(f"{row}\r")
+        gate.type("2\r")
         gate.wait_for("connected")
     finally:
         gate.close()
-    assert lines(str(other.performance_id), "--offline").exit_code == 0
+    assert lines(str(second.performance_id), "--offline").exit_code == 0
 
 
 def test_who_may_not_let_people_in_is_told_so(environment: dict[str, str], house: Staged) -> None:

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from rowlock_client.cli.gate_answers import Answer, Outcome, Tone, moment, outcome_of, what_is_wrong
-from rowlock_client.cli.gate_keeper import Conflict, Link
 from rowlock_client.cli.gate_letters import large
+from rowlock_client.cli.gate_link import Conflict, Link
 from rowlock_client.cli.gate_screen import GateView, bell_of, draw, one_line
 from rowlock_client.doors import Verdict
 

@@ -22,7 +22,7 @@ from rowlock_client.errors import RowlockError
 
 app = typer.Typer()
 
-_CHOICES: Final = 15
+_CHOICES: Final = 50
 _BEFORE: Final = timedelta(hours=12)
 _AHEAD: Final = timedelta(days=2)
 _PLACE_CHARACTERS: Final = 100
@@ -123,6 +123,8 @@ def _chosen(given: str, server: str, ca: Path | None, *, offline: bool, ask: boo
         raise Failure("which performance? " + "; ".join(f"{one.name} {title_of(one)}" for one in known), EXIT_USAGE)
     for row, one in enumerate(known, start=1):
         typer.echo(f"{row:3}  {title_of(one)}   {one.name}")
+    if len(known) == _CHOICES:
+        typer.echo("     … and maybe more: rowlock gate WORDS-OF-THE-TITLE")
     while True:
         number: int = typer.prompt("Which performance", type=int, default=1)
         if 1 <= number <= len(known):

@@ -11,14 +11,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from enum import Enum
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
 from rowlock.v1.performance_pb2 import Performance
-from rowlock.v1.ticket_pb2 import CheckIn, EntryList, EntryListContent
 from rowlock_client import aio, calls
 from rowlock_client.cli.gate_answers import (
     Answer,
@@ -30,37 +27,16 @@ from rowlock_client.cli.gate_answers import (
     refusal_of,
     what_is_wrong,
 )
-from rowlock_client.cli.gate_facts import DoorFacts, DoorWords, is_staff
-from rowlock_client.cli.gate_hand_in import HandedIn, hand_in
+from rowlock_client.cli.gate_facts import DoorFacts, DoorWords
+from rowlock_client.cli.gate_link import GateLink, Link, local_now
 from rowlock_client.cli.gate_scans import Asked, Entrance, KeptScan
 from rowlock_client.cli.gate_store import GateStore
-from rowlock_client.doors import Decision, NotGenuineError, OfflineDoor, Verdict
+from rowlock_client.doors import Decision, Verdict
 from rowlock_client.errors import RowlockError
 
 AGAIN_SECONDS: Final = 2.0
 """A ticket that is still under the scanner is read again and again: within this time that is one scan."""
-_ONLINE_PAUSE: Final = 5.0
-_OFFLINE_PAUSE: Final = 1.0
-_REFRESH_SECONDS: Final = 20.0
 _UNDECIDED: Final = frozenset({Outcome.NO_ANSWER, Outcome.NOT_ALLOWED})
-
-
-class Link(Enum):
-    """How the gate stands to the server."""
-
-    ONLINE = "connected"
-    OFFLINE = "without connection"
-    ON_PURPOSE = "without connection, as was asked for"
-    FORBIDDEN = "not allowed by the server"
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Somebody whom this gate let in, and whom the record did not allow."""
-
-    seat: str
-    time: datetime
-    why: str
 
 
 class Gate:
@@ -89,55 +65,19 @@ class Gate:
     ) -> None:
         self.place = place
         self.performance: Performance = facts.performance
-        self.staff = facts.staff
-        self.link = Link.ON_PURPOSE if client is None else Link.OFFLINE
-        self.link_since = _now()
-        self.trouble = ""
-        """Why there is no connection, for people."""
-        self.conflicts: list[Conflict] = []
-        self.complaints: list[str] = []
-        """What the server did not take, for people."""
-        self.changed = asyncio.Event()
-        """Is set whenever there is something new to show; whoever shows it clears it."""
-        self.link_changed = asyncio.Event()
-        """Is set when the connection has changed."""
+        self._words = DoorWords(facts)
+        self.link = GateLink(store, facts, self._words, client=client, fresh=fresh)
         self._store = store
-        self._client = client
         self._patience = patience
         self._clock = clock
-        self._words = DoorWords(facts)
-        self._door = _door(store, facts)
-        self._whole_list_due = not fresh
+        self._door = self.link.door
         self._last: tuple[float, Answer] | None = None
         self._undoable: Answer | None = None
-        self._names: dict[str, str] = {}
-        self._handing_in = asyncio.Lock()
-        self._lost = asyncio.Event()
-
-    @property
-    def admitted(self) -> int:
-        """How many tickets have let somebody in, as far as this gate knows."""
-        return self._door.admitted
-
-    @property
-    def expected(self) -> int:
-        """How many tickets can."""
-        return self._door.expected
-
-    @property
-    def list_time(self) -> datetime | None:
-        """When the newest entry list was made."""
-        return self._door.list_time
-
-    @property
-    def waiting(self) -> int:
-        """How many scans are to be handed in."""
-        return len(self._store.scans.waiting)
 
     @property
     def undoable(self) -> Answer | None:
         """The last admission, where whoever works this gate may take it back."""
-        return self._undoable if self.staff else None
+        return self._undoable if self.link.staff else None
 
     # -- Scanning ----------------------------------------------------------------------------------------
 
@@ -159,21 +99,21 @@ class Gate:
         try:
             answer = await self._decide(code)
         except OSError as error:
-            answer = Answer(Outcome.NO_ANSWER, _now(), detail=f"scans cannot be kept: {error}", code=code)
+            answer = Answer(Outcome.NO_ANSWER, local_now(), detail=f"scans cannot be kept: {error}", code=code)
         self._last = (self._clock(), answer)
         if answer.outcome is Outcome.ADMITTED:
             self._undoable = answer
-        self.changed.set()
+        self.link.changed.set()
         return answer
 
     async def _decide(self, code: str) -> Answer:
         decision = self._door.decide(code)
         if not decision.performance:
-            return Answer(Outcome.NOT_A_TICKET, _now(), detail=what_is_wrong(code), code=code)
+            return Answer(Outcome.NOT_A_TICKET, local_now(), detail=what_is_wrong(code), code=code)
         asked: Asked | None = None
-        if self.link in {Link.ONLINE, Link.FORBIDDEN} and self._client is not None:
+        if self.link.state in {Link.ONLINE, Link.FORBIDDEN} and self.link.client is not None:
             asked = self._store.scans.question(code, self.place)
-            answer = await self._ask(self._client, asked, decision)
+            answer = await self._ask(self.link.client, asked, decision)
             if answer is not None:
                 return answer
         return self._decide_alone(code, decision, asked)
@@ -186,22 +126,22 @@ class Gate:
             async with asyncio.timeout(self._patience):
                 ticket = await client.call(rpc, request_id=asked.request_id)
         except TimeoutError:
-            self._lose(f"no answer within {self._patience:g} s")
+            self.link.lose(f"no answer within {self._patience:g} s")
             return None
         except RowlockError as error:
             if forbids(error):
-                self._note_link(Link.FORBIDDEN, str(error))
-                return Answer(Outcome.NOT_ALLOWED, _now(), detail=error.message, code=asked.code)
+                self.link.note_state(Link.FORBIDDEN, str(error))
+                return Answer(Outcome.NOT_ALLOWED, local_now(), detail=error.message, code=asked.code)
             outcome = refusal_of(error)
             if outcome is None:
-                self._lose(str(error))
+                self.link.lose(str(error))
                 return None
             self._store.scans.answered(asked)
-            self._note_link(Link.ONLINE)
+            self.link.note_state(Link.ONLINE)
             return await self._refused(client, outcome, error, asked.code, decision)
-        self._note_link(Link.ONLINE)
+        self.link.note_state(Link.ONLINE)
         # Kept before anybody is told: killed in between, the ticket is "already used", never good for a second one.
-        now = _now()
+        now = local_now()
         self._store.scans.answered(asked, entered=(decision.digest, Entrance(now, asked.place)))
         self._door.note_let_in(decision.digest)
         return Answer(
@@ -217,7 +157,7 @@ class Gate:
     async def _refused(
         self, client: aio.Client, outcome: Outcome, error: RowlockError, code: str, decision: Decision
     ) -> Answer:
-        now, facts = _now(), error.metadata
+        now, facts = local_now(), error.metadata
         detail = error.message
         if outcome is Outcome.ALREADY_USED:
             self._door.note_let_in(decision.digest)
@@ -233,7 +173,7 @@ class Gate:
 
     def _decide_alone(self, code: str, decision: Decision, asked: Asked | None) -> Answer:
         """What the list says."""
-        now = _now()
+        now = local_now()
         if not self._door.revision:
             return Answer(Outcome.NO_ANSWER, now, detail="no connection, and no list of tickets", code=code)
         admitted = decision.verdict is Verdict.ADMITTED
@@ -280,9 +220,9 @@ class Gate:
         """Take the last admission back: whoever was let in did not go in. For staff."""
         last = self.undoable
         if last is None:
-            detail = "nobody was let in here just now" if self.staff else "only staff may take a check-in back"
-            return Answer(Outcome.NOT_ALLOWED, _now(), detail=detail)
-        async with self._handing_in:
+            detail = "nobody was let in here just now" if self.link.staff else "only staff may take a check-in back"
+            return Answer(Outcome.NOT_ALLOWED, local_now(), detail=detail)
+        async with self.link.handing_in:
             if not any(scan.scan_id == last.scan_id for scan in self._store.scans.waiting):
                 refusal = await self._take_back_at_server(last)
                 if refusal is not None:
@@ -290,94 +230,20 @@ class Gate:
             self._store.scans.undo(last.digest)
         self._door.forget_let_in(last.digest)
         self._undoable = self._last = None
-        self.changed.set()
-        return replace(last, outcome=Outcome.TAKEN_BACK, time=_now(), detail="the ticket lets in again", again=0)
+        self.link.changed.set()
+        return replace(last, outcome=Outcome.TAKEN_BACK, time=local_now(), detail="the ticket lets in again", again=0)
 
     async def _take_back_at_server(self, last: Answer) -> Answer | None:
         """None: it was done; otherwise why not."""
-        name = last.ticket or self._names.get(last.scan_id, "")
-        if self._client is None or not name:
-            return replace(last, outcome=Outcome.NO_ANSWER, time=_now(), detail="only with a connection", again=0)
+        name = last.ticket or self.link.names.get(last.scan_id, "")
+        if self.link.client is None or not name:
+            return replace(last, outcome=Outcome.NO_ANSWER, time=local_now(), detail="only with a connection", again=0)
         try:
-            await self._client.undo_check_in(name, reason=f"taken back at the gate {self.place}".rstrip())
+            await self.link.client.undo_check_in(name, reason=f"taken back at the gate {self.place}".rstrip())
         except RowlockError as error:
             outcome = Outcome.NOT_ALLOWED if refusal_of(error) or forbids(error) else Outcome.NO_ANSWER
-            return replace(last, outcome=outcome, time=_now(), detail=error.message, again=0)
+            return replace(last, outcome=outcome, time=local_now(), detail=error.message, again=0)
         return None
-
-    # -- The connection ----------------------------------------------------------------------------------
-
-    async def keep_up(self) -> None:
-        """For as long as the gate is open: renew the list, notice when the connection is back, hand in."""
-        while self._client is not None:
-            self._lost.clear()
-            await self.catch_up()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ONLINE_PAUSE if self.link is Link.ONLINE else _OFFLINE_PAUSE):
-                    await self._lost.wait()
-
-    async def catch_up(self) -> None:
-        """Hand in what waits, and renew the list; then the server decides again."""
-        if self._client is None:
-            return
-        try:
-            while True:
-                await self._hand_in(self._client)
-                await self._renew(self._client)
-                if not self.waiting:
-                    break
-        except (RowlockError, NotGenuineError, OSError) as error:
-            if isinstance(error, RowlockError) and forbids(error):
-                self._note_link(Link.FORBIDDEN, str(error))
-            else:
-                self._note_link(Link.OFFLINE, str(error))
-            return
-        self._note_link(Link.ONLINE)
-
-    async def _hand_in(self, client: aio.Client) -> None:
-        if not self.waiting:
-            return
-        result = HandedIn()
-        try:
-            async with self._handing_in:
-                await hand_in(client, self.performance.name, self._store.device, self._store.scans, result)
-        finally:
-            self.note(result)
-
-    def note(self, result: HandedIn) -> None:
-        """Show what became of scans that were handed in, of this gate or another one."""
-        self._names.update(result.tickets)
-        for scan, found in result.conflicts:
-            self.conflicts.append(_conflict(self._words.seat(self._door.decide(scan.code).place), scan, found))
-        self.complaints += [f"the server does not take a scan: {why}" for _, why in result.refused]
-        self.changed.set()
-
-    async def _renew(self, client: aio.Client) -> None:
-        since = 0 if self._whole_list_due else self._door.revision
-        signed = await client.call(
-            calls.entry_list(self.performance.name, since_revision=since), timeout=_REFRESH_SECONDS
-        )
-        try:
-            self._door.learn(signed)
-        except NotGenuineError:
-            # Its keys change now and then; who signs the new list is to be seen in the new keys.
-            self._door.trust(await client.jwks())
-            self._door.learn(signed)
-            self._whole_list_due = True
-        if not since:
-            await self._keep_whole(client, signed)
-        elif EntryListContent.FromString(signed.content).digests:
-            self._store.add_list(signed)
-        self.changed.set()
-
-    async def _keep_whole(self, client: aio.Client, signed: EntryList) -> None:
-        facts = self._store.load()
-        if facts is not None:
-            facts.keys.CopyFrom(await client.jwks())
-            facts.lists, facts.staff = [signed], await is_staff(client)
-            self.staff = facts.staff
-            self._store.save(facts)
-        self._whole_list_due = False
 
     async def _other(self, client: aio.Client, performance: str) -> str:
         """What another performance is, for people."""
@@ -386,38 +252,3 @@ class Gate:
                 async with asyncio.timeout(self._patience):
                     self._words.learn(await client.performance(performance))
         return self._words.other(performance)
-
-    def _lose(self, why: str) -> None:
-        self._note_link(Link.OFFLINE, why)
-        self._lost.set()
-
-    def _note_link(self, link: Link, trouble: str = "") -> None:
-        if link is not self.link:
-            self.link, self.link_since = link, _now()
-            # Set and cleared at once: whoever waits goes on, whoever comes later waits for the next time.
-            self.link_changed.set()
-            self.link_changed.clear()
-        self.trouble = trouble
-        self.changed.set()
-
-
-def _conflict(seat: str, scan: KeptScan, found: CheckIn) -> Conflict:
-    why = CheckIn.Outcome.Name(found.outcome).lower().replace("_", " ")
-    if found.HasField("first_check_in_time"):
-        first = found.first_check_in_time.ToDatetime(UTC)
-        why = f"{why}, {first_use(moment(first.isoformat(), _now()), found.first_check_in_place)}"
-    return Conflict(seat or "a ticket", scan.time.astimezone(), why)
-
-
-def _door(store: GateStore, facts: DoorFacts) -> OfflineDoor:
-    """The door as it was left: the lists, and whom it let in since."""
-    door = OfflineDoor(facts.performance.name, device=store.device, keys=facts.keys)
-    for signed in facts.lists:
-        door.learn(signed)
-    for digest in store.scans.entrances:
-        door.note_let_in(digest)
-    return door
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

@@ -62,6 +62,7 @@ class _Screen:
         self._last: deque[Answer] = deque(maxlen=_LAST)
         self._notice = ""
         self._undo_asked = False
+        self._ringing = asyncio.create_task(self._ring(0))
 
     async def read(self, keyboard: Keyboard) -> None:
         """Take keys, and put them together to codes."""
@@ -77,7 +78,7 @@ class _Screen:
                 self._ended.set()  # the terminal has gone
             else:
                 self._keys(keys.feed(data))
-            self._gate.changed.set()
+            self._gate.link.changed.set()
 
     def _keys(self, keys: list[str]) -> None:
         for key in keys:
@@ -116,17 +117,19 @@ class _Screen:
         while True:
             code, typed = await self._scans.get()
             self._asking, self._answer = True, None
-            self._gate.changed.set()
+            self._gate.link.changed.set()
             answer = await (self._gate.scan(code, typed) if code else self._gate.take_back())
             self._asking, self._answer, self._answered = False, answer, time.monotonic()
+            # What was asked about the admission before is not to be answered about this one.
+            self._undo_asked, self._notice = False, ""
             if not answer.again or not self._last:
                 self._last.appendleft(answer)
-            self._gate.changed.set()
-            await self._ring(bell_of(answer))
+            self._gate.link.changed.set()
+            # The next ticket does not wait for the bell, and is not to be mistaken for what rings for this one.
+            self._ringing.cancel()
+            self._ringing = asyncio.create_task(self._ring(0 if self._quiet else bell_of(answer)))
 
     async def _ring(self, times: int) -> None:
-        if self._quiet:
-            return
         for _ in range(times):
             self._live.console.bell()
             await asyncio.sleep(_RING_PAUSE)
@@ -135,36 +138,36 @@ class _Screen:
         """Draw whenever something has changed, and every second for the sake of the size."""
         conflicts = 0
         while True:
-            self._gate.changed.clear()
+            self._gate.link.changed.clear()
             if self._answer is not None and time.monotonic() - self._answered > _SHOWN_SECONDS:
                 self._answer = None
             console = self._live.console
             self._live.update(draw(self._view(), (console.size.width, console.size.height)), refresh=True)
-            if len(self._gate.conflicts) > conflicts and not self._quiet:
+            if len(self._gate.link.conflicts) > conflicts and not self._quiet:
                 console.bell()
-            conflicts = len(self._gate.conflicts)
+            conflicts = len(self._gate.link.conflicts)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self._gate.changed.wait()
+                    await self._gate.link.changed.wait()
 
     def _view(self) -> GateView:
-        gate = self._gate
-        notice = self._notice or (gate.complaints[-1] if gate.complaints else "")
+        gate, link = self._gate, self._gate.link
+        notice = self._notice or (link.complaints[-1] if link.complaints else "")
         return GateView(
             title=title_of(gate.performance),
             place=gate.place,
-            link=gate.link,
-            link_since=gate.link_since,
-            trouble=gate.trouble,
-            list_time=gate.list_time,
-            waiting=gate.waiting,
-            admitted=gate.admitted,
-            expected=gate.expected,
+            link=link.state,
+            link_since=link.since,
+            trouble=link.trouble,
+            list_time=link.door.list_time,
+            waiting=link.waiting,
+            admitted=link.door.admitted,
+            expected=link.door.expected,
             answer=self._answer,
             asking=self._asking,
             typed=len(self._text.text),
             last=list(self._last),
-            conflicts=gate.conflicts,
+            conflicts=link.conflicts,
             notice=notice,
             may_undo=gate.undoable is not None,
         )

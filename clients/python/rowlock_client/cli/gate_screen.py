@@ -17,8 +17,8 @@ from rich.style import Style
 from rich.text import Text
 
 from rowlock_client.cli.gate_answers import Answer, Outcome, Tone
-from rowlock_client.cli.gate_keeper import Conflict, Link
 from rowlock_client.cli.gate_letters import large
+from rowlock_client.cli.gate_link import Conflict, Link
 
 _SIGNS: Final = {Tone.GOOD: "✓", Tone.WARNING: "▲", Tone.BAD: "✗"}
 _GROUNDS: Final = {

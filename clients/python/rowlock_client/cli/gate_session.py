@@ -13,8 +13,9 @@ from pathlib import Path
 from rowlock_client import aio
 from rowlock_client.cli.gate_facts import fetch
 from rowlock_client.cli.gate_hand_in import HandedIn, hand_in
-from rowlock_client.cli.gate_keeper import Gate, Link
+from rowlock_client.cli.gate_keeper import Gate
 from rowlock_client.cli.gate_lines import scan_lines
+from rowlock_client.cli.gate_link import Link
 from rowlock_client.cli.gate_live import scan_on_screen
 from rowlock_client.cli.gate_store import GateStore, open_stores
 from rowlock_client.cli.options import EXIT_UNAVAILABLE, Failure, api_key, tls_of, token_store
@@ -64,7 +65,7 @@ async def work(wish: Wish) -> bool:
     """
     async with _opened(wish) as gate:
         ended = ended_by_signals()
-        keeping = [asyncio.create_task(gate.keep_up())]
+        keeping = [asyncio.create_task(gate.link.keep_up())]
         if not wish.offline:
             keeping.append(asyncio.create_task(_hand_in_left_behind(wish, gate)))
         try:
@@ -76,8 +77,8 @@ async def work(wish: Wish) -> bool:
             for task in keeping:
                 task.cancel()
             await asyncio.wait(keeping)
-            if gate.waiting:
-                await gate.catch_up()
+            if gate.link.waiting:
+                await gate.link.catch_up()
             _say_goodbye(gate)
 
 
@@ -131,26 +132,26 @@ async def _opened(wish: Wish) -> AsyncIterator[Gate]:
             raise Failure(f"{why}, and this gate has no list of {wish.performance} yet", EXIT_UNAVAILABLE)
         gate = Gate(store, facts, place=wish.place, client=client, fresh=fresh, patience=wish.patience)
         if fresh:
-            await gate.catch_up()
+            await gate.link.catch_up()
         yield gate
 
 
 async def _hand_in_left_behind(wish: Wish, gate: Gate) -> None:
     """What other gates of this machine left behind goes to the server, as soon as there is a connection."""
-    while gate.link is not Link.ONLINE:
-        await gate.link_changed.wait()
+    while gate.link.state is not Link.ONLINE:
+        await gate.link.state_changed.wait()
     result = HandedIn()
     try:
         with contextlib.suppress(RowlockError, OSError):
             await hand_in_all(wish, result)
     finally:
-        gate.note(result)
+        gate.link.note(result)
 
 
 def _say_goodbye(gate: Gate) -> None:
-    for conflict in gate.conflicts:
+    for conflict in gate.link.conflicts:
         sys.stderr.write(f"rowlock: conflict: {conflict.seat}, let in at {conflict.time:%H:%M:%S}: {conflict.why}\n")
-    for complaint in gate.complaints:
+    for complaint in gate.link.complaints:
         sys.stderr.write(f"rowlock: {complaint}\n")
-    if gate.waiting:
-        sys.stderr.write(f"rowlock: {gate.waiting} scans wait to be handed in: rowlock gate --hand-in\n")
+    if gate.link.waiting:
+        sys.stderr.write(f"rowlock: {gate.link.waiting} scans wait to be handed in: rowlock gate --hand-in\n")
