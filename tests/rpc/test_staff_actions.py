@@ -88,7 +88,8 @@ async def test_every_change_that_staff_may_make_is_recorded_once(
 
 def _names(request: Message) -> list[str]:
     """What a request names on its first level."""
-    return [value for field, value in request.ListFields() if field.name in {"name", "parent", "performance"}]
+    fields = {"name", "parent", "performance"}
+    return [value for field, value in request.ListFields() if field.name in fields and isinstance(value, str)]
 
 
 class Office:
