@@ -26,6 +26,7 @@ from server.payments.port import (
     Declined,
     Open,
     PaymentOrder,
+    Pending,
     Refunded,
     Unknown,
 )
@@ -213,14 +214,14 @@ async def test_pending_money_is_neither_taken_nor_refused(paypal: FakePayPal) ->
     for order, status, then in ((taken, "COMPLETED", Captured), (refused, "DECLINED", Declined)):
         assert order.reference is not None
         await asyncio.to_thread(paypal.control.script, order.payment_id, Call.CAPTURE, Behaviour.PENDING)
-        assert isinstance(await provider.capture(order), Unknown)
-        assert isinstance(await provider.find(order), Unknown)
+        assert isinstance(await provider.capture(order), Pending)
+        assert isinstance(await provider.find(order), Pending)
         await asyncio.to_thread(paypal.control.settle, order.reference, status)
         assert isinstance(await provider.find(order), then)
     refund = uuid4()
     await asyncio.to_thread(paypal.control.script, taken.payment_id, Call.REFUND, Behaviour.PENDING)
-    assert isinstance(await provider.refund(taken, refund, 500), Unknown)
-    assert isinstance(await provider.find_refund(taken, refund), Unknown)
+    assert isinstance(await provider.refund(taken, refund, 500), Pending)
+    assert isinstance(await provider.find_refund(taken, refund), Pending)
     await asyncio.to_thread(paypal.control.settle, str(taken.reference))
     assert isinstance(await provider.find_refund(taken, refund), Refunded)
     await provider.close()

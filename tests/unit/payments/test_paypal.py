@@ -14,7 +14,7 @@ from server.payments.paypal import LIVE_URL, SANDBOX_URL, _read
 from server.payments.paypal_api import Answer
 from server.payments.paypal_certificates import PayPalCertificates
 from server.payments.paypal_webhooks import _read_event
-from server.payments.port import Cancelled, Captured, Declined, Open, PaymentOrder, Unknown
+from server.payments.port import Cancelled, Captured, Declined, Open, PaymentOrder, Pending, Unknown
 from server.payments.providers import connect_paypal, offered
 from server.payments.webhook_port import UntrustedWebhook
 from server.states import Provider, WebhookSubject
@@ -84,10 +84,15 @@ def test_money_that_went_back_was_taken_all_the_same(status: str) -> None:
     assert (found.amount, found.currency, found.refunded) == (2500, "EUR", 500)
 
 
-def test_what_is_not_decided_is_unknown() -> None:
-    assert isinstance(messages.read_order(order(captures=[capture("PENDING")])), Unknown)
-    assert isinstance(messages.read_order(order()), Unknown), "completed, and no capture to be seen"
-    assert isinstance(messages.read_refund({"id": "1", "status": "PENDING"}), Unknown)
+def test_what_is_not_decided_is_pending_and_what_is_not_understood_is_unknown() -> None:
+    assert isinstance(messages.read_order(order(captures=[capture("PENDING")])), Pending)
+    assert isinstance(messages.read_refund({"id": "1", "status": "PENDING"}), Pending)
+    unclear = [
+        messages.read_order(order()),  # completed, and no capture to be seen
+        messages.read_order(order(captures=[capture("ODD")])),
+        messages.read_refund({"id": "1", "status": "ODD"}),
+    ]
+    assert all(isinstance(one, Unknown) and not isinstance(one, Pending) for one in unclear)
 
 
 @pytest.mark.parametrize("value", ["", "12,50", "NaN", "Infinity", "12.505", "1e3x"])
