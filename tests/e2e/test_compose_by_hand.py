@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from server import gateway_build
-from tests.e2e.test_up import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
 

@@ -17,15 +17,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli import build
+from tests.ports import free_port
 
 # Several programs start, on a machine that is busy with other tests.
 pytestmark = pytest.mark.timeout(300)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

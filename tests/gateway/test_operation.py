@@ -1,7 +1,6 @@
 """The gateway as those who run it meet it: several servers, stops and losses, TLS, metrics, the log."""
 
 import asyncio
-import socket
 import ssl
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.certificates import Authority
 from tests.gateway.conftest import Door, bearer
 from tests.gateway.test_streams import Lines
 from tests.gateway_process import gateway_process
+from tests.ports import free_port
 from tests.server_processes import server_process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,9 +99,7 @@ async def test_the_screens_are_served_and_no_list_of_their_files(door: Door, tmp
 
 
 async def test_metrics_tell_what_was_served_on_an_address_of_their_own(door: Door) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     async with gateway_process([door.address], f"-metrics-address={address}") as gateway, httpx.AsyncClient() as http:
         await http.get(f"{gateway.url}/v1/events")
         await http.get(f"{gateway.url}/v1/{door.performance}x/y")

@@ -1,6 +1,5 @@
 """Paying at a provider's own page: the customer leaves the kiosk, and comes back."""
 
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +9,7 @@ from server.config import PayPalMode, Settings
 from server.db.engine import Database
 from tests.fake_paypal import fake_paypal
 from tests.kiosk.conftest import Kiosk, Visitor, running_kiosk
+from tests.ports import free_port
 
 SOLD = 3
 
@@ -17,9 +17,7 @@ SOLD = 3
 @pytest.fixture(scope="module")
 def open_kiosk(settings: Settings, database: Database, browser: Browser) -> Iterator[Kiosk]:
     """A kiosk whose customers may pay with a fake PayPal, which sends them back to it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with fake_paypal() as paypal:
         told = {**paypal.settings(), "paypal_mode": PayPalMode.SANDBOX}
         back = f"http://127.0.0.1:{port}/kiosk/"

@@ -19,6 +19,7 @@ from server.app import serve
 from server.config import Settings, StartError
 from server.listening import bind, channel_options
 from server.runtime import runtime
+from tests.ports import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -122,10 +123,8 @@ async def test_a_port_of_another_program_is_said_in_words(settings: Settings) ->
                     pass
 
 
-async def test_operators_get_metrics_and_channelz_on_ports_of_their_own(
-    settings: Settings, unused_tcp_port_factory: Any
-) -> None:
-    metrics, admin = unused_tcp_port_factory(), unused_tcp_port_factory()
+async def test_operators_get_metrics_and_channelz_on_ports_of_their_own(settings: Settings) -> None:
+    metrics, admin = free_port(), free_port()
     # Process 1 listens one port higher than the settings say.
     own = settings.model_copy(
         update={
