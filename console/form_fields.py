@@ -1,10 +1,8 @@
 """Fields of forms that make and change resources: choices, lengths, prices, and what the form was opened with."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,11 +10,12 @@ from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette_admin.exceptions import FormValidationError
+from starlette_admin.exceptions import ActionFailed, FormValidationError
 from starlette_admin.fields import BaseField, IntegerField, StringField
 
 from console.calling import call
 from console.columns import Reference
+from console.forms import money_of
 from console.messages import changed
 from rowlock_client.rpc import Rpc
 
@@ -26,8 +25,6 @@ Choices = Sequence[tuple[str, str]]
 
 MOST_CHOICES: Final = 500
 """A longer list is no list to choose from: the name is typed, with suggestions."""
-
-_PRICE: Final = re.compile(r"(\d{1,8}(?:[.,]\d{1,3})?)\s*([A-Za-z]{3})")
 
 
 @dataclass
@@ -161,11 +158,10 @@ def price(text: str, name: str) -> Money:
     Raises:
         FormValidationError: at the field `name`: it is no amount with a currency.
     """
-    found = _PRICE.fullmatch(text.strip().replace(",", ".") if text.count(",") <= 1 else text)
-    if found is None:
-        raise FormValidationError({name: "Write an amount and its currency, such as 12.50 EUR."})
-    units, rest = divmod(Decimal(found[1]), 1)
-    return Money(currency_code=found[2].upper(), units=int(units), nanos=int(rest * 1_000_000_000))
+    try:
+        return money_of(text, "")
+    except ActionFailed:
+        raise FormValidationError({name: "Write an amount and its currency, such as 12.50 EUR."}) from None
 
 
 @dataclass
