@@ -93,6 +93,7 @@ async def test_two_lengths_of_a_body_are_one_too_many(door: Door) -> None:
 
 async def test_answers_are_kept_by_nobody_and_streams_are_held_up_by_nobody(door: Door) -> None:
     assert (await door.http.get("/v1/events")).headers["cache-control"] == "no-store"
+    assert "cache-control" not in (await door.http.get("/.well-known/jwks.json")).headers
     stream = door.http.stream("GET", f"/v1/{door.performance}:watchSeats", headers=bearer(door.anna))
     async with stream as answer:
         assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")

@@ -87,8 +87,10 @@ func unbuffered(ctx context.Context, w http.ResponseWriter, _ proto.Message) err
 func normalize(tracer trace.Tracer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		facts := factsOf(r.Context())
-		// Answers are of their moment, and most are one caller's own.
-		w.Header().Set("Cache-Control", "no-store")
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			// Answers are of their moment, and most are one caller's own. The keys that tokens are verified by are neither.
+			w.Header().Set("Cache-Control", "no-store")
+		}
 		given := followTrace(r, facts)
 		if tracer != nil {
 			beginSpan(tracer, r, facts, given)
