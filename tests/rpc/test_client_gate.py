@@ -98,6 +98,12 @@ def name_of(house: Staged) -> str:
     return f"performances/{house.performance_id}"
 
 
+async def caught_up(gate: Gate) -> Link:
+    """How it stands after it has tried to catch up."""
+    await gate.link.catch_up()
+    return gate.link.state
+
+
 @pytest.mark.promise("2.10")
 def test_lines_are_answered_by_lines(lines: Lines, staff: Client, house: Staged, database: Database) -> None:
     one, two, back = sold(staff, house, "Stalls-A-1", "Stalls-A-2", "Stalls-A-3")
@@ -361,12 +367,10 @@ async def test_a_list_that_cannot_be_added_to_is_fetched_anew(
             gate = Gate(store, facts, place="North", client=client, fresh=True, patience=60)
             # The database was put back to an earlier time, so that no list has had this revision yet.
             gate.link.door.revision += 1_000_000
-            await gate.link.catch_up()
-            assert gate.link.state is Link.ONLINE
+            assert await caught_up(gate) is Link.ONLINE
             # The keys were changed meanwhile.
             gate.link.door.trust(GetJwksResponse())
-            await gate.link.catch_up()
-            assert gate.link.state is Link.ONLINE
+            assert await caught_up(gate) is Link.ONLINE
 
             assert gate.link.door.decide(one.code).verdict is Verdict.ADMITTED
         with GateStore(tmp_path / "gate") as store:
@@ -464,3 +468,42 @@ def test_who_may_not_let_people_in_is_told_so(environment: dict[str, str], house
     logged_in = runner.invoke(build("log-in"), ["log-in", "--email", "ada@example.org"], input=f"{PASSWORD}\n")
     assert logged_in.exit_code == 0
     assert runner.invoke(build("gate"), ["gate", name_of(house)]).exit_code == 77
+
+
+def test_a_key_for_a_gate_opens_its_performances_and_no_others(
+    environment: dict[str, str], staff: Client, house: Staged, database: Database
+) -> None:
+    at_home = {name: value for name, value in environment.items() if name != "ROWLOCK_API_KEY"}
+    runner = CliRunner(env=at_home)
+    runner.invoke(build("log-in"), ["log-in", "--email", "boss@example.org"], input=f"{PASSWORD}\n")
+
+    made = runner.invoke(build("add-gate-key"), ["add-gate-key", "North gate", "--scope", name_of(house)])
+
+    assert made.exit_code == 0, made.output
+    assert "rowlock gate --gate 'North gate'" in made.output
+    (secret,) = (line.strip() for line in made.output.splitlines() if line.startswith("    "))
+    device = CliRunner(env=environment | {"ROWLOCK_API_KEY": secret})
+    assert device.invoke(build("gate"), ["gate", name_of(house)]).exit_code == 0
+    other = database.run_transaction(stage)
+    assert device.invoke(build("gate"), ["gate", name_of(other)]).exit_code == 77
+
+
+async def test_a_gate_that_is_locked_out_lets_nobody_in_twice(
+    environment: dict[str, str], staff: Client, house: Staged, tmp_path: Path
+) -> None:
+    (one,) = sold(staff, house, "Stalls-A-1")
+    target, key = environment["ROWLOCK_SERVER"], environment["ROWLOCK_API_KEY"]
+    async with aio.Client(target, api_key=key) as client, aio.Client(target) as nobody:
+        facts = await fetch(client, name_of(house))
+        with GateStore(tmp_path / "gate") as store:
+            store.save(facts)
+            gate = Gate(store, facts, place="North", client=client, fresh=True, patience=60)
+            assert (await gate.scan(one.code)).outcome is Outcome.ADMITTED, "by its list: not yet connected"
+            gate.link.client = nobody
+            assert await caught_up(gate) is Link.FORBIDDEN
+            assert (await gate.scan(one.code, float("inf"))).outcome is Outcome.NOT_ALLOWED
+
+            gate.link.client = client
+            assert await caught_up(gate) is Link.ONLINE
+            assert (await gate.scan(one.code, float("inf"))).outcome is Outcome.ALREADY_USED
+    assert [one.admitted for one in staff.check_ins(name_of(house)).check_ins] == [False, True]

@@ -1,23 +1,28 @@
-"""`rowlock check-in`, `check-ins`, `undo-check-in`: the doors, for a scanner that types and for staff."""
+"""`rowlock check-in`, `check-ins`, `undo-check-in`, `add-gate-key`: the doors, line by line and for staff."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
 
 import typer
 
+from rowlock.v1.auth_pb2 import ROLE_GATE, ApiKey, CreateApiKeyRequest, CreateApiKeyResponse
+from rowlock.v1.auth_pb2_grpc import AuthServiceStub
 from rowlock.v1.ticket_pb2 import CheckIn
 from rowlock_client import calls
 from rowlock_client.cli.naming import performance_name
-from rowlock_client.cli.options import EXIT_REFUSED, CaFile, Json, Server, connect, told
+from rowlock_client.cli.options import API_KEY_VARIABLE, EXIT_REFUSED, CaFile, Json, Server, connect, told
 from rowlock_client.cli.output import clock_time, local_time, print_json, print_table
 from rowlock_client.client import Client
 from rowlock_client.connecting import DEFAULT_TARGET
 from rowlock_client.doors import code_performance
 from rowlock_client.errors import FailedPrecondition, InvalidArgument, NotFound, RowlockError
+from rowlock_client.rpc import Rpc
 
 app = typer.Typer()
 
@@ -134,3 +139,36 @@ def check_ins(
         for one in found
     ]
     print_table(("scanned", "outcome", "", "place", "ticket"), rows, empty="Nothing was scanned.")
+
+
+@app.command("add-gate-key")
+@told
+def add_gate_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which gate it is for, such as “North”.")],
+    *,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Only there: performances/…, events/… or venues/…; may be given several times."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, help="It ends after so many days; 0: never.")] = 365,
+    server: Server = DEFAULT_TARGET,
+    ca: CaFile = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key for a gate, which lets people in and may nothing else. Its secret is shown once, here.
+
+    For administrators, who answer for it.
+
+    rowlock add-gate-key North --scope venues/1
+    """
+    key = ApiKey(display_name=name, role=ROLE_GATE, scopes=scope or ())
+    if days:
+        key.expire_time.FromDatetime(datetime.now(UTC) + timedelta(days=days))
+    with connect(server, ca) as client:
+        request = CreateApiKeyRequest(parent="users/me", api_key=key)
+        made: CreateApiKeyResponse = client.call(Rpc(AuthServiceStub, "CreateApiKey", request))
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(f"{made.api_key.name}\n\n    {made.secret}\n")
+    typer.echo(f"Nobody can read it again. To use it: {API_KEY_VARIABLE}=… rowlock gate --gate {shlex.quote(name)}")

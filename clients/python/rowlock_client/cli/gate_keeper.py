@@ -111,6 +111,9 @@ class Gate:
         if not decision.performance:
             return Answer(Outcome.NOT_A_TICKET, local_now(), detail=what_is_wrong(code), code=code)
         asked: Asked | None = None
+        if self.link.state is Link.FORBIDDEN and self.link.waiting:
+            # Asked about somebody whom this gate let in by itself, the server would let a second one in.
+            return Answer(Outcome.NOT_ALLOWED, local_now(), detail=self.link.trouble, code=code)
         if self.link.state in {Link.ONLINE, Link.FORBIDDEN} and self.link.client is not None:
             asked = self._store.scans.question(code, self.place)
             answer = await self._ask(self.link.client, asked, decision)
