@@ -26,7 +26,10 @@ from rowlock_client.rpc import Rpc
 
 FORMATS: Final = [("ROWLOCK", "Rowlock"), ("PRETIX", "pretix seating plan")]
 _FAULTS: Final = 20
-"""As many are shown: whoever has more mends the file that wrote the file."""
+"""As many are shown: whoever has more mends the program that wrote the file."""
+_WARNINGS: Final = 5
+_WARNING_LENGTH: Final = 200
+"""What is told on the next page travels in a cookie, and browsers drop large ones."""
 
 
 class SeatMaps(RpcView):
@@ -116,8 +119,10 @@ class SeatMaps(RpcView):
             if error.reason != "SEAT_MAP_INVALID":
                 raise
             raise FormValidationError({"document": _faults(error)}) from error
-        for warning in done.warnings[:_FAULTS]:
-            flash(request, warning, "warning")
+        for warning in done.warnings[:_WARNINGS]:
+            flash(request, warning[:_WARNING_LENGTH], "warning")
+        if len(done.warnings) > _WARNINGS:
+            flash(request, f"… and {len(done.warnings) - _WARNINGS:,} more such remarks.", "warning")
         return done.seat_map
 
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> seat_map_pb2.SeatMap:

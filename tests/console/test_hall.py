@@ -200,6 +200,7 @@ def test_an_open_hall_goes_on_after_a_restart_of_the_server(office: BackOffice, 
     name = f"performances/{office.house().performance_id}"
     grace = before(visit, name, office.account(Role.STAFF))
     office.server.stop()
+    expect(grace.page.locator("#connection")).to_have_attribute("data-state", "reconnecting")
     office.server.start()
     customer = office.client(office.account())
     customer.hold(name, "Stalls-A-5")
@@ -227,6 +228,8 @@ def test_the_hall_is_usable_for_those_who_do_not_see_it(office: BackOffice, visi
     grace.page.locator("#places").get_by_text("Row A").click()
     grace.press(3)
     assert serious(grace.page) == []
+    grace.page.set_viewport_size({"width": 390, "height": 800})
+    assert grace.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_nothing_is_watched_for_a_browser_that_left(office: BackOffice, visit: Visit) -> None:

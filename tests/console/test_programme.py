@@ -129,6 +129,45 @@ def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(office: BackOffi
     assert (found.description, found.running_time.seconds) == ("As I want it.", 75 * 60)
 
 
+def test_what_is_used_is_not_deleted_and_what_is_not_used_is(office: BackOffice, visit: Visit) -> None:
+    house = office.house()
+    email = office.account(Role.STAFF)
+    api = office.client(email)
+    title = f"Idea {uuid4().hex}"
+    new = event_pb2.CreateEventRequest(event=event_pb2.Event(title=title))
+    rpc: Rpc[event_pb2.Event] = Rpc(EventServiceStub, "CreateEvent", new)
+    draft = api.call(rpc)
+    staff = visit(f"/events/detail?pk=events/{house.event_id}", email)
+    page = staff.page
+    page.get_by_role("button", name="Delete").click()
+    confirm(page, "Yes, delete")
+    expect(page.get_by_role("alert")).to_contain_text("IN_USE")
+
+    staff.open(f"/events/detail?pk={draft.name}")
+    page.get_by_role("button", name="Delete").click()
+    confirm(page, "Yes, delete")
+    expect(page.get_by_role("alert")).to_contain_text("deleted")
+    assert not api.events(text=title).events
+
+
+def test_lists_are_made_files_of(office: BackOffice, visit: Visit) -> None:
+    house = office.house()
+    name = f"performances/{house.performance_id}"
+    staff = visit(f"/ticket-types/list?performance={name}", office.account(Role.STAFF))
+    for path, wanted in (
+        (f"/ticket-types/list?performance={name}", "25.00 EUR"),
+        (f"/performances/list?event=events/{house.event_id}", name),
+        (f"/seat-maps/list?venue=venues/{house.venue_id}", f"venues/{house.venue_id}/seatMaps/"),
+        ("/events/list?text=A+Play", "A Play"),
+        ("/venues/list?text=House", "The House"),
+    ):
+        staff.open(path)
+        staff.page.locator("[data-sa-name=export]").click()
+        with staff.page.expect_download() as download:
+            staff.page.get_by_role("dialog").get_by_role("button", name="Export", exact=True).click()
+        assert wanted in download.value.path().read_text(), path
+
+
 def test_a_form_sends_only_what_was_changed(office: BackOffice, visit: Visit) -> None:
     house = office.house()
     email = office.account(Role.STAFF)
