@@ -79,15 +79,16 @@ async def server_process(
     )
     assert process.stdout is not None
     line: dict[str, str] = {}
-    async with asyncio.timeout(60):
-        while line.get("event") != "serving":
-            said = await process.stdout.readline()
-            assert said, "it ended before it served"
-            line = json.loads(said)
-    reading = asyncio.create_task(process.stdout.read())
+    reading: asyncio.Task[bytes] | None = None
     # Connections of their own: gRPC would share one among channels to the same address.
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
     try:
+        async with asyncio.timeout(120):
+            while line.get("event") != "serving":
+                said = await process.stdout.readline()
+                assert said, "it ended before it served"
+                line = json.loads(said)
+        reading = asyncio.create_task(process.stdout.read())
         async with grpc.aio.insecure_channel(line["address"], options=options) as channel:
             server = ServerProcess(process, line["address"], channel)
             yield server
@@ -95,7 +96,8 @@ async def server_process(
         if process.returncode is None:
             process.kill()
         await process.wait()
-        await reading
+        if reading is not None:
+            await reading
 
 
 class Customers:

@@ -54,20 +54,22 @@ async def process(settings: Settings, port: int) -> AsyncIterator[asyncio.subpro
         sys.executable, "-m", "server.cli", "serve", env=environment, stdout=asyncio.subprocess.PIPE
     )
     assert started.stdout is not None
-    async with asyncio.timeout(60):
-        event = None
-        while event != "serving":
-            said = await started.stdout.readline()
-            assert said, "it ended before it served"
-            event = json.loads(said).get("event")
-    reading = asyncio.create_task(started.stdout.read())
+    reading: asyncio.Task[bytes] | None = None
     try:
+        async with asyncio.timeout(120):
+            event = None
+            while event != "serving":
+                said = await started.stdout.readline()
+                assert said, "it ended before it served"
+                event = json.loads(said).get("event")
+        reading = asyncio.create_task(started.stdout.read())
         yield started
     finally:
         if started.returncode is None:
             started.kill()
         await started.wait()
-        await reading
+        if reading is not None:
+            await reading
 
 
 async def end(server: asyncio.subprocess.Process) -> None:

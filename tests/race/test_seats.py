@@ -146,7 +146,9 @@ async def test_the_customers_limit_holds_over_two_processes(
     answers = await race(ledgers, hold(house, 0, 1, 2, customer=anna), hold(house, 3, 4, customer=anna))
 
     assert sum(len(booking.places) for booking in winners(answers)) <= 4
-    assert {a.reason for a in answers if isinstance(a, RowlockError)} == {"CUSTOMER_LIMIT_REACHED"}
+    # Or to come again, if the machine stood still for longer than anybody waits for the other's locks.
+    refusals = {a.reason for a in answers if isinstance(a, RowlockError)}
+    assert len(refusals & {"CUSTOMER_LIMIT_REACHED", "CONTENDED"}) == len(refusals) == 1
     assert_sound(database)
 
 
