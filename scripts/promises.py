@@ -80,7 +80,7 @@ PROMISES: Final[dict[str, tuple[str, str]]] = {
     "1.8": ("Payments need a signed-in owner; to others they do not exist.", "every call of PaymentService"),
     "1.9": (
         "Workers carry purchases and refunds through; a refunded seat is free again.",
-        "CancelBooking, RefundTickets, RefundPayment, RetryRefund, CancelPerformance, the workers",
+        "CancelBooking, RefundTickets, RefundPayment, RetryRefund, SettleRefund, CancelPerformance, the workers",
     ),
     "1.10": (
         "No refund for customers later than 3 hours before the start; staff may, and say why.",

@@ -32,7 +32,7 @@ from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.promise("1.9")]
 
 STAFF = UUID(int=7)
 

@@ -10,8 +10,9 @@ import pytest
 from server.db.engine import Database
 from server.db.models.payments import Payment
 from server.domain import refunds, webhooks
+from server.domain.refunds import PAID_TWICE
 from server.payments.webhook_port import UntrustedWebhook
-from server.states import BookingState, PaymentState, RefundState, WebhookState
+from server.states import BookingState, PaymentState, RefundMethod, RefundState, WebhookState
 from tests.eventually import eventually
 from tests.fake_stripe import FakeStripe, Fault
 from tests.staging import Staged, stage
@@ -292,6 +293,28 @@ async def test_a_refund_that_had_failed_and_was_done_after_all(desk: StripeDesk,
 
     assert [refund.state for refund in desk.refunds(payment)] == [RefundState.SUCCEEDED]
     assert len(desk.stripe.books.refunds) == 1
+
+
+async def test_a_refund_that_was_settled_in_another_way_and_was_done_after_all_waits_for_staff(
+    desk: StripeDesk, house: Staged
+) -> None:
+    payment = await bought(desk, house, 3)
+    desk.stripe.refund_status = "failed"
+    ask_back(desk, payment, None)
+    await desk.settle()
+    await desk.settle_refund(desk.refunds(payment)[0], RefundMethod.BANK_TRANSFER)
+    (refund,) = desk.stripe.books.refunds.values()
+    event = {"object": "refund", **refund}
+    assert await desk.told(desk.stripe.event("refund.updated", event)) == "DONE nothing new"
+
+    refund["status"] = "succeeded"
+    outcome = await desk.told(desk.stripe.event("refund.updated", {"object": "refund", **refund}))
+
+    assert outcome.startswith("ATTENTION PAID_TWICE: ")
+    (twice,) = desk.refunds(payment)
+    assert (twice.state, twice.discrepancy) == (RefundState.SUCCEEDED, PAID_TWICE)
+    again = await desk.told(desk.stripe.event("refund.updated", {"object": "refund", **refund}))
+    assert again == "DONE nothing new"
 
 
 async def test_a_refund_that_fails_after_it_was_done_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
