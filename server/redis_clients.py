@@ -28,6 +28,10 @@ T = TypeVar("T")
 RedisClient = Redis | RedisCluster
 """What the servers and workers ask, on their event loop."""
 
+LOST_IN_CLUSTER: Final = (RedisClusterException, AttributeError, IndexError)
+"""What redis-py raises where it cannot find its way: the first by intent. The others come where one call, which found
+the cluster down, has closed the connection of another, and where no node has any slot."""
+
 _CLUSTER: Final = "+cluster://"
 _PORT: Final = 6379
 
@@ -123,7 +127,7 @@ def connect_blocking(url: str, *, timeout: float, retries: int = 1) -> redis.Red
             **address.options,
             **_impatient(timeout),
         )
-    except RedisClusterException as error:
+    except LOST_IN_CLUSTER as error:
         raise RedisConnectionError(str(error)) from error
     # It has the same commands; redis-py has no name for what both have in common.
     return cast("redis.Redis", cluster)
@@ -139,8 +143,7 @@ def _host_and_port(host: str) -> tuple[str, int]:
 async def _translated(work: Awaitable[T]) -> T:
     try:
         return await work
-    except (RedisClusterException, AttributeError) as error:
-        # The latter where one call, which found the cluster down, has closed the connection of another.
+    except LOST_IN_CLUSTER as error:
         raise RedisConnectionError(str(error)) from error
 
 
@@ -171,7 +174,7 @@ class _SyncCluster(SyncRedisCluster):
         """Ask the node that has what a command is about."""
         try:
             return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
-        except RedisClusterException as error:
+        except LOST_IN_CLUSTER as error:
             raise RedisConnectionError(str(error)) from error
 
 

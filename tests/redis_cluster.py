@@ -53,6 +53,11 @@ class Node:
         self.process.start()
         _until(self.answers)
 
+    def stop(self) -> None:
+        """Stop it."""
+        self.client.close()
+        self.process.stop()
+
     def answers(self) -> bool:
         """Whether it does."""
         try:
@@ -128,8 +133,7 @@ class ValkeyCluster:
     def stop(self) -> None:
         """Stop all."""
         for node in self.nodes:
-            node.client.close()
-            node.process.stop()
+            node.stop()
 
 
 @contextmanager

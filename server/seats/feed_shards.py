@@ -17,11 +17,13 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
+from server.redis_clients import LOST_IN_CLUSTER
 from server.seats import feed_metrics as metrics
 from server.seats.feed_publication import channel
 from server.seats.feed_subscription import Frame, Subscription
 
 _LOOK_INTERVAL: Final = 10.0
+_PAUSE_AFTER_FAILURE: Final = 2.0
 _SHORTEST_INTERVAL: Final = 0.2
 
 _log = structlog.get_logger(__name__)
@@ -84,11 +86,12 @@ class ShardedSubscription:
                         await asyncio.wait([looking])
                     finally:
                         looking.cancel()
-                    if (nodes := looking.result()) is not None:
+                    nodes = looking.result()
+                    if nodes is not None:
                         self._follow(nodes, group)
                     await asyncio.sleep(max(0.0, _SHORTEST_INTERVAL - (time.monotonic() - began)))
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_INTERVAL):
+                        async with asyncio.timeout(_PAUSE_AFTER_FAILURE if nodes is None else _LOOK_INTERVAL):
                             await self._look_again.wait()
         finally:
             metrics.SUBSCRIBED.set(0)
@@ -99,7 +102,7 @@ class ShardedSubscription:
         try:
             await self._cluster.initialize()
             await self._cluster.nodes_manager.initialize()
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, *LOST_IN_CLUSTER) as error:
             _log.warning("feed.cluster_unknown", error=repr(error), effect="the last known shards are asked")
             return None
         return {(node.host, int(node.port)) for node in self._cluster.get_primaries()}

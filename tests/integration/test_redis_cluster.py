@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -210,8 +211,19 @@ def test_a_missing_cluster_is_named_with_its_place_and_its_remedy() -> None:
     assert "hunter2" not in str(error.value)
 
 
-async def test_a_cluster_that_is_away_is_an_error_like_a_server_that_is() -> None:
-    client = connect_redis(Settings(redis_url="redis+cluster://127.0.0.1:1"))
+@pytest.fixture
+def empty_node(tmp_path: Path) -> Iterator[Node]:
+    """The only one of a cluster that nobody has set up yet."""
+    node = Node(tmp_path / "node")
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.mark.parametrize("missing", ["all nodes", "all slots"])
+async def test_a_cluster_that_is_away_is_an_error_like_a_server_that_is(missing: str, empty_node: Node) -> None:
+    url = f"redis+cluster://127.0.0.1:{1 if missing == 'all nodes' else empty_node.port}"
+    client = connect_redis(Settings(redis_url=url))
 
     async def publish() -> None:
         async with client.pipeline(transaction=False) as pipeline:
@@ -223,6 +235,8 @@ async def test_a_cluster_that_is_away_is_an_error_like_a_server_that_is() -> Non
     with pytest.raises(RedisError):
         await publish()
     await client.aclose()
+    with pytest.raises(StartError, match="No Redis"):
+        wait_for_redis(Settings(redis_url=url, start_timeout=timedelta(0)))
 
 
 @pytest.mark.parametrize(
