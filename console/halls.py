@@ -135,7 +135,7 @@ async def live(request: Request, performance: str) -> AsyncIterator[bytes]:
         finally:
             if waiting is not None:
                 waiting.cancel()
-                await asyncio.wait({waiting})
+                await asyncio.gather(waiting, return_exceptions=True)
 
 
 def _told(watcher: SeatWatcher, update: SeatUpdate, before: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
+from starlette_admin import link_row_action
 from starlette_admin.fields import StringField, TextAreaField
 
 from console.calling import call
@@ -30,6 +31,8 @@ class Categories(RpcView):
         Moment("update_time", label="Changed", read_only=True, exclude_from_create=True, exclude_from_edit=True),
         OpenedWith(),
     )
+
+    row_actions = ("view", "edit", "events", "delete")
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[category_pb2.ListCategoriesResponse]:
         """All."""
@@ -62,3 +65,8 @@ class Categories(RpcView):
     async def remove(self, request: Request, name: str) -> None:
         """Delete one that no event is in."""
         await call(request, Rpc(EventServiceStub, "DeleteCategory", category_pb2.DeleteCategoryRequest(name=name)))
+
+    @link_row_action("events", "Events", icon_class="fa fa-masks-theater", action_btn_class="btn")
+    def row_action_events(self, request: Request, pk: Any) -> str:
+        """What is in it."""
+        return str(request.url_for("console:list", key="events").include_query_params(category=pk))

@@ -67,6 +67,8 @@ export class Selected {
     await this.#attempt(meant, done, (seats) =>
       change(path, { performance: this.hall.performance, seats, reason: this.reason.value }),
     );
+    // What was set aside may have lost some of its places.
+    await this.hall.readAllocations();
   }
 
   async #allocate() {
