@@ -53,7 +53,8 @@ def test_every_setting_says_what_it_does() -> None:
 
 
 def test_every_setting_decides_something() -> None:
-    code = "".join(path.read_text() for folder in ("console", "server", "workers") for path in (ROOT / folder).rglob("*.py"))
+    folders = ("console", "server", "workers")
+    code = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
     declared = (ROOT / "server/config.py").read_text()
     # The gateway is told all of its settings as flags, one like the other.
     for name in set(Settings.model_fields) - set(flags().values()):

@@ -1,9 +1,9 @@
 """The doors over a socket: who is let in, who is not and what they are told, with a connection and without."""
 
+import asyncio
 import base64
 import hashlib
 import io
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -331,7 +331,7 @@ async def test_an_entry_list_is_verified_without_us_and_then_kept_fresh(
     news = await verified(office, await entry_list(office, tonight, gate, since_revision=whole.revision))
     assert news.since_revision == whole.revision
     assert known(news) == {digest(two): (1, tickets.Ticket.CHECKED_IN), digest(four): (3, tickets.Ticket.VOID)}
-    # A list may repeat what came while an older transaction was running, somebody else's too. In the end nothing is new.
+    # A list may repeat what came while an older transaction was running, whoever runs it. In the end nothing is new.
     latest = news
     async with asyncio.timeout(60):
         while known(latest):
