@@ -91,6 +91,7 @@ async def test_events_carry_their_revision_and_go_on_from_it(door: Door) -> None
         lines = answer.aiter_lines()
         assert await anext(lines) == f"id: {int(revision) + 1}"
         told = json.loads((await anext(lines)).removeprefix("data: "))
+    assert "changes" in told, told
     assert told["changes"]["changes"] == [{"index": 4, "state": "SEAT_STATE_HELD"}]
 
 
