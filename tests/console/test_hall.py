@@ -150,7 +150,7 @@ def test_places_are_set_aside_changed_and_released(office: BackOffice, visit: Vi
     customer = office.client(office.account())
     owner = f"Sponsor {uuid4().hex[:6]}"
     # By the list and the keyboard alone.
-    grace = before(visit, name, email)
+    grace, linus = before(visit, name, email), before(visit, name, email)
     places = grace.page.locator("#places")
     places.get_by_text("Stalls").press("Enter")
     places.get_by_text("Row D").press("Enter")
@@ -167,6 +167,8 @@ def test_places_are_set_aside_changed_and_released(office: BackOffice, visit: Vi
         customer.hold(name, "Stalls-D-2")
     [allocation] = allocations(office.client(email), name)
     assert (allocation.owner, len(allocation.seats), allocation.blocked) == (owner, 9, 9)
+
+    expect(linus.page.locator("#allocations").get_by_role("listitem")).to_contain_text(owner)
 
     aside = grace.page.locator("#allocations")
     aside.get_by_role("button", name=f"Change: {owner}").click()

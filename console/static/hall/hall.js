@@ -1,6 +1,6 @@
 /** The live hall: plan, states, selection and what is set aside, and how they work together. */
 
-import { Feed, HELD, SOLD } from "kiosk/hall/feed.js";
+import { BLOCKED, Feed, HELD, SOLD } from "kiosk/hall/feed.js";
 import { MapView } from "kiosk/hall/map_view.js";
 import { announce, button } from "kiosk/ui/dom.js";
 import { Allocations } from "./allocations.js";
@@ -12,6 +12,8 @@ import { Selected } from "./selected.js";
 import { Selection } from "./selection.js";
 
 const ALLOCATIONS_EVERY_MS = 20_000;
+/** After places were blocked or put back, perhaps because somebody set them aside: once for many of them. */
+const ALLOCATIONS_AFTER_MS = 300;
 const CONNECTION = { live: "live", reconnecting: "connecting …", ended: "ended" };
 const COLOUR = { live: "bg-green-lt", reconnecting: "bg-yellow-lt", ended: "bg-red-lt" };
 
@@ -23,6 +25,7 @@ export class Hall {
   /** @type {Map<number, string>} */
   #owners = new Map();
   #stale = 0;
+  #asking = 0;
 
   /**
    * @param {{performance: string, timeZone: string}} settings
@@ -138,6 +141,12 @@ export class Hall {
       this.map.showLost(gone);
       const names = gone.slice(0, 5).map((index) => `${placeName(plan, index)} (${stateName(feed.states[index], "")})`);
       announce(`Taken by a customer meanwhile: ${names.join("; ")}.`, { alarm: true });
+    }
+    if (changed?.some((index) => feed.states[index] === BLOCKED || this.#owners.has(index))) {
+      this.#asking ||= setTimeout(() => {
+        this.#asking = 0;
+        void this.readAllocations({ unasked: true });
+      }, ALLOCATIONS_AFTER_MS);
     }
     this.#stale ||= requestAnimationFrame(() => {
       this.#stale = 0;
