@@ -1,7 +1,10 @@
 """`rowlock gate` against a real server: with a connection, without one, and when it comes back."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,12 +32,13 @@ from server.db.engine import Database
 from server.db.models.catalogue import Event
 from server.domain import accounts
 from server.domain.passwords import PasswordHasher
-from tests.gates import Terminal, gate_key, sold
+from tests.gates import PATIENCE, Terminal, gate_key, sold
 from tests.invariants import assert_sound
 from tests.staging import Staged, stage
 from tests.threaded_server import ThreadedServer, threaded_server
 
 PASSWORD = "correct horse battery"
+DYING_GATE = Path(__file__).with_name("dying_gate.py")
 Lines = Callable[..., Result]
 
 
@@ -261,11 +265,14 @@ def test_of_two_gates_in_a_race_for_one_ticket_one_admits(
         for number, ticket in enumerate(tickets, start=1):
             for gate in gates:
                 gate.type(f"{ticket.code}\r")
-            said = [gate.wait_for(rf"[✓✗] (ADMITTED|ALREADY USED)[^│]*?seat {number}\b") for gate in gates]
+            banner = rf"(ADMITTED|ALREADY USED) [\d:]{{8}}[\s✓✗]*Stalls · row A · seat {number}\b"
+            said = [gate.wait_for(banner) for gate in gates]
             assert sorted("ADMITTED" in words for words in said) == [False, True]
     finally:
         for gate in gates:
             gate.close()
+    on_record = staff.check_ins(name_of(house)).check_ins
+    assert sorted(one.ticket for one in on_record if one.admitted) == sorted(ticket.name for ticket in tickets)
 
 
 @pytest.mark.parametrize(("key", "number"), [("\x03", 0), ("", signal.SIGTERM), ("", signal.SIGHUP)])
@@ -420,6 +427,44 @@ def test_the_server_goes_the_gate_is_killed_and_nothing_is_lost(
     for ticket in (one, two, three):
         with pytest.raises(FailedPrecondition, match="North"):
             staff.check_in(name_of(house), ticket.code)
+
+
+@pytest.mark.promise("2.10")
+@pytest.mark.fault
+def test_killed_again_and_again_with_and_without_a_server_everybody_is_let_in_once(
+    environment: dict[str, str], lines: Lines, server: ThreadedServer, staff: Client, database: Database
+) -> None:
+    house = database.run_transaction(lambda s: stage(s, start_time=clock.now() + timedelta(hours=1), customer_limit=50))
+    tickets = sold(staff, house, *(f"Stalls-{row}-{number}" for row in "AB" for number in range(1, 11)))
+    codes = "".join(f"{ticket.code}\n" for ticket in tickets)
+    arguments = ("gate", "--plain", name_of(house), "--gate", "North")
+    assert lines(name_of(house), "--gate", "North").exit_code == 0, "it has its list"
+    deaths = 0
+    for number, line in enumerate((110, 190, 350, 470, 640, 830, 1210)):
+        if number % 3 == 1:
+            server.stop()
+        command = (sys.executable, str(DYING_GATE), str(line), *arguments)
+        ended = subprocess.run(
+            command,
+            input=codes,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        deaths += ended.returncode == -signal.SIGKILL
+        if number % 3 == 1:
+            server.start()
+    assert deaths >= 4, "they are killed while they work"
+
+    lines(name_of(house), "--gate", "North", given=codes)
+    lines("--hand-in")
+
+    on_record = [one for page in staff.pages(calls.check_ins(name_of(house))) for one in page.check_ins]
+    let_in = [one.ticket for one in on_record if one.admitted]
+    assert sorted(let_in) == sorted(ticket.name for ticket in tickets)
+    assert not any(one.conflict for one in on_record)
 
 
 def test_a_second_gate_of_one_name_is_refused(environment: dict[str, str], lines: Lines, house: Staged) -> None:

@@ -110,7 +110,6 @@ class Gate:
         decision = self._door.decide(code)
         if not decision.performance:
             return Answer(Outcome.NOT_A_TICKET, local_now(), detail=what_is_wrong(code), code=code)
-        asked: Asked | None = None
         if self.link.state is Link.FORBIDDEN and self.link.waiting:
             # Asked about somebody whom this gate let in by itself, the server would let a second one in.
             return Answer(Outcome.NOT_ALLOWED, local_now(), detail=self.link.trouble, code=code)
@@ -119,7 +118,7 @@ class Gate:
             answer = await self._ask(self.link.client, asked, decision)
             if answer is not None:
                 return answer
-        return self._decide_alone(code, decision, asked)
+        return self._decide_alone(code, decision)
 
     async def _ask(self, client: aio.Client, asked: Asked, decision: Decision) -> Answer | None:
         """What the server says; None: nothing."""
@@ -174,25 +173,15 @@ class Gate:
             detail = f"since {moment(time, now)}" if outcome is Outcome.DOORS_CLOSED else f"from {moment(time, now)}"
         return Answer(outcome, now, seat=self._words.seat(decision.place), detail=detail, code=code)
 
-    def _decide_alone(self, code: str, decision: Decision, asked: Asked | None) -> Answer:
+    def _decide_alone(self, code: str, decision: Decision) -> Answer:
         """What the list says."""
         now = local_now()
         if not self._door.revision:
             return Answer(Outcome.NO_ANSWER, now, detail="no connection, and no list of tickets", code=code)
         admitted = decision.verdict is Verdict.ADMITTED
         outcome = outcome_of(decision.verdict)
-        detail = ""
-        if outcome is Outcome.ALREADY_USED:
-            entrance = self._store.scans.entrances.get(decision.digest)
-            detail = (
-                first_use(moment(entrance.time.isoformat(), now), entrance.place)
-                if entrance is not None
-                else "at another gate, or before this one was opened"
-            )
-        elif outcome is Outcome.NOT_LISTED:
-            detail = "sold or given back since the list was made: ask staff"
-        elif outcome is Outcome.WRONG_PERFORMANCE:
-            detail = self._words.other(decision.performance)
+        # Asked a moment ago, or before this gate was killed: the server may have let this very bearer in.
+        asked = self._store.scans.unanswered(code)
         scan = KeptScan(
             scan_id=uuid4().hex,
             code=code,
@@ -210,12 +199,27 @@ class Gate:
             now,
             seat=self._words.seat(decision.place),
             ticket_type=self._words.zone(decision.place),
-            detail=detail,
+            detail=self._why(outcome, decision, asked),
             offline=True,
             code=code,
             scan_id=scan.scan_id,
             digest=decision.digest,
         )
+
+    def _why(self, outcome: Outcome, decision: Decision, asked: Asked | None) -> str:
+        """What there is to say about a decision of the list."""
+        if outcome is Outcome.NOT_LISTED:
+            return "sold or given back since the list was made: ask staff"
+        if outcome is Outcome.WRONG_PERFORMANCE:
+            return self._words.other(decision.performance)
+        if outcome is not Outcome.ALREADY_USED:
+            return ""
+        if asked is not None:
+            return "the server was asked about it here, and its answer never came: ask staff"
+        entrance = self._store.scans.entrances.get(decision.digest)
+        if entrance is None:
+            return "at another gate, or before this one was opened"
+        return first_use(moment(entrance.time.isoformat(), local_now()), entrance.place)
 
     # -- Taking back -------------------------------------------------------------------------------------
 

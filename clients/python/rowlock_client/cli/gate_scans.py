@@ -105,11 +105,15 @@ class ScanFile:
         """Which tickets have let somebody in here, by digest."""
         return self._entrances
 
+    def unanswered(self, code: str) -> Asked | None:
+        """The question about a code whose answer never came, if there is one."""
+        return self._questions.get(code)
+
     def question(self, code: str, place: str) -> Asked:
         """What to ask the server about a code: a question that was not answered yet, or a new one."""
-        open_question = self._questions.get(code)
-        if open_question is not None:
-            return open_question
+        unanswered = self.unanswered(code)
+        if unanswered is not None:
+            return unanswered
         asked = Asked(uuid4().hex, code, place)
         self._append({"asked": asdict(asked)})
         return asked
@@ -176,9 +180,9 @@ class ScanFile:
 
     def _write_anew(self) -> None:
         """Put a file with what still matters in the place of the old one, in one step."""
-        facts: list[dict[str, Any]] = [{"asked": asdict(asked)} for asked in self._questions.values()]
-        facts += [{"entered": _entrance_as_json(*entered)} for entered in self._entrances.items()]
+        facts: list[dict[str, Any]] = [{"entered": _entrance_as_json(*entered)} for entered in self._entrances.items()]
         facts += [{"scan": _scan_as_json(scan)} for scan in self._scans.values()]
+        facts += [{"asked": asdict(asked)} for asked in self._questions.values()]
         replace_file(self._path, b"".join(_encoded(fact) for fact in facts))
 
 
