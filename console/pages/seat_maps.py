@@ -129,7 +129,7 @@ class SeatMaps(RpcView):
         """Its name."""
         return await update(
             request,
-            record.message,
+            record.proto,
             {"display_name": data["display_name"], "etag": data["etag"]},
             lambda seat_map, mask: Rpc(
                 EventServiceStub,
@@ -158,7 +158,7 @@ def _format(document: bytes) -> str:
     """Which format a file has: ours says so, pretix's does not."""
     try:
         read = json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FormValidationError({"document": "This file is no JSON."}) from None
     return "ROWLOCK" if isinstance(read, dict) and read.get("format") == "rowlock-seat-map" else "PRETIX"
 

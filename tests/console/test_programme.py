@@ -234,3 +234,8 @@ def test_seat_maps_are_read_drawn_and_given_versions(office: BackOffice, visit: 
     expect(page.locator("#said")).to_have_text("Version 2: 1,191 places.")
     page.get_by_label("Version").select_option("1")
     expect(page.locator("#said")).to_have_text("Version 1: 180 places.")
+
+    staff.open(f"/seat-maps/edit?pk={seat_map.name}")
+    page.get_by_label("Name").fill("Big top")
+    save(page)
+    assert [one.display_name for one in api.call(listed).seat_maps] == ["Big top"]
