@@ -15,11 +15,15 @@ from starlette.requests import Request
 from starlette_admin.exceptions import ActionFailed
 
 from console.calling import REQUEST_ID
+from server.domain.currencies import decimal_places
 
 LONGEST_REASON: Final = 500
 """Characters that the API takes as a reason."""
 
-_AMOUNT: Final = re.compile(r"(\d{1,8}(?:[.,]\d{1,3})?)\s*([A-Za-z]{3})?")
+_WHOLE: Final = re.compile(r"[0-9]{1,10}")
+_LARGEST: Final = 2**31 - 1
+# A comma before three digits would be that of thousands to some.
+_AMOUNT: Final = re.compile(r"([0-9]{1,8}(?:\.[0-9]{1,4}|,[0-9]{1,2})?)\s*([A-Za-z]{3})?")
 
 
 def dialog(*parts: Markup) -> str:
@@ -103,6 +107,20 @@ async def entered(request: Request, name: str) -> str:
     return str((await request.form()).get(name) or "").strip()
 
 
+async def whole_number(request: Request, name: str, label: str) -> int:
+    """The number that was entered in a field; 0: nothing.
+
+    Raises:
+        ActionFailed: it is none, is less than 0, or is more than the API has room for. `label` is the field's.
+    """
+    text = await entered(request, name)
+    if not text:
+        return 0
+    if not _WHOLE.fullmatch(text) or int(text) > _LARGEST:
+        raise ActionFailed(f"{label}: {text!r} is not a whole number from 0 to {_LARGEST:,}.")
+    return int(text)
+
+
 async def ticked(request: Request, name: str, what: str) -> list[str]:
     """The values of the boxes that were ticked.
 
@@ -132,10 +150,14 @@ def money_of(text: str, currency: str) -> Money:
     """`12.50` or `12.50 CHF` as the API has it; in `currency` where none is said.
 
     Raises:
-        ActionFailed: it is no amount, or says no currency and there is none.
+        ActionFailed: it is no amount, has more decimal places than its currency (as 1.000 EUR, which some read as a
+            thousand), or says no currency and there is none.
     """
     found = _AMOUNT.fullmatch(text.strip())
-    if found is None or not (found[2] or currency):
-        raise ActionFailed(f"{text!r} is not an amount: write 12.50{'' if currency else ' EUR'}.")
-    units, rest = divmod(Decimal(found[1].replace(",", ".")), 1)
-    return Money(currency_code=(found[2] or currency).upper(), units=int(units), nanos=int(rest * 1_000_000_000))
+    code = ((found and found[2]) or currency).upper()
+    value = Decimal(found[1].replace(",", ".")) if found is not None and code else None
+    if value is None or -int(value.as_tuple().exponent) > decimal_places(code):
+        example = f"{Decimal('12.5'):.{decimal_places(code)}f}" if code else "12.50 EUR"
+        raise ActionFailed(f"{text!r} is not an amount: write {example}.")
+    units, rest = divmod(value, 1)
+    return Money(currency_code=code, units=int(units), nanos=int(rest * 1_000_000_000))

@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
+from server.domain.currencies import decimal_places
+
 
 class Record:
     """One message, each field of it an attribute.
@@ -44,12 +46,12 @@ def field_value(message: Message, field: FieldDescriptor) -> Any:
 
 
 def amount(money: Money) -> str:
-    """`12.50 EUR`; two decimals, or as many as it has. Empty: it is no amount."""
+    """`12.50 EUR`, `1,250 JPY`; its currency's decimals, or as many as it has. Empty: it is no amount."""
     if not money.currency_code:
         return ""
     value = Decimal(money.units) + Decimal(money.nanos).scaleb(-9)
     exact = value.normalize()
-    places = max(2, -int(exact.as_tuple().exponent))
+    places = max(decimal_places(money.currency_code), -int(exact.as_tuple().exponent))
     return f"{value:,.{places}f} {money.currency_code}"
 
 

@@ -12,7 +12,7 @@ from starlette_admin.flash import flash
 
 from console.calling import call, session_of
 from console.columns import Moment, Reference, State
-from console.forms import boxes, choice, dialog, entered, words
+from console.forms import boxes, choice, chosen, dialog, entered, whole_number, words
 from console.known import labels
 from console.messages import fill
 from console.narrowing import Choice, Narrowing, Words, moment, worded
@@ -27,7 +27,11 @@ _PREFIX = "ROLE_"
 PERSONS = [(name, worded(name.removeprefix(_PREFIX))) for name in ("ROLE_CUSTOMER", "ROLE_STAFF", "ROLE_ADMIN")]
 DEVICES = [(name, worded(name.removeprefix(_PREFIX))) for name in ("ROLE_PARTNER", "ROLE_KIOSK", "ROLE_GATE")]
 PERMISSIONS = [(name, worded(name)) for name, number in auth_pb2.ApiKey.Permission.items() if number]
-_BOUNDS = ("calls_per_minute", "held_places_per_day", "sold_places_per_day")
+_BOUNDS = {
+    "calls_per_minute": "Calls a minute",
+    "held_places_per_day": "Places held a day",
+    "sold_places_per_day": "Places sold a day",
+}
 
 
 class Users(RpcView):
@@ -64,12 +68,12 @@ class Users(RpcView):
         """One account."""
         return Rpc(AuthServiceStub, "GetUser", auth_pb2.GetUserRequest(name=name))
 
-    async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
-        """Administrators' actions are theirs, and only one of disabling and enabling makes sense."""
+    def offers(self, request: Request, name: str, record: Any) -> bool:
+        """Administrators' actions to them, and of disabling and enabling the one that makes sense."""
         if name in {"view", "bookings"}:
             return True
-        sensible = {"disable": not obj.disabled, "enable": obj.disabled}.get(name, True)
-        return session_of(request).is_admin and sensible
+        sensible = {"disable": not record.disabled, "enable": record.disabled}.get(name, True)
+        return session_of(request).is_admin and bool(sensible)
 
     @link_row_action("bookings", "Bookings", icon_class="fa fa-chair", action_btn_class="btn", exclude_from_list=True)
     def bookings(self, request: Request, pk: Any) -> str:
@@ -86,7 +90,7 @@ class Users(RpcView):
     )
     async def role(self, request: Request, pk: str) -> None:
         """SetUserRole."""
-        role = auth_pb2.Role.Value(await entered(request, "role"))
+        role: Any = await chosen(request, "role", auth_pb2.Role)
         wanted: Rpc[auth_pb2.User] = Rpc(
             AuthServiceStub, "SetUserRole", auth_pb2.SetUserRoleRequest(name=pk, role=role)
         )
@@ -195,9 +199,9 @@ class ApiKeys(RpcView):
             scoped=", ".join(message.scopes) or "everything",
         )
 
-    async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
+    def offers(self, request: Request, name: str, record: Any) -> bool:
         """One that is revoked is done with."""
-        return name != "revoke" or obj.revoke_time is None
+        return name != "revoke" or record.revoke_time is None
 
     async def find_by_pk(self, request: Request, pk: Any) -> Any:
         """The key of a row on which something is done: there is no call that reads one."""
@@ -229,9 +233,7 @@ def _key_form() -> str:
         boxes("permissions", "May (none ticked: all but everybody's bookings)", PERMISSIONS),
         words("scopes", "Only for", hint="Names of performances, events or venues, by spaces. Empty: for all."),
         words("expire_time", "Until (UTC)", kind="datetime-local", hint="Empty: until it is revoked."),
-        words("calls_per_minute", "Calls a minute", kind="number", hint="Empty: no bound of its own."),
-        words("held_places_per_day", "Places held a day", kind="number"),
-        words("sold_places_per_day", "Places sold a day", kind="number"),
+        *(words(name, label, kind="number", hint="Empty: no bound of its own.") for name, label in _BOUNDS.items()),
     )
 
 
@@ -245,7 +247,7 @@ async def _key_asked_for(request: Request, owner: str) -> Rpc[auth_pb2.CreateApi
             "role": await entered(request, "role"),
             "permissions": [str(one) for one in form.getlist("permissions")],
             "scopes": (await entered(request, "scopes")).split(),
-            **{name: int(await entered(request, name) or 0) for name in _BOUNDS},
+            **{name: await whole_number(request, name, label) for name, label in _BOUNDS.items()},
         },
     )
     return Rpc(AuthServiceStub, "CreateApiKey", auth_pb2.CreateApiKeyRequest(parent=owner, api_key=key))

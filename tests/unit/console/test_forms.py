@@ -1,12 +1,15 @@
 """The dialogs of the console: what they show is escaped, what is entered in them is read as it was meant."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from google.type.money_pb2 import Money
+from starlette.requests import Request
+from starlette.types import Message
 from starlette_admin.exceptions import ActionFailed
 
-from console.forms import boxes, choice, dialog, hidden, money_of, said, words
+from console.forms import boxes, choice, dialog, hidden, money_of, said, whole_number, words
 
 EVIL = "\"><script>alert(1)</script>'"
 
@@ -42,7 +45,9 @@ def test_an_amount_is_read_as_it_was_meant(text: str, currency: str, money: Mone
     assert money_of(text, currency) == money
 
 
-@pytest.mark.parametrize("text", ["", "-5", "1.234,50", "1e3", "5 €", "5 EURO"])
+@pytest.mark.parametrize(
+    "text", ["", "-5", "1.234,50", "1e3", "5 €", "5 EURO", "1,000", "1.000", "1,000 KWD", "0.5 JPY", "\u0665"]
+)
 def test_what_is_no_amount_is_told(text: str) -> None:
     with pytest.raises(ActionFailed, match="not an amount"):
         money_of(text, "EUR")
@@ -51,3 +56,25 @@ def test_what_is_no_amount_is_told(text: str) -> None:
 def test_an_amount_without_any_currency_is_told() -> None:
     with pytest.raises(ActionFailed, match=r"write 12\.50 EUR"):
         money_of("5", "")
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 0), ("7", 7), ("2147483647", 2**31 - 1)])
+async def test_a_whole_number_is_read(text: str, number: int) -> None:
+    assert await whole_number(sent(bound=text), "bound", "Bound") == number
+
+
+@pytest.mark.parametrize("text", ["1e3", "-1", "1.5", "2147483648", "\u00b2"])
+async def test_what_is_no_whole_number_is_told(text: str) -> None:
+    with pytest.raises(ActionFailed, match="is not a whole number"):
+        await whole_number(sent(bound=text), "bound", "Bound")
+
+
+def sent(**form: str) -> Request:
+    """A request with a form."""
+    body = urlencode(form).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)

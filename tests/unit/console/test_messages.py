@@ -75,6 +75,11 @@ def test_amounts_are_exact(units: int, nanos: int, shown: str) -> None:
     assert amount(Money()) == ""
 
 
+@pytest.mark.parametrize(("currency", "shown"), [("JPY", "1,250 JPY"), ("KWD", "1,250.000 KWD")])
+def test_amounts_have_the_decimals_of_their_currency(currency: str, shown: str) -> None:
+    assert amount(Money(currency_code=currency, units=1250)) == shown
+
+
 def test_what_no_field_could_have_sent_is_refused() -> None:
     states = Choice("state", "State", words_of(contact_pb2.Inquiry.State))
     assert read_narrowed([states], {"state": " OPEN ", "other": "x"}) == {"state": "OPEN"}
