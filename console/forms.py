@@ -22,8 +22,10 @@ LONGEST_REASON: Final = 500
 
 _WHOLE: Final = re.compile(r"[0-9]{1,10}")
 _LARGEST: Final = 2**31 - 1
-# A comma before three digits would be that of thousands to some.
-_AMOUNT: Final = re.compile(r"([0-9]{1,8}(?:\.[0-9]{1,4}|,[0-9]{1,2})?)\s*([A-Za-z]{3})?")
+_CURRENCY: Final = r"\s*([A-Za-z]{3})?"
+_AMOUNT: Final = re.compile(rf"([0-9]{{1,8}}(?:\.[0-9]{{1,4}}|,[0-9]{{1,2}})?){_CURRENCY}")
+# As `console.records.amount` writes it, so that a form takes what it shows.
+_GROUPED: Final = re.compile(rf"([0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]{{1,4}})?){_CURRENCY}")
 
 
 def dialog(*parts: Markup) -> str:
@@ -147,17 +149,27 @@ async def chosen(request: Request, name: str, kind: object) -> int:
 
 
 def money_of(text: str, currency: str) -> Money:
-    """`12.50` or `12.50 CHF` as the API has it; in `currency` where none is said.
+    """`12.50`, `12,50 CHF` or `1,250.00 EUR` as the API has it; in `currency` where none is said.
 
     Raises:
-        ActionFailed: it is no amount, has more decimal places than its currency (as 1.000 EUR, which some read as a
-            thousand), or says no currency and there is none.
+        ActionFailed: it is no amount; may be a thousand to some and one to others (`1,000 EUR`, `1.000 EUR`); or says
+            no currency and there is none.
     """
-    found = _AMOUNT.fullmatch(text.strip())
-    code = ((found and found[2]) or currency).upper()
-    value = Decimal(found[1].replace(",", ".")) if found is not None and code else None
-    if value is None or -int(value.as_tuple().exponent) > decimal_places(code):
+    text = text.strip()
+    found, grouped = _AMOUNT.fullmatch(text), _GROUPED.fullmatch(text)
+    read = found or grouped
+    code = ((read and read[2]) or currency).upper()
+    value = _value(read[1], grouped is not None, decimal_places(code)) if read is not None and code else None
+    if value is None:
         example = f"{Decimal('12.5'):.{decimal_places(code)}f}" if code else "12.50 EUR"
         raise ActionFailed(f"{text!r} is not an amount: write {example}.")
     units, rest = divmod(value, 1)
     return Money(currency_code=code, units=int(units), nanos=int(rest * 1_000_000_000))
+
+
+def _value(number: str, grouped: bool, places: int) -> Decimal | None:
+    """A number in a currency with so many decimal places; None: it can be meant in two ways, or is too exact."""
+    if grouped and places and "." not in number:
+        return None
+    value = Decimal(number.replace(",", "") if grouped else number.replace(",", "."))
+    return value if -int(value.as_tuple().exponent) <= places else None

@@ -10,6 +10,7 @@ from starlette.types import Message
 from starlette_admin.exceptions import ActionFailed
 
 from console.forms import boxes, choice, dialog, hidden, money_of, said, whole_number, words
+from console.records import amount
 
 EVIL = "\"><script>alert(1)</script>'"
 
@@ -39,6 +40,8 @@ def test_every_dialog_is_another_one() -> None:
         ("12,50", "EUR", Money(currency_code="EUR", units=12, nanos=500_000_000)),
         ("0.001 kwd", "EUR", Money(currency_code="KWD", nanos=1_000_000)),
         ("7 CHF", "", Money(currency_code="CHF", units=7)),
+        ("1,234,567.80 EUR", "", Money(currency_code="EUR", units=1_234_567, nanos=800_000_000)),
+        ("1,250 JPY", "", Money(currency_code="JPY", units=1250)),
     ],
 )
 def test_an_amount_is_read_as_it_was_meant(text: str, currency: str, money: Money) -> None:
@@ -51,6 +54,13 @@ def test_an_amount_is_read_as_it_was_meant(text: str, currency: str, money: Mone
 def test_what_is_no_amount_is_told(text: str) -> None:
     with pytest.raises(ActionFailed, match="not an amount"):
         money_of(text, "EUR")
+
+
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD"])
+@pytest.mark.parametrize("units", [0, 7, 1000, 12_345_678])
+def test_a_form_takes_the_amount_that_it_shows(units: int, currency: str) -> None:
+    money = Money(currency_code=currency, units=units)
+    assert money_of(amount(money), "") == money
 
 
 def test_an_amount_without_any_currency_is_told() -> None:
