@@ -1,9 +1,9 @@
-"""Take the pictures of the programme in docs/console.md.
+"""Take the pictures of home, report and programme in docs/console.md.
 
 python scripts/console_pictures.py http://127.0.0.1:8090 127.0.0.1:7001 grace@example.org
 
 With a fresh `rowlock up` behind the console, and an administrator of that address; the password is read from standard
-input. Books some seats as a customer, blocks some and sets some aside.
+input. Sells some seats, holds some as a customer, blocks some and sets some aside.
 """
 
 import shutil
@@ -31,6 +31,7 @@ def main(url: str, server: str, email: str, password: str) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with Client(server) as staff, sync_playwright() as playwright:
         staff.log_in(email, password)
+        sell(server, staff)
         theatre = theatre_with_customers(server, staff)
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         window = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
@@ -41,6 +42,10 @@ def main(url: str, server: str, email: str, password: str) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("table").wait_for()
         still(page, "events")
+        page.goto(f"{url}/")
+        still(page, "home")
+        page.goto(f"{url}/reports")
+        still(page, "report")
         page.goto(f"{url}/performances/detail?pk={theatre}")
         page.locator("#counts").wait_for()
         still(page, "performance")
@@ -50,6 +55,20 @@ def main(url: str, server: str, email: str, password: str) -> None:
         page.evaluate("() => hall.selection.add(hall.plan.sections[0].rows[1].seats)")
         still(page, "hall")
         browser.close()
+
+
+def sell(server: str, staff: Client) -> None:
+    """Some bookings of each performance, paid; of the sooner ones more."""
+    listed = sorted(staff.performances(page_size=100).performances, key=lambda one: one.start_time.ToDatetime())
+    with Client(server) as customer:
+        for count, performance in zip(range(14, 0, -2), listed, strict=False):
+            for _ in range(count):
+                email = f"{uuid4().hex}@example.org"
+                customer.sign_up(email, PASSWORD, "Ada")
+                customer.log_in(email, PASSWORD)
+                booking = customer.hold(performance.name, best=4)
+                payment = customer.simulate(customer.pay(booking.name).name)
+                customer.wait_for_payment(payment.name)
 
 
 def theatre_with_customers(server: str, staff: Client) -> str:
