@@ -32,7 +32,7 @@ Run the tests of one promise by the names in its row: `make test ARGS="-k name_o
 PROMISES: Final[dict[str, tuple[str, str]]] = {
     "0.1": ("One command starts everything, and a template has every setting.", "`rowlock up`, `docker-compose.yml`"),
     "0.2": (
-        "Staff have a back office in the browser. The first administrator is made by a command; administrators give roles.",
+        "Staff have a back office in the browser. A command makes the first administrator, who gives roles.",
         "`rowlock console`, `create-admin`, SetUserRole",
     ),
     "0.3": ("Anybody lists and reads what is on, without an account.", "ListEvents, GetEvent, ListPerformances"),

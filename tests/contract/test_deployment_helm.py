@@ -180,7 +180,7 @@ def test_the_console_has_nothing_but_the_servers_to_call() -> None:
 
 def test_the_numbers_of_every_program_are_found() -> None:
     objects = rendered(*EVERYTHING)
-    collected = {}
+    collected: dict[str, str] = {}
     for found in of_kind(objects, "PodMonitor").values():
         (endpoint,) = found["spec"]["podMetricsEndpoints"]
         (roles,) = found["spec"]["selector"]["matchExpressions"]

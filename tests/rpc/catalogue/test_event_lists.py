@@ -107,7 +107,8 @@ async def test_performances_are_listed_by_state(house: House) -> None:
     await house.events.CancelPerformance(
         performance_pb2.CancelPerformanceRequest(name=cancelled.name), metadata=house.staff
     )
-    for state, wanted in (("SCHEDULED", [kept.name]), ("CANCELLED", [cancelled.name])):
+    states = performance_pb2.Performance
+    for state, wanted in ((states.SCHEDULED, [kept.name]), (states.CANCELLED, [cancelled.name])):
         listed = await house.events.ListPerformances(Performances(event=made.name, state=state))
         assert [one.name for one in listed.performances] == wanted
 
