@@ -10,7 +10,7 @@ import structlog
 import uvicorn
 from markupsafe import Markup
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -45,6 +45,8 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
+_LONGEST_BODY: Final = 33 * 2**20
+"""Bytes of a request, all of which are held at once: the longest file of a hall that the API takes, and its form."""
 _STOP_SECONDS: Final = 3
 
 
@@ -152,7 +154,7 @@ async def _health(_: Request) -> Response:
 
 
 class _Around:
-    """What holds for every answer: the headers, and whose browser the server is told of."""
+    """What holds for every request: how long it may be, its answer's headers, whose browser the server is told of."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -173,4 +175,15 @@ class _Around:
                     headers["cache-control"] = "no-store"
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        app = _too_long(Headers(scope=scope)) or self._app
+        await app(scope, receive, with_headers)
+
+
+def _too_long(headers: Headers) -> Response | None:
+    """The refusal of a request whose body is too long, or may be: browsers say how long theirs are."""
+    if "transfer-encoding" in headers:
+        return PlainTextResponse("say how long this is\n", 411, {"connection": "close"})
+    # The server of HTTP has refused anything but digits.
+    if int(headers.get("content-length", "0")) > _LONGEST_BODY:
+        return PlainTextResponse(f"longer than {_LONGEST_BODY:,} bytes\n", 413, {"connection": "close"})
+    return None

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -78,6 +80,17 @@ def test_a_form_of_another_site_changes_nothing(office: BackOffice) -> None:
         assert client.post("/social-links/create", data=form).status_code == 403
         assert client.post("/social-links/create", data={**form, "csrftoken": "made up"}).status_code == 403
         assert "evil.example" not in client.get("/social-links/list").text
+
+
+def test_nobody_fills_its_memory(office: BackOffice) -> None:
+    address = httpx.URL(office.url)
+    for header, value, status in [("content-length", str(2**40), 413), ("transfer-encoding", "chunked", 411)]:
+        with closing(HTTPConnection(address.host, address.port or 80)) as connection:
+            connection.putrequest("POST", "/login")
+            connection.putheader(header, value)
+            connection.endheaders()
+            # Before anything of it is sent.
+            assert connection.getresponse().status == status
 
 
 def test_who_has_to_sign_in_again_comes_back_to_the_page(office: BackOffice, visit: Visit) -> None:
