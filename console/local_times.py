@@ -68,20 +68,32 @@ def in_zone(data: Mapping[str, Any], names: tuple[str, ...], zone: str, before: 
         data: the form's values.
         names: of the fields.
         zone: in which they were meant.
-        before: the record. A time that the form shows as it was stays as it was, to the microsecond.
+        before: the record. A time that the form shows as it was stays as it was, to the microsecond, and in the hour
+            that clocks show twice the one of both that it is. Entered anew, that hour is the first of both.
 
     Raises:
-        FormValidationError: at the field: it is no time.
+        FormValidationError: at the field: it is no time, or one that clocks leave out when they go forward.
     """
     times: dict[str, Any] = {}
     for name in names:
         text = data[name]
-        try:
-            time = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone or "UTC")) if text else None
-        except ValueError:
-            raise FormValidationError({name: "Write a day and a time."}) from None
         known: datetime | None = getattr(before, name, None) if before is not None else None
-        if time is not None and known is not None and time == known.replace(second=0, microsecond=0):
-            time = known
-        times[name] = time.astimezone(UTC) if time is not None else None
+        if not text:
+            times[name] = None
+        elif known is not None and text == for_form(in_local(known, zone)):
+            times[name] = known.astimezone(UTC)
+        else:
+            times[name] = _meant(name, text, zone)
     return times
+
+
+def _meant(name: str, text: str, zone: str) -> datetime:
+    try:
+        wall = datetime.fromisoformat(text).replace(tzinfo=None)
+        time = wall.replace(tzinfo=ZoneInfo(zone or "UTC")).astimezone(UTC)
+        shown = in_local(time, zone).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise FormValidationError({name: "Write a day and a time."}) from None
+    if shown != wall:
+        raise FormValidationError({name: f"Clocks go forward then: there is no {wall:%H:%M} on that day."})
+    return time
