@@ -22,6 +22,8 @@ from rowlock_client.rpc import Rpc
 
 _SECONDS: Final = 300.0
 _AT_ONCE: Final = 8
+_KEPT: Final = 1000
+"""How many a session may remember before those that are believed no longer are forgotten."""
 _MOST: Final = 100
 """How many are read for one page. Beyond that a page shows names as the API has them."""
 
@@ -44,7 +46,11 @@ async def labels(request: Request, names: Iterable[str]) -> Mapping[str, str]:
                 return
 
     await asyncio.gather(*map(learn, missing))
-    return {name: known[name][0] if name in known else name for name in wanted}
+    found = {name: known[name][0] if name in known else name for name in wanted}
+    if len(known) > _KEPT:
+        for name in [name for name, (_, until) in known.items() if until < now]:
+            del known[name]
+    return found
 
 
 def performance_label(performance: performance_pb2.Performance) -> str:

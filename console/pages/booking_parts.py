@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from console.calling import call
+from console.calling import call, session_of
 from console.known import labels
 from console.narrowing import worded
 from console.records import Record, amount
@@ -198,8 +198,12 @@ async def _cash_due(request: Request, booking: booking_pb2.Booking) -> str:
     if booking.method != booking_pb2.Booking.CASH:
         return ""
     wanted = booking_pb2.ListCashDueRequest(parent=booking.performance, page_size=_MOST)
-    due: booking_pb2.ListCashDueResponse = await call(request, Rpc(BookingServiceStub, "ListCashDue", wanted))
-    return next((amount(one.amount) for one in due.cash_due if one.booking == booking.name), "")
+    due: Rpc[booking_pb2.ListCashDueResponse] = Rpc(BookingServiceStub, "ListCashDue", wanted)
+    async for page in session_of(request).client.pages(due):
+        for one in page.cash_due:
+            if one.booking == booking.name:
+                return amount(one.amount)
+    return ""
 
 
 def _tickets(booking: booking_pb2.Booking) -> Rpc[ticket_pb2.ListTicketsResponse]:
