@@ -19,13 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg2
 import pytest
 import redis
+from hypothesis import HealthCheck
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
 from server.config import PREFIX, Settings
+from server.db import engine
 from server.db.engine import Database
 from server.db.limits import ConnectionLimits
 from server.db.migrate import upgrade
@@ -33,6 +36,8 @@ from server.embedded import PostgresServer, ValkeyServer
 from server.seats import connection as ledger_connection
 
 TEMPLATE = "rowlock_template"
+
+_LOCK_TIMEOUT = ledger_connection._LIMITS.values["lock_timeout"]
 
 _server_key = pytest.StashKey[PostgresServer]()
 
@@ -44,9 +49,25 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
-    # A server ends transactions that stand still. Tests that stand still, because their machine does, are no such case.
-    patient = {**ledger_connection._LIMITS.values, "idle_in_transaction_session_timeout": "1min"}
-    ledger_connection._LIMITS = ConnectionLimits(patient)  # type: ignore[misc]
+    _be_patient()
+
+
+def _be_patient() -> None:
+    """Have nothing given up because the machine stands still for some seconds, which machines of tests do.
+
+    A server ends transactions that idle and soon stops waiting for locks; hypothesis takes what is slow for a fault.
+    """
+    minute = {"idle_in_transaction_session_timeout": "1min", "lock_timeout": "1min"}
+    pool = ConnectionLimits({**engine._LIMITS.values, **minute})
+    ledger = ConnectionLimits({**ledger_connection._LIMITS.values, **minute, "statement_timeout": "1min"})
+    engine._LIMITS = pool  # type: ignore[misc]
+    ledger_connection._LIMITS = ledger  # type: ignore[misc]
+    ledger_connection._PATIENCE = 70.0  # type: ignore[misc]
+    ledger_connection._CONNECT_PATIENCE = 60.0  # type: ignore[misc]
+
+    slow = [HealthCheck.too_slow]
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -155,6 +176,13 @@ def fresh_database(fresh_database_url: str) -> Iterator[Database]:
     opened = Database(fresh_database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def prompt_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has ledgers that begin in this test wait for locks for no longer than a real server's do."""
+    prompt = {**ledger_connection._LIMITS.values, "lock_timeout": _LOCK_TIMEOUT}
+    monkeypatch.setattr(ledger_connection, "_LIMITS", ConnectionLimits(prompt))
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def locked(database: Database, house: Staged, place: int) -> Iterator[None]:
 
 
 async def test_a_seat_that_somebody_keeps_locked_stops_neither_other_seats_nor_other_performances(
-    ledger: Ledger, house: Staged, database: Database
+    prompt_ledger: None, ledger: Ledger, house: Staged, database: Database
 ) -> None:
     elsewhere = database.run_transaction(stage)
     with locked(database, house, 7):

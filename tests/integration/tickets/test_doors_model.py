@@ -111,7 +111,7 @@ class Story:
         self.told.append((scan, expected))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(steps, min_size=3, max_size=15))
 def test_every_evening_ends_as_the_model_says(database: Database, story: list[tuple[str, object]]) -> None:
     with Session(database.engine) as session:
