@@ -1,6 +1,7 @@
 """Fields that the pages share: states as badges, amounts, times, names that lead to their pages."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -49,9 +50,22 @@ class Amount(StringField):
     exclude_from_edit: bool | None = True
 
 
+def time_text(time: datetime | None) -> str:
+    """A time by UTC, to the second; empty: there is none."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else ""
+
+
 @dataclass
 class Moment(DateTimeField):
-    """A time, shown by UTC."""
+    """A time, shown by UTC; forms take theirs by `console.local_times.LocalMoment`."""
+
+    read_only: bool | None = True
+    exclude_from_create: bool | None = True
+    exclude_from_edit: bool | None = True
+
+    async def serialize_value(self, request: Request, value: Any) -> str:
+        """As people read it; in a file, as programs do."""
+        return str(value.isoformat()) if request.state.action == RequestAction.EXPORT else time_text(value)
 
 
 @dataclass

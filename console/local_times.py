@@ -20,7 +20,7 @@ class LocalMoment(StringField):
     """A time in the zone that the same resource names; forms take it by the minute.
 
     Args:
-        zone: the attribute with the name of the zone.
+        zone: the attribute with the name of the zone; empty: it is UTC.
     """
 
     zone: str = "time_zone"

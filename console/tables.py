@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -89,11 +88,6 @@ class Timeline(Rows):
 def state_cell(name: str) -> Cell:
     """A state's name as the API has it, as a badge."""
     return Cell(worded(name), colour=colour_of(name)) if name else Cell("")
-
-
-def time_text(time: datetime | None) -> str:
-    """A time by UTC, to the second; empty: there is none."""
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else ""
 
 
 def short(name: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from console.calling import call, session_of
+from console.columns import time_text
 from console.known import labels
 from console.narrowing import worded
 from console.records import Record, amount
-from console.tables import Cell, Happening, Table, short, state_cell, time_text
+from console.tables import Cell, Happening, Table, short, state_cell
 from rowlock.v1 import booking_pb2, operations_pb2, payment_pb2, ticket_pb2, ticket_type_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock.v1.event_pb2_grpc import EventServiceStub

@@ -13,13 +13,13 @@ from starlette_admin.fields import BooleanField, StringField
 from starlette_admin.flash import flash
 
 from console.calling import call
-from console.columns import Moment, Reference, State
+from console.columns import Moment, Reference, State, time_text
 from console.forms import dialog, entered, hidden, said, words
 from console.known import labels, performance_label
 from console.narrowing import Choice, Narrowing, Words, in_full, member, words_of
 from console.records import Record
 from console.resources import RpcView
-from console.tables import short, time_text
+from console.tables import short
 from rowlock.v1 import performance_pb2, ticket_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock.v1.event_pb2_grpc import EventServiceStub

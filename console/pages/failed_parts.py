@@ -7,11 +7,12 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from console.calling import call
+from console.columns import time_text
 from console.known import labels
 from console.narrowing import worded
 from console.pages.booking_parts import detail_url
 from console.records import Record, amount
-from console.tables import Cell, short, state_cell, time_text
+from console.tables import Cell, short, state_cell
 from rowlock.v1 import notification_pb2, operations_pb2, partner_pb2, payment_pb2
 from rowlock.v1.notification_pb2_grpc import NotificationServiceStub
 from rowlock.v1.operations_pb2_grpc import OperationsServiceStub

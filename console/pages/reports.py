@@ -10,7 +10,7 @@ from starlette_admin import CustomView, route
 
 from console.calling import call
 from console.drawings import label_of, sales_drawing
-from console.narrowing import Choice, Moment, Narrowing, Words, moment, read_narrowed
+from console.narrowing import Choice, Moment, Narrowing, Words, in_full, moment, read_narrowed
 from console.records import Record
 from console.rendering import render
 from rowlock.v1 import report_pb2
@@ -92,8 +92,8 @@ class Reports(CustomView):
 def _wanted(kind: type[Any], narrowed: Mapping[str, str]) -> Any:
     return kind(
         grouping=_GROUPINGS[narrowed["grouping"] or "performance"][1],
-        event=narrowed["event"],
-        performance=narrowed["performance"],
+        event=in_full("events", narrowed["event"]),
+        performance=in_full("performances", narrowed["performance"]),
         start_time_from=moment(narrowed["from"]),
         start_time_before=moment(narrowed["before"]),
     )

@@ -13,8 +13,9 @@ from console.calling import call
 from console.columns import Moment, Reference, enum_field
 from console.form_fields import OpenedWith, update
 from console.known import labels
+from console.local_times import LocalMoment, in_zone
 from console.narrowing import Moment as MomentChoice
-from console.narrowing import Narrowing, Words, moment
+from console.narrowing import Narrowing, Words, in_full, moment
 from console.records import Record
 from console.resources import RpcView
 from rowlock.v1 import performance_pb2, waiting_room_pb2
@@ -52,7 +53,9 @@ class WaitingRooms(RpcView):
             exclude_from_list=True,
         ),
         enum_field("order", waiting_room_pb2.WaitingRoom.Order, exclude_from_list=True),
-        Moment("open_time", label="Opens", help_text="UTC. Empty: with the sale.", exclude_from_list=True),
+        LocalMoment(
+            "open_time", label="Opens", zone="", help_text="By UTC. Empty: with the sale.", exclude_from_list=True
+        ),
         Moment("next_admit_time", label="Next admission", exclude_from_list=True, exclude_from_edit=True),
         StringField("draw_commitment", exclude_from_list=True, exclude_from_edit=True),
         StringField("draw_seed", exclude_from_list=True, exclude_from_edit=True),
@@ -69,7 +72,7 @@ class WaitingRooms(RpcView):
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[performance_pb2.ListPerformancesResponse]:
         """By performance: there is no list of rooms."""
         wanted = performance_pb2.ListPerformancesRequest(
-            event=narrowed["event"], start_time_from=moment(narrowed["from"])
+            event=in_full("events", narrowed["event"]), start_time_from=moment(narrowed["from"])
         )
         return Rpc(EventServiceStub, "ListPerformances", wanted)
 
@@ -95,7 +98,8 @@ class WaitingRooms(RpcView):
     async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
         """UpdateWaitingRoom."""
         seconds = {"admit_interval": "admit_seconds", "admission_duration": "admission_seconds"}
-        values = {**data, **{name: timedelta(seconds=data[field] or 0) for name, field in seconds.items()}}
+        times = in_zone(data, ("open_time",), "", record)
+        values = {**data, **times, **{name: timedelta(seconds=data[field] or 0) for name, field in seconds.items()}}
         before: waiting_room_pb2.WaitingRoom = record.proto
         return await update(request, before, values, _update)
 

@@ -3,15 +3,17 @@
 import csv
 import io
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
-from rowlock.v1 import auth_pb2, contact_pb2
+from rowlock.v1 import auth_pb2, contact_pb2, waiting_room_pb2
 from rowlock.v1.auth_pb2_grpc import AuthServiceStub
 from rowlock.v1.contact_pb2_grpc import ContactServiceStub
 from rowlock_client import Client, calls
 from rowlock_client.rpc import Rpc
+from server import clock
 from server.states import Role
 from tests.console.conftest import BackOffice, Visitor
 
@@ -78,6 +80,13 @@ def test_the_secret_of_a_key_is_shown_once_and_works(office: BackOffice, visit: 
     dialog = boss.page.locator(".modal.show")
     dialog.get_by_label("What it is for").fill("Web shop")
     dialog.get_by_label("Role").select_option("Partner")
+    dialog.get_by_label("Until (UTC)").fill("2001-01-01T00:00")
+    submit(boss, "Make it")
+    expect(boss.page.get_by_role("alert")).to_contain_text("must be in the future")
+
+    boss.page.get_by_role("button", name="New API key").click()
+    dialog.get_by_label("What it is for").fill("Web shop")
+    dialog.get_by_label("Role").select_option("Partner")
     dialog.get_by_label("Read", exact=True).check()
     submit(boss, "Make it")
     secret = boss.page.locator("#secret").inner_text()
@@ -111,8 +120,20 @@ def test_a_waiting_room_is_switched_on(office: BackOffice, visit: Visit) -> None
     somebody.page.get_by_role("button", name="Save", exact=True).click()
     expect(somebody.page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
 
-    found = office.client(staff).call(calls.waiting_room(f"performances/{house.performance_id}"))
+    client = office.client(staff)
+    found = client.call(calls.waiting_room(f"performances/{house.performance_id}"))
     assert (found.enabled, found.admit_count, found.admit_interval.seconds) == (True, 25, 600)
+
+    # To the microsecond, which no form shows.
+    opening = waiting_room_pb2.WaitingRoom(name=room)
+    opening.open_time.FromDatetime(clock.now() + timedelta(hours=1, microseconds=7))
+    before = client.call(calls.update_waiting_room(opening, "open_time"))
+    somebody.open(f"/waiting-rooms/edit?pk={room}")
+    somebody.page.get_by_label("Admitted at a time").fill("30")
+    somebody.page.get_by_role("button", name="Save", exact=True).click()
+    expect(somebody.page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
+    found = client.call(calls.waiting_room(f"performances/{house.performance_id}"))
+    assert (found.admit_count, found.open_time) == (30, before.open_time)
 
 
 def test_who_comes_too_late_with_a_change_is_told(office: BackOffice, visit: Visit) -> None:
