@@ -94,8 +94,10 @@ def as_page(error: RowlockError) -> HTTPException:
 
 def sentence(error: RowlockError) -> str:
     """What to tell people about a refusal."""
-    faults = "; ".join(f"{fault.field}: {fault.description}" for fault in error.field_violations)
-    told = f"{error.message}: {faults}" if faults else error.message
+    faults = [f"{fault.field}: {fault.description}" for fault in error.field_violations]
+    # The message of a single one has it in it.
+    more = "; ".join(fault for fault in faults if fault not in error.message)
+    told = f"{error.message}: {more}" if more else error.message
     return f"{told} ({error.reason})" if error.reason else told
 
 

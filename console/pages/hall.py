@@ -26,6 +26,8 @@ from rowlock_client import calls
 from rowlock_client.rpc import Rpc
 
 _JSON: Final = "application/json"
+_DIGITS: Final = 9
+"""Of the number of a version, at most."""
 _TIMES: Final = ("release_time",)
 _FIELDS: Final = ("owner", "note", *_TIMES)
 
@@ -58,8 +60,8 @@ class LiveHall(CustomView):
         query = request.query_params
         if "seat_map" in query:
             version = query.get("version", "0")
-            if not version.isdecimal():
-                raise HTTPException(400, "version: not a number")
+            if not version.isdecimal() or len(version) > _DIGITS:
+                raise HTTPException(400, "version: not the number of one")
             found = await self._drawings.of_seat_map(request, query["seat_map"], int(version))
         else:
             found = await self._drawings.of_performance(request, _named(request, "performance"))

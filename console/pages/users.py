@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette_admin import BooleanField, StringField, link_row_action, row_action
 from starlette_admin.exceptions import ActionFailed
 from starlette_admin.flash import flash
 
-from console.calling import call, session_of
+from console.calling import call, sentence, session_of
 from console.columns import Moment, Reference, State
 from console.forms import boxes, choice, chosen, dialog, entered, whole_number, words
 from console.known import labels
@@ -21,6 +21,7 @@ from console.rendering import render
 from console.resources import RpcView
 from rowlock.v1 import auth_pb2
 from rowlock.v1.auth_pb2_grpc import AuthServiceStub
+from rowlock_client.errors import RowlockError, Unauthenticated
 from rowlock_client.rpc import Rpc
 
 _PREFIX = "ROLE_"
@@ -152,10 +153,23 @@ class Users(RpcView):
     )
     async def new_key(self, request: Request, pk: str) -> Response:
         """CreateApiKey, and its secret on a page that is not kept."""
-        made = await call(request, await _key_asked_for(request, pk))
+        try:
+            made = await call(request, await _key_asked_for(request, pk))
+        except Unauthenticated:
+            raise
+        except (RowlockError, ActionFailed) as error:
+            return self._not_made(request, pk, error.msg if isinstance(error, ActionFailed) else sentence(error))
         if not made.secret:
-            raise ActionFailed("This key was made already; its secret was shown then. Make another one.")
+            return self._not_made(
+                request, pk, "This key was made already; its secret was shown then. Make another one."
+            )
         return render(self, request, "api_key.html", key=made.api_key, secret=made.secret)
+
+    @staticmethod
+    def _not_made(request: Request, pk: str, why: str) -> Response:
+        """Back to the account. The dialog was sent as a page of its own, for which the library tells no refusal."""
+        flash(request, why, "error")
+        return RedirectResponse(request.url_for("console:detail", key="users").include_query_params(pk=pk), 303)
 
 
 class ApiKeys(RpcView):
