@@ -72,8 +72,13 @@ def in_zone(data: Mapping[str, Any], names: tuple[str, ...], zone: str, before: 
             that clocks show twice the one of both that it is. Entered anew, that hour is the first of both.
 
     Raises:
-        FormValidationError: at the field: it is no time, or one that clocks leave out when they go forward.
+        FormValidationError: at the field: it is no time, or one that clocks leave out when they go forward; at
+            `time_zone`: there is none of the name.
     """
+    try:
+        ZoneInfo(zone or "UTC")
+    except (KeyError, ValueError):
+        raise FormValidationError({"time_zone": "There is no such zone."}) from None
     times: dict[str, Any] = {}
     for name in names:
         text = data[name]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from starlette_admin.exceptions import FormValidationError
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -18,17 +19,23 @@ def fill(message: Message, data: Mapping[str, Any]) -> None:
         message: is changed.
         data: field names and values: words, numbers, names of enum members, lists, aware datetimes or those of UTC,
             timedeltas, and messages. Names that the message has not are left out.
+
+    Raises:
+        FormValidationError: at the field: a value for which it has no room.
     """
     for field in message.DESCRIPTOR.fields:
         value = data.get(field.name)
         if value is None or value in ("", []):
             continue
-        if field.is_repeated:
-            getattr(message, field.name).extend(_raw(one, field) for one in value)
-        elif isinstance(value, Message | datetime | timedelta):
-            getattr(message, field.name).CopyFrom(_raw(value, field))
-        else:
-            setattr(message, field.name, _raw(value, field))
+        try:
+            if field.is_repeated:
+                getattr(message, field.name).extend(_raw(one, field) for one in value)
+            elif isinstance(value, Message | datetime | timedelta):
+                getattr(message, field.name).CopyFrom(_raw(value, field))
+            else:
+                setattr(message, field.name, _raw(value, field))
+        except (KeyError, ValueError):
+            raise FormValidationError({field.name: "This cannot be."}) from None
 
 
 def changed(before: MessageT, data: Mapping[str, Any]) -> tuple[MessageT, list[str]]:

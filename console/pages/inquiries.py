@@ -56,9 +56,9 @@ class Inquiries(RpcView):
         """One inquiry."""
         return Rpc(ContactServiceStub, "GetInquiry", contact_pb2.GetInquiryRequest(name=name))
 
-    async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
+    def offers(self, request: Request, name: str, record: Any) -> bool:
         """Who was answered is answered."""
-        return name != "answer" or obj.state == "OPEN"
+        return name != "answer" or bool(record.state == "OPEN")
 
     @row_action(
         "answer",

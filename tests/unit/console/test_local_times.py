@@ -37,3 +37,10 @@ def test_the_same_clock_in_another_zone_is_another_time() -> None:
 def test_what_is_no_time_there_is_told(text: str) -> None:
     with pytest.raises(FormValidationError):
         in_zone({"start_time": text}, ("start_time",), BERLIN)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Town", "../../etc/passwd"])
+def test_a_zone_that_is_none_is_told(zone: str) -> None:
+    with pytest.raises(FormValidationError) as told:
+        in_zone({"start_time": "2026-11-20T19:30"}, ("start_time",), zone)
+    assert list(told.value.errors) == ["time_zone"]

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from google.type.money_pb2 import Money
 from starlette.exceptions import HTTPException
+from starlette_admin.exceptions import FormValidationError
 
 from console.messages import changed, fill
 from console.narrowing import Choice, Moment, moment, read_narrowed, words_of
@@ -34,6 +35,13 @@ def test_what_is_emptied_is_named_and_unset() -> None:
 
 def test_nothing_changed_is_nothing_sent() -> None:
     assert changed(ROOM, {"admit_count": 10, "open_time": None})[1] == []
+
+
+@pytest.mark.parametrize("data", [{"admit_count": 2**31}, {"order": "NONSENSE"}])
+def test_what_there_is_no_room_for_is_told_at_its_field(data: dict[str, object]) -> None:
+    with pytest.raises(FormValidationError) as told:
+        fill(waiting_room_pb2.WaitingRoom(), data)
+    assert list(told.value.errors) == list(data)
 
 
 def test_times_and_lengths_become_messages() -> None:
