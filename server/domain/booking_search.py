@@ -50,8 +50,12 @@ def _is(booking_id: UUID) -> ColumnElement[bool]:
     """By the id alone: it begins with the millisecond in which it was made, and there is an index of times."""
     if booking_id.version != 7:
         return false()
-    made = datetime.fromtimestamp((booking_id.int >> 80) / 1000, UTC)
-    return and_(Booking.id == booking_id, Booking.create_time.between(made - _SKEW, made + _SKEW))
+    try:
+        made = datetime.fromtimestamp((booking_id.int >> 80) / 1000, UTC)
+        first, last = made - _SKEW, made + _SKEW
+    except (OverflowError, ValueError):  # behind the year 9999
+        return false()
+    return and_(Booking.id == booking_id, Booking.create_time.between(first, last))
 
 
 def _paid_as(reference: str) -> ColumnElement[bool]:

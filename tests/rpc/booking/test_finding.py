@@ -42,7 +42,8 @@ async def test_what_names_nothing_finds_nothing(office: BoxOffice, house: Staged
     for text in (id_, id_[-8:], payment.provider_reference):
         assert await found(office, text, office.staff, elsewhere) == [], text
         assert await found(office, text, bob, booking.performance) == [], "somebody else's"
-    for text in ("%", "_" * 8, id_[-5:], "nonsense", " ", id_[:-1] + "x"):
+    beyond_time = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    for text in ("%", "_" * 8, id_[-5:], "nonsense", " ", id_[:-1] + "x", beyond_time):
         assert await found(office, text, office.staff) == [], text
         assert await found(office, text, office.staff, booking.performance) == [], text
 
