@@ -175,8 +175,19 @@ class _Around:
                     headers["cache-control"] = "no-store"
             await send(message)
 
-        app = _too_long(Headers(scope=scope)) or self._app
+        headers = Headers(scope=scope)
+        app = _too_long(headers) or _from_elsewhere(scope["method"], headers) or self._app
         await app(scope, receive, with_headers)
+
+
+def _from_elsewhere(method: str, headers: Headers) -> Response | None:
+    """The refusal of a change for which a browser says that a page of another site or host asks for it.
+
+    Forms are known by their mark already; this holds against whoever can plant cookies from a neighbouring host, too.
+    """
+    if method in {"GET", "HEAD"} or headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
+        return None
+    return PlainTextResponse("this was sent by another site\n", 403)
 
 
 def _too_long(headers: Headers) -> Response | None:

@@ -80,6 +80,13 @@ def test_a_form_of_another_site_changes_nothing(office: BackOffice) -> None:
         assert client.post("/social-links/create", data=form).status_code == 403
         assert client.post("/social-links/create", data={**form, "csrftoken": "made up"}).status_code == 403
         assert "evil.example" not in client.get("/social-links/list").text
+        # Nor where it has a mark of ours, planted together with its cookie.
+        marked = {**form, "csrftoken": client.cookies["starlette_admin_csrftoken"]}
+        for site in ("cross-site", "same-site"):
+            assert client.post("/social-links/create", data=marked, headers={"sec-fetch-site": site}).status_code == 403
+        assert "evil.example" not in client.get("/social-links/list").text
+        own = {"sec-fetch-site": "same-origin"}
+        assert client.post("/social-links/create", data=marked, headers=own).status_code == 303
 
 
 def test_nobody_fills_its_memory(office: BackOffice) -> None:
