@@ -53,7 +53,7 @@ class Events(RpcView):
         TextAreaField("description", maxlength=20_000, exclude_from_list=True),
         Minutes("running_time", label="Minutes", help_text="How long one performance lasts.", min=1, max=10_080),
         Lines("image_uris", label="Pictures", help_text="https addresses, one a line.", exclude_from_list=True),
-        Moment("next_start_time", label="Next (UTC)", read_only=True, exclude_from_create=True, exclude_from_edit=True),
+        Moment("next_start_time", label="Next", read_only=True, exclude_from_create=True, exclude_from_edit=True),
         Amount("lowest_price", label="From"),
         OpenedWith(),
     )
