@@ -27,6 +27,9 @@ from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
 app = typer.Typer()
 
 _DRAIN_SECONDS = 3
+_STOP_SECONDS = 15.0
+"""Far more than children take that end at all: a busy machine is no reason to kill them. A second Ctrl-C is."""
+
 _READY_LIMIT = 60.0
 
 
@@ -54,7 +57,7 @@ def up(
     )
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
     _require_free_ports(settings)
-    supervisor = Supervisor(log, stop_time=_DRAIN_SECONDS + 2)
+    supervisor = Supervisor(log, stop_time=_STOP_SECONDS)
     status = 0
     with stop_signals():
         try:

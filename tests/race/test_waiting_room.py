@@ -202,7 +202,7 @@ def test_control_without_the_rooms_lock_two_workers_both_use_what_the_interval_h
 
     def wait_then_admit(*arguments: Any) -> Any:
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(30)
+            meeting.wait(60)
             meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return admit(*arguments)
 
@@ -241,7 +241,7 @@ def test_control_without_the_rooms_lock_two_customers_have_one_position(
 
     def wait_then_look(*arguments: Any) -> Any:
         with suppress(threading.BrokenBarrierError):
-            meeting.wait(30)
+            meeting.wait(60)
             meeting.abort()  # they have met, and whoever comes alone later has nobody to wait for
         return existing(*arguments)
 

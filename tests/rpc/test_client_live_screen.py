@@ -28,7 +28,7 @@ def server(settings: Settings) -> Iterator[ThreadedServer]:
 
 @pytest.fixture
 def customer(server: ThreadedServer, tmp_path: Path) -> Iterator[Client]:
-    with Client(server.address, store=TokenFile(tmp_path / "tokens.json", server.address), timeout=30) as client:
+    with Client(server.address, store=TokenFile(tmp_path / "tokens.json", server.address), timeout=60) as client:
         email = f"{uuid4().hex}@example.org"
         client.sign_up(email, "correct horse battery", "Ada")
         client.log_in(email, "correct horse battery")
