@@ -1,5 +1,6 @@
 """Calls of the API out of a page: as the person who looks at it, and once however often a form is sent."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -8,7 +9,7 @@ import grpc.aio
 from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette_admin.exceptions import FormValidationError
+from starlette_admin.exceptions import ActionFailed, FormValidationError
 
 from console.sessions import StaffSession
 from rowlock_client.errors import (
@@ -17,6 +18,7 @@ from rowlock_client.errors import (
     PermissionDenied,
     ResourceExhausted,
     RowlockError,
+    Unauthenticated,
     Unavailable,
 )
 from rowlock_client.rpc import Rpc
@@ -57,6 +59,22 @@ async def call(request: Request, rpc: Rpc[AnswerT]) -> AnswerT:
     changes = "request_id" in rpc.request.DESCRIPTOR.fields_by_name
     request_id = await _request_id(request) if changes else ""
     return await session_of(request).client.call(rpc, request_id=request_id)
+
+
+async def one_by_one(names: Sequence[str], change: Callable[[str], Awaitable[object]]) -> None:
+    """Do something to several, until the server refuses one.
+
+    Raises:
+        ActionFailed: it refused one; how many were done before is told.
+        Unauthenticated: whoever asks is not signed in any more.
+    """
+    for done, name in enumerate(names):
+        try:
+            await change(name)
+        except Unauthenticated:
+            raise
+        except RowlockError as error:
+            raise ActionFailed(f"{done} of {len(names)} are done, then: {sentence(error)}") from error
 
 
 async def _request_id(request: Request) -> str:

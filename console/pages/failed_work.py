@@ -7,9 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette_admin import CustomView, route
+from starlette_admin.exceptions import ActionFailed
 from starlette_admin.flash import flash
 
-from console.calling import call, sentence
+from console.calling import call, one_by_one, sentence
 from console.forms import entered
 from console.pages import failed_parts as parts
 from console.records import Record
@@ -55,6 +56,8 @@ class FailedWork(CustomView):
                 raise
             except RowlockError as error:
                 flash(request, sentence(error), "error")
+            except ActionFailed as error:
+                flash(request, error.msg, "error")
         else:
             flash(request, "Choose at least one.", "error")
         return RedirectResponse(request.url_for("console:failed-work"), 303)
@@ -62,9 +65,12 @@ class FailedWork(CustomView):
 
 async def _retry_refunds(request: Request, names: Sequence[str]) -> str:
     reason = await entered(request, "reason")
-    for name in names:
+
+    async def retry(name: str) -> None:
         wanted = payment_pb2.RetryRefundRequest(name=name, reason=reason)
         await call(request, Rpc(PaymentServiceStub, "RetryRefund", wanted))
+
+    await one_by_one(names, retry)
     return f"Refunds that are tried anew: {len(names)}."
 
 
@@ -85,12 +91,14 @@ async def _retry_messages(request: Request, names: Sequence[str]) -> str:
 
 
 async def _switch_on(request: Request, names: Sequence[str]) -> str:
-    for name in names:
+    async def switch_on(name: str) -> None:
         wanted = partner_pb2.UpdateWebhookEndpointRequest(
             webhook_endpoint=partner_pb2.WebhookEndpoint(name=name, disabled=False)
         )
         wanted.update_mask.paths.append("disabled")
         await call(request, Rpc(PartnerServiceStub, "UpdateWebhookEndpoint", wanted))
+
+    await one_by_one(names, switch_on)
     return f"Webhooks that are switched on again: {len(names)}."
 
 

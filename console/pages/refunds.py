@@ -6,11 +6,10 @@ from typing import Any, ClassVar, Final
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import ActionSelection, RequestAction, action, row_action
-from starlette_admin.exceptions import ActionFailed
 from starlette_admin.fields import StringField
 from starlette_admin.flash import flash
 
-from console.calling import call, sentence
+from console.calling import call, one_by_one
 from console.columns import Amount, Moment, Reference, State
 from console.forms import choice, chosen, dialog, entered, said, words
 from console.known import labels
@@ -21,7 +20,6 @@ from console.resources import RpcView
 from console.tables import short
 from rowlock.v1 import payment_pb2
 from rowlock.v1.payment_pb2_grpc import PaymentServiceStub
-from rowlock_client.errors import RowlockError
 from rowlock_client.rpc import Rpc
 
 _State: Final = payment_pb2.Refund.State
@@ -165,14 +163,8 @@ class Refunds(RpcView):
     async def retry_all(self, request: Request, selection: ActionSelection) -> None:
         """Have several tried anew, one after the other."""
         names = sorted(await selection.pks())
-        done = 0
-        for name in names:
-            try:
-                await self._retry(request, name)
-            except RowlockError as error:
-                raise ActionFailed(f"{done} of {len(names)} are tried anew, then: {sentence(error)}") from error
-            done += 1
-        flash(request, f"{done} refunds are tried anew.", "success")
+        await one_by_one(names, lambda name: self._retry(request, name))
+        flash(request, f"{len(names)} refunds are tried anew.", "success")
 
     async def _retry(self, request: Request, name: str) -> None:
         wanted = payment_pb2.RetryRefundRequest(name=name, reason=await entered(request, "reason"))
