@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 from server.embedded.folders import system_account
-from server.embedded.mail_catcher import free_address
 from server.processes import ChildProcess
 from tests.eventually import eventually_blocking
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 FETCHED = ROOT / ".tools" / "pgbouncer" / "usr"
@@ -33,7 +33,7 @@ def pgbouncer(postgres_url: str, folder: Path, *, pool_mode: str) -> Iterator[st
     program = shutil.which("pgbouncer", path=os.pathsep.join([os.defpath, "/usr/sbin", str(FETCHED / "sbin")]))
     if program is None:
         pytest.skip("There is no PgBouncer: run scripts/pgbouncer.sh.")
-    url, (host, port) = make_url(postgres_url), free_address().split(":")
+    url, host, port = make_url(postgres_url), "127.0.0.1", str(free_port())
     settings = configparser.ConfigParser()
     settings.read(ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini")
     settings["databases"] = {"*": f"host={url.query['host']} port={url.query['port']} user={url.username}"}

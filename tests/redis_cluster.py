@@ -11,8 +11,8 @@ import redis
 from redis.crc import key_slot
 
 from server.embedded.folders import valkey_program
-from server.embedded.mail_catcher import free_address
 from server.processes import ChildProcess
+from tests.ports import free_port
 
 SLOTS = 16384
 _LIMIT = 60.0
@@ -27,7 +27,7 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.port, self.bus_port = (int(free_address().rpartition(":")[2]) for _ in range(2))
+        self.port, self.bus_port = free_port(), free_port()
         self.process = ChildProcess(
             f"valkey {self.port}",
             [
