@@ -78,7 +78,7 @@ class FakeStripe:
         """By call: create, capture, cancel, find, refund, find_refund."""
         self.calls: list[str] = []
         self.refund_status = "succeeded"
-        self._mock = httpx.AsyncClient(base_url=mock)
+        self._mock = httpx.AsyncClient(base_url=mock, timeout=60)
         routes = (
             ("/v1/payment_intents", "POST", "create", self._create),
             ("/v1/payment_intents/{id}", "GET", "find", self._find),

@@ -46,7 +46,7 @@ class Node:
             ],
             output=folder / "valkey.log",
         )
-        self.client = redis.Redis(port=self.port, socket_timeout=5, decode_responses=True)
+        self.client = redis.Redis(port=self.port, socket_timeout=60, decode_responses=True)
 
     def start(self) -> None:
         """Start, and return when it answers."""

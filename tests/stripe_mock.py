@@ -87,7 +87,7 @@ def _address(process: "subprocess.Popen[str]") -> str:
         raise AssertionError("stripe-mock ended at once")
     for _ in range(100):
         try:
-            httpx.get(f"{address}/v1/refunds", headers={"authorization": "Bearer sk_test_123"})
+            httpx.get(f"{address}/v1/refunds", headers={"authorization": "Bearer sk_test_123"}, timeout=60)
         except httpx.TransportError:
             time.sleep(0.05)
         else:

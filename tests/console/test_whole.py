@@ -59,7 +59,7 @@ def signed_in(office: BackOffice, client: httpx.Client) -> None:
 
 
 def test_cookies_and_headers_keep_others_out(office: BackOffice) -> None:
-    with httpx.Client(base_url=office.url) as client:
+    with httpx.Client(base_url=office.url, timeout=60) as client:
         signed_in(office, client)
         answer = client.get("/bookings/list")
     assert answer.status_code == 200
@@ -74,7 +74,7 @@ def test_cookies_and_headers_keep_others_out(office: BackOffice) -> None:
 
 
 def test_a_form_of_another_site_changes_nothing(office: BackOffice) -> None:
-    with httpx.Client(base_url=office.url) as client:
+    with httpx.Client(base_url=office.url, timeout=60) as client:
         signed_in(office, client)
         form = {"display_name": "Evil", "uri": "https://evil.example"}
         assert client.post("/social-links/create", data=form).status_code == 403
@@ -117,7 +117,7 @@ def test_a_server_that_is_away_is_told_and_comes_back(office: BackOffice, visit:
         expect(somebody.page.get_by_text("503")).to_be_visible()
         somebody.open("/")
         expect(somebody.page.get_by_role("heading", name="Now and next")).to_be_visible()
-        assert httpx.get(f"{office.url}/healthz").text == "ok\n"
+        assert httpx.get(f"{office.url}/healthz", timeout=60).text == "ok\n"
     finally:
         office.server.start()
     somebody.open("/bookings/list")

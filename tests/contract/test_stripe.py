@@ -92,7 +92,7 @@ def test_the_mock_would_refuse_what_stripe_does(address: str) -> None:
     """The control: a field that Stripe does not know, or an amount that is none, is refused."""
     key = {"authorization": "Bearer sk_test_123"}
     for fields in ({"amount": "lots", "currency": "eur"}, {"amount": "100", "currency": "eur", "no_such": "1"}):
-        assert httpx.post(f"{address}/v1/payment_intents", data=fields, headers=key).status_code == 400
+        assert httpx.post(f"{address}/v1/payment_intents", data=fields, headers=key, timeout=60).status_code == 400
 
 
 def test_every_status_of_an_intent_means_something_to_us() -> None:

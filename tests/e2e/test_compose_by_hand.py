@@ -140,12 +140,12 @@ def test_all_services_become_healthy_and_the_outside_reaches_them(system: System
 
     web = f"http://{system.address('8080')}"
     for path in ("/readyz", "/openapi.json", "/docs/", "/kiosk/", "/v1/events"):
-        assert httpx.get(web + path).status_code == 200, path
+        assert httpx.get(web + path, timeout=60).status_code == 200, path
     office = f"http://{system.address('8090')}"
-    assert httpx.get(office, follow_redirects=True).url.path == "/login"
+    assert httpx.get(office, follow_redirects=True, timeout=60).url.path == "/login"
     # Of both server processes the second listens one port higher.
     for port in ("9464", "9564", "9664", "9480"):
-        assert "rowlock" in httpx.get(f"http://{system.address(port)}/metrics").text, port
+        assert "rowlock" in httpx.get(f"http://{system.address(port)}/metrics", timeout=60).text, port
 
 
 def test_a_service_that_does_not_run_is_not_healthy(system: System) -> None:

@@ -96,7 +96,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     }
     with running(tmp_path_factory.mktemp("up"), **settings) as up:
         up.wait_for("gateway .*serving")
-        assert httpx.get(f"http://{address}/healthz").text == "ok\n"
+        assert httpx.get(f"http://{address}/healthz", timeout=60).text == "ok\n"
         yield House(up, f"http://{address}")
 
 

@@ -257,14 +257,14 @@ async def test_a_page_of_another_origin_may_call_if_it_is_one_of_those_named(doo
     assert answered.headers["access-control-allow-origin"] == ours
     assert "retry-after" in answered.headers["access-control-expose-headers"].lower()
 
-    async with gateway_process([door.address]) as closed, httpx.AsyncClient(base_url=closed.url) as http:
+    async with gateway_process([door.address]) as closed, httpx.AsyncClient(base_url=closed.url, timeout=60) as http:
         answered = await http.get("/v1/events", headers={"Origin": ours})
         assert answered.status_code == 200
         assert "access-control-allow-origin" not in answered.headers
 
 
 async def test_a_server_that_is_not_there_is_told_without_its_address(door: Door) -> None:
-    async with gateway_process(["127.0.0.1:1"]) as alone, httpx.AsyncClient(base_url=alone.url) as http:
+    async with gateway_process(["127.0.0.1:1"]) as alone, httpx.AsyncClient(base_url=alone.url, timeout=60) as http:
         answer = await http.get("/v1/events")
         assert (answer.status_code, reason(answer), answer.headers["retry-after"]) == (503, "SERVER_UNREACHABLE", "1")
         assert "127.0.0.1" not in answer.text

@@ -64,7 +64,7 @@ async def post() -> AsyncIterator[Post]:
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:
-        async with gateway_process([address]) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+        async with gateway_process([address]) as gateway, httpx.AsyncClient(base_url=gateway.url, timeout=60) as http:
             yield Post(recorder, address, gateway, http)
     finally:
         await server.stop(None)
@@ -125,7 +125,7 @@ async def test_an_address_is_believed_of_hops_that_are_trusted(post: Post) -> No
     sent = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
     async with (
         gateway_process([post.address], "-trusted-proxies=127.0.0.0/8,10.0.0.0/8") as gateway,
-        httpx.AsyncClient(base_url=gateway.url) as http,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
     ):
         await http.get("/v1/events", headers=sent)
     assert post.recorder.seen["x-forwarded-for"] == ["203.0.113.9, 10.1.2.3, 127.0.0.1"]

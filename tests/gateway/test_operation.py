@@ -76,7 +76,7 @@ async def test_it_serves_over_tls(door: Door, tmp_path: Path) -> None:
     pair = (f"-tls-cert-file={tmp_path / 'cert.pem'}", f"-tls-key-file={tmp_path / 'key.pem'}")
     async with gateway_process([door.address], *pair) as gateway:
         url = gateway.url.replace("127.0.0.1", "localhost")
-        async with httpx.AsyncClient(base_url=url, verify=trusting) as http:
+        async with httpx.AsyncClient(base_url=url, verify=trusting, timeout=60) as http:
             assert (await http.get("/v1/events")).status_code == 200
             stream = http.stream("GET", f"/v1/{door.performance}:watchSeats", headers=bearer(door.anna))
             async with stream as answer:
@@ -88,7 +88,10 @@ async def test_the_screens_are_served_and_no_list_of_their_files(door: Door, tmp
     (tmp_path / "index.html").write_text("<h1>Kiosk</h1>")
     (tmp_path / "style" / "all.css").write_text("h1 { color: teal }")
     folder = f"-kiosk-dir={tmp_path}"
-    async with gateway_process([door.address], folder) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+    async with (
+        gateway_process([door.address], folder) as gateway,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
+    ):
         page = await http.get("/kiosk/")
         assert (page.status_code, page.text) == (200, "<h1>Kiosk</h1>")
         assert "default-src 'self'" in page.headers["content-security-policy"]
@@ -100,7 +103,10 @@ async def test_the_screens_are_served_and_no_list_of_their_files(door: Door, tmp
 
 async def test_metrics_tell_what_was_served_on_an_address_of_their_own(door: Door) -> None:
     address = f"127.0.0.1:{free_port()}"
-    async with gateway_process([door.address], f"-metrics-address={address}") as gateway, httpx.AsyncClient() as http:
+    async with (
+        gateway_process([door.address], f"-metrics-address={address}") as gateway,
+        httpx.AsyncClient(timeout=60) as http,
+    ):
         await http.get(f"{gateway.url}/v1/events")
         await http.get(f"{gateway.url}/v1/{door.performance}x/y")
         assert (await http.get(f"{gateway.url}/metrics")).status_code == 404

@@ -109,7 +109,10 @@ async def test_a_trace_leads_from_the_caller_through_the_gateway_and_the_server_
 
 async def test_no_caller_decides_for_us_which_traces_are_kept(door: Door, collector: Collector) -> None:
     flags = (f"-tracing-endpoint={collector.uri}", "-tracing-ratio=0")
-    async with gateway_process([door.address], *flags) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+    async with (
+        gateway_process([door.address], *flags) as gateway,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
+    ):
         answer = await http.get("/v1/events", headers={"Traceparent": f"00-{TRACE}-{CALLER}-01"})
         assert answer.status_code == 200
         assert await gateway.logged(event="http", trace_id=TRACE)
@@ -122,7 +125,10 @@ async def test_a_collector_that_is_away_costs_nothing_but_a_line_of_the_log(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     flags = ("-tracing-endpoint=http://127.0.0.1:1", "-tracing-ratio=1")
-    async with gateway_process([door.address], *flags) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+    async with (
+        gateway_process([door.address], *flags) as gateway,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
+    ):
         assert (await http.get("/v1/events")).status_code == 200
         assert await gateway.stop() == 0
         await gateway.logged(event="spans were not sent")
