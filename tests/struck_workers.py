@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Workers:
         """A worker with a message for each kind of work, that is struck at ``point``; its process id."""
         pid = self._workshop.make(self.settings, point, strike)
         try:
-            broker = redis_broker(self.settings)
+            broker = redis_broker(self.settings.model_copy(update={"redis_timeout": timedelta(minutes=1)}))
             for work in WORKS:
                 enqueue(broker, work.queue, work.actor)
             yield pid
