@@ -91,9 +91,7 @@ def test_nothing_that_is_stored_can_be_presented(fresh_database: Database, user_
     assert following not in dump
 
 
-def test_the_same_token_again_within_the_window_has_the_same_successor(
-    fresh_database: Database, user_id: UUID
-) -> None:
+def test_the_same_token_again_within_the_window_has_the_same_successor(fresh_database: Database, user_id: UUID) -> None:
     token = begin(fresh_database, user_id).refresh_token
     first = successor(fresh_database, token)
     some_time_passes(fresh_database, timedelta(minutes=9))
