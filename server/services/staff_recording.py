@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
+from google.api.field_behavior_pb2 import OUTPUT_ONLY, field_behavior
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -79,7 +80,7 @@ def _methods() -> dict[str, str]:
 def _names_in(message: Message) -> Iterator[str]:
     """Every resource name in a request, wherever it stands, in the order of its fields."""
     for field, value in message.ListFields():
-        if _is_secret(field) or _is_map(field):
+        if _is_unsaid(field) or _is_map(field):
             continue
         for one in value if field.is_repeated else (value,):
             if isinstance(one, Message):
@@ -97,7 +98,7 @@ def _made(answer: Any) -> Iterator[str]:
 
 
 def _as_json(request: Message) -> tuple[str, bool]:
-    """A request as JSON text without secrets, and whether something long was left out."""
+    """A request as JSON text without what is not to be said, and whether something long was left out."""
     copy = type(request)()
     copy.CopyFrom(request)
     if "request_id" in request.DESCRIPTOR.fields_by_name:
@@ -113,18 +114,18 @@ def _as_json(request: Message) -> tuple[str, bool]:
 
 
 def _cut(message: Any, longest_text: int, longest_list: int) -> bool:
-    """Take secrets out of a message, and what is longer than may be; return whether anything was too long."""
+    """Take out of a message what is not to be said, and what is longer than may be; return whether there was such."""
     cut = False
     for field, value in message.ListFields():
-        if _is_secret(field):
+        if _is_unsaid(field):
             message.ClearField(field.name)
         elif _is_map(field) or field.is_repeated:
             cut = _cut_list(field, value, longest_text, longest_list) or cut
         elif isinstance(value, Message):
             cut = _cut(value, longest_text, longest_list) or cut
-        elif (shorter := _shorter(value, longest_text)) is not None:
-            setattr(message, field.name, shorter)
-            cut = True
+        elif (kept := _kept(value, longest_text)) != value:
+            setattr(message, field.name, kept)
+            cut = cut or len(kept) < len(value)
     return cut
 
 
@@ -139,24 +140,24 @@ def _cut_list(field: FieldDescriptor, values: Any, longest_text: int, longest_li
     for number, one in enumerate(values):
         if isinstance(one, Message):
             cut = _cut(one, longest_text, longest_list) or cut
-        elif (shorter := _shorter(one, longest_text)) is not None:
-            values[number] = shorter
-            cut = True
+        elif (kept := _kept(one, longest_text)) != one:
+            values[number] = kept
+            cut = cut or len(kept) < len(one)
     return cut
 
 
-def _shorter(value: Any, longest: int) -> str | bytes | None:
-    """A text or bytes cut to their longest; None: they are not longer."""
-    if isinstance(value, str) and len(value) > longest + 1:
-        return value[:longest] + "…"
-    if isinstance(value, bytes) and len(value) > longest:
-        return value[:longest]
-    return None
+def _kept(value: Any, longest: int) -> Any:
+    """What is kept of a value: texts and bytes up to their longest, and no NUL, which PostgreSQL has no room for."""
+    if isinstance(value, str):
+        cut = value[:longest] + "…" if len(value) > longest + 1 else value
+        return cut.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return value[:longest] if isinstance(value, bytes) else value
 
 
-def _is_secret(field: FieldDescriptor) -> bool:
-    """Whether the proto says that nobody may read the field again."""
-    return bool(field.GetOptions().debug_redact)
+def _is_unsaid(field: FieldDescriptor) -> bool:
+    """Whether a field is a secret that nobody may read again, or one that the server does not read in requests."""
+    options = field.GetOptions()
+    return bool(options.debug_redact) or OUTPUT_ONLY in options.Extensions[field_behavior]
 
 
 def _is_map(field: FieldDescriptor) -> bool:
