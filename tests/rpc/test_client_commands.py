@@ -204,7 +204,7 @@ def test_watch_draws_the_hall(ada: Run, house: Staged) -> None:
     assert "A Play — The House" in picture
     assert "◐" in picture
     assert picture.count("○") >= 49
-    assert "69 free   1 held   0 sold   of 70" in picture
+    assert "○ 69 free   ◐ 1 held   ● 0 sold   × 0 blocked   of 70" in picture
 
 
 def test_watch_saves_a_picture(ada: Run, house: Staged, tmp_path: Path) -> None:
