@@ -139,6 +139,7 @@ class Visitor:
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("button", name="Sign in")).to_have_count(0)
+        self.page.wait_for_load_state("load")
 
 
 @contextmanager

@@ -25,7 +25,8 @@ def page_of(name: str, view: str = "bookings") -> str:
 
 
 def press(page: Page, button: str) -> None:
-    """A button of a page, or of a dialog on it."""
+    """A button of a page, or of a dialog on it. Before its scripts have run it would do nothing."""
+    page.wait_for_load_state("load")
     page.get_by_role("button", name=button, exact=True).click()
 
 
@@ -112,6 +113,7 @@ def test_who_comes_too_late_is_told_why(office: BackOffice, visit: Visit) -> Non
     bought.customer.cancel(bought.booking.name)
     press(desk.page, "Cancel the booking")
     told(desk.page).to_contain_text("the booking is CANCELLED (BOOKING_STATE)")
+    expect(desk.page.locator("#modal-action")).to_be_hidden()
     press(desk.page, "Cancel")
     expect(desk.page.get_by_label("Reason"), "what was entered is not lost").to_have_value("She fell ill")
 

@@ -9,12 +9,15 @@ export class Allocations {
   /** @param {import("./hall.js").Hall} hall */
   constructor(hall) {
     this.hall = hall;
+    // While somebody fills one of the forms in, nothing is drawn anew under their hands.
+    this.changing = false;
     const name = "What is set aside";
     this.element = el("div", { class: "hall-scroll", tabIndex: 0, role: "group", "aria-label": name });
   }
 
   /** @param {any[]} allocations those that are live */
   show(allocations) {
+    if (this.changing) return;
     const made = allocations.map((one) => this.#item(one));
     const list = el("ul", { class: "list-group list-group-flush" }, ...made);
     this.element.replaceChildren(made.length ? list : el("p", { class: "card-body mb-0" }, "Nothing."));
@@ -38,10 +41,14 @@ export class Allocations {
         "div",
         { class: "btn-list mt-2" },
         button("Select", () => hall.choose(indexes), { class: "btn btn-sm", "aria-label": `Select: ${one.owner}` }),
-        button("Change", () => item.replaceChildren(this.#form(one)), {
-          class: "btn btn-sm",
-          "aria-label": `Change: ${one.owner}`,
-        }),
+        button(
+          "Change",
+          () => {
+            this.changing = true;
+            item.replaceChildren(this.#form(one));
+          },
+          { class: "btn btn-sm", "aria-label": `Change: ${one.owner}` },
+        ),
         small("Release", one, () => this.#attempt("/hall/release", { name: one.name }, `${one.owner}: released.`)),
       ),
     );
@@ -68,7 +75,7 @@ export class Allocations {
         `${owner.value}: changed.`,
       );
     });
-    const back = button("Leave it", () => void this.hall.readAllocations(), { class: "btn" });
+    const back = button("Leave it", () => void this.#drawAnew(), { class: "btn" });
     return el(
       "div",
       null,
@@ -93,7 +100,12 @@ export class Allocations {
       const late = "Somebody else changed this meanwhile. Nothing was saved; here is how it is now.";
       announce(reason === "ETAG_MISMATCH" ? late : message, { alarm: true });
     }
-    await this.hall.readAllocations();
+    await this.#drawAnew();
+  }
+
+  #drawAnew() {
+    this.changing = false;
+    return this.hall.readAllocations();
   }
 }
 

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from server.db import engine
 from server.db.combining import Combined
 from server.db.engine import Database
+from server.db.limits import ConnectionLimits
 from server.errors import FailedPrecondition, RowlockError, Unavailable
 from tests.eventually import eventually
 
@@ -77,11 +79,19 @@ async def test_one_that_goes_away_between_is_not_asked_for_each(database: Databa
     assert answers == ["A", "DataError", "Unavailable", "Unavailable"]
 
 
-async def test_what_somebody_else_has_locked_holds_up_only_who_needs_it(database: Database) -> None:
-    with database.engine.connect() as other:
-        other.execute(text("SELECT pg_advisory_xact_lock(4711)"))
-        answers = await ask(Combined(database, Work()), "a", "locked", "b")
-        other.rollback()
+async def test_what_somebody_else_has_locked_holds_up_only_who_needs_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = ConnectionLimits({**engine._LIMITS.values, "lock_timeout": "1s"})
+    monkeypatch.setattr(engine, "_LIMITS", prompt)
+    hurried = Database(database.url, threads=4)
+    try:
+        with database.engine.connect() as other:
+            other.execute(text("SELECT pg_advisory_xact_lock(4711)"))
+            answers = await ask(Combined(hurried, Work()), "a", "locked", "b")
+            other.rollback()
+    finally:
+        hurried.close()
     assert answers == ["A", "Aborted", "B"]
 
 
