@@ -50,6 +50,10 @@ FIGURES: Final = (
     Figure("refund", "refunds_per_s", "refunds per second of a sold-out performance of 20,000"),
     Figure("refund", "worker_mb_before", "… memory of the worker before (MB)"),
     Figure("refund", "worker_mb_peak", "… at most (MB)"),
+    Figure("gateway", "ratio", "calls per second over REST, in proportion to direct gRPC calls"),
+    Figure("gateway", "added_ms", "… what it adds to a message of a stream, median (ms)"),
+    Figure("kiosk-join", "joins_per_s", "screens per second that join a hall through the gateway, of 1,000"),
+    Figure("kiosk-join", "first_p99_ms", "… until the first picture, 99th percentile (ms)"),
 )
 
 
