@@ -30,8 +30,12 @@ _GROUPED: Final = re.compile(rf"([0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]{{1,4}})?
 
 def dialog(*parts: Markup) -> str:
     """The form of a dialog, made of what the other functions here return."""
-    identified = Markup('<input type="hidden" name="{}" value="{}">').format(REQUEST_ID, secrets.token_hex(16))
-    return Markup('<form class="mt-3">{}{}</form>').format(identified, Markup().join(parts))
+    return Markup('<form class="mt-3">{}{}</form>').format(identity(), Markup().join(parts))
+
+
+def identity() -> Markup:
+    """The hidden field by which a form is known again, however often it is sent."""
+    return hidden(REQUEST_ID, secrets.token_hex(16))
 
 
 def hidden(name: str, value: str) -> Markup:

@@ -7,13 +7,13 @@ that it has not seen yet.
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
 from console.calling import call, session_of
+from console.local_times import in_local
 from rowlock.v1 import auth_pb2, performance_pb2
 from rowlock.v1.auth_pb2_grpc import AuthServiceStub
 from rowlock.v1.event_pb2_grpc import EventServiceStub
@@ -55,8 +55,12 @@ async def labels(request: Request, names: Iterable[str]) -> Mapping[str, str]:
 
 def performance_label(performance: performance_pb2.Performance) -> str:
     """Its event, and when it begins by the clock on the venue's wall."""
-    start = performance.start_time.ToDatetime(UTC).astimezone(ZoneInfo(performance.time_zone or "UTC"))
-    return f"{performance.event_title}, {start:%a %d %b %Y %H:%M}"
+    return f"{performance.event_title}, {local_start(performance):%a %d %b %Y %H:%M}"
+
+
+def local_start(performance: performance_pb2.Performance) -> datetime:
+    """When it begins, by the clock on the venue's wall."""
+    return in_local(performance.start_time.ToDatetime(UTC), performance.time_zone)
 
 
 def user_label(user: auth_pb2.User) -> str:

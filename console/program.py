@@ -22,7 +22,8 @@ from starlette_admin import BaseAdmin
 from starlette_admin.security import csrf_input
 
 from console import pages
-from console.calling import REQUEST_ID, as_page, caller_address, forwarding
+from console.calling import as_page, caller_address, forwarding
+from console.forms import identity
 from console.sessions import Sessions
 from console.signing_in import RowlockAccounts
 from rowlock_client.aio import Client
@@ -123,9 +124,7 @@ def application(sessions: Sessions, *, https: bool) -> ASGIApp:
 
 def _marks(request: Request) -> Markup:
     """Hidden fields of every form: that it is ours, and which one it is, however often it is sent."""
-    return csrf_input(request) + Markup('<input type="hidden" name="{}" value="{}">').format(
-        REQUEST_ID, secrets.token_hex(16)
-    )
+    return csrf_input(request) + identity()
 
 
 def _refusals(admin: BaseAdmin, accounts: RowlockAccounts) -> Callable[[Request, Exception], Awaitable[Response]]:

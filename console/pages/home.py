@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
-from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
@@ -14,6 +13,8 @@ from starlette_admin import CustomView, route
 
 from console.calling import call, sentence
 from console.drawings import sales_drawing
+from console.known import local_start
+from console.local_times import told
 from console.records import Record
 from console.rendering import render
 from rowlock.v1 import contact_pb2, operations_pb2, performance_pb2, report_pb2
@@ -84,13 +85,9 @@ async def _part(calling: Awaitable[PartT]) -> Part[PartT]:
 
 
 def _rows(part: Part[performance_pb2.ListPerformancesResponse]) -> Part[Sequence[Record]]:
-    rows = [Record(row, local_start=_local(row)) for row in part.found.performances] if part.found else None
-    return Part(rows, part.problem)
-
-
-def _local(row: performance_pb2.Performance) -> str:
-    """When it begins, by the clock on the venue's wall."""
-    return row.start_time.ToDatetime(UTC).astimezone(ZoneInfo(row.time_zone or "UTC")).strftime("%a %d %b %Y %H:%M %Z")
+    if part.found is None:
+        return Part(problem=part.problem)
+    return Part([Record(row, local_start=told(local_start(row))) for row in part.found.performances])
 
 
 def _performances(since: Timestamp) -> Rpc[performance_pb2.ListPerformancesResponse]:
