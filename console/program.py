@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import grpc.aio
 import structlog
 import uvicorn
 from markupsafe import Markup
@@ -29,7 +30,7 @@ from console.signing_in import RowlockAccounts
 from rowlock_client.aio import Client
 from rowlock_client.connecting import Tls, open_aio_channel
 from rowlock_client.errors import RowlockError, Unauthenticated
-from server.config import Environment, Settings
+from server.config import Environment, Settings, SettingsError, variable_name
 from server.shipped import kiosk
 
 NAME: Final = "console"
@@ -52,14 +53,15 @@ _STOP_SECONDS: Final = 3
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        SettingsError: a certificate, a key or the servers' names cannot be used.
+    """
     for library in ("starlette_admin", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     host, _, port = settings.console_address.rpartition(":")
-    tls = None
-    if settings.console_server_ca_file is not None:
-        tls = Tls(settings.console_server_ca_file, settings.console_server_cert_file, settings.console_server_key_file)
-    channel = open_aio_channel(settings.console_servers or (settings.grpc_address,), tls, interceptors=forwarding())
+    channel = _channel_to_servers(settings)
     https = settings.console_tls_cert_file is not None or settings.environment is Environment.PRODUCTION
     try:
         sessions = Sessions(Client(channel=channel), settings.console_idle_time)
@@ -76,10 +78,26 @@ async def serve(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
+        try:
+            config.load()
+        except (OSError, ValueError) as error:
+            names = f"{variable_name('console_tls_cert_file')}, {variable_name('console_tls_key_file')}"
+            raise SettingsError(f"{names}: {error}") from None
         _log.info("serving_console", url=f"{'https' if config.is_ssl else 'http'}://{settings.console_address}/")
         await uvicorn.Server(config).serve()
     finally:
         await channel.close(None)
+
+
+def _channel_to_servers(settings: Settings) -> grpc.aio.Channel:
+    tls = None
+    if settings.console_server_ca_file is not None:
+        tls = Tls(settings.console_server_ca_file, settings.console_server_cert_file, settings.console_server_key_file)
+    try:
+        return open_aio_channel(settings.console_servers or (settings.grpc_address,), tls, interceptors=forwarding())
+    except (OSError, ValueError) as error:
+        names = f"{variable_name('console_servers')}, {variable_name('console_server_ca_file')}"
+        raise SettingsError(f"{names}: {error}") from None
 
 
 def application(sessions: Sessions, *, https: bool) -> ASGIApp:
