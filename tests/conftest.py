@@ -13,6 +13,7 @@ Databases are cloned from a template that the project's own migrations built.
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ import hypothesis
 import psycopg2
 import pytest
 import redis
+import structlog
 from hypothesis import HealthCheck
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
@@ -33,6 +35,7 @@ from server.db.engine import Database
 from server.db.limits import ConnectionLimits
 from server.db.migrate import upgrade
 from server.embedded import PostgresServer, ValkeyServer
+from server.logs import line_writer
 from server.seats import connection as ledger_connection
 
 TEMPLATE = "rowlock_template"
@@ -49,7 +52,17 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
+    _keep_logs_out_of_what_commands_print()
     _be_patient()
+
+
+def _keep_logs_out_of_what_commands_print() -> None:
+    """Bind every log to the standard output of now.
+
+    `CliRunner` puts another in its place while a command runs, and servers run in threads of the same process.
+    """
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
+    line_writer()
 
 
 def _be_patient() -> None:

@@ -5,10 +5,12 @@ import sys
 import threading
 
 import pytest
+import structlog
+from typer.testing import CliRunner
 
 from server.access_log import AccessLog
 from server.config import LogFormat, LogLevel
-from server.logs import LineWriter
+from server.logs import LineWriter, line_writer
 
 
 def test_lines_of_many_threads_all_arrive_whole() -> None:
@@ -50,6 +52,15 @@ def test_a_stream_that_takes_nothing_costs_lines_and_says_so() -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) < 50
     assert any("log lines were dropped" in line for line in lines)
+
+
+def test_what_a_server_in_a_test_logs_is_no_part_of_what_a_command_prints() -> None:
+    with CliRunner().isolation() as (printed, *_):
+        print("of the command", flush=True)  # noqa: T201
+        structlog.get_logger("of.a.server").warning("a line of a server")
+        line_writer()("another")
+        line_writer().flush()
+        assert printed.getvalue().splitlines() == [b"of the command"]
 
 
 def test_a_closed_stream_ends_nothing() -> None:
