@@ -92,6 +92,8 @@ def entry_list_message(entries: Entries, keys: Keys) -> pb.EntryList:
         digests=entries.digests,
         places=entries.places,
         states=entries.states,
+        ticket_types=entries.ticket_types,
+        ticket_type_indexes=entries.ticket_type_indexes,
     ).SerializeToString()
     return pb.EntryList(
         content=content,

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from rowlock.v1.booking_pb2 import Booking, ConfirmBookingRequest
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
-from rowlock.v1.ticket_pb2 import CheckIn, EntryList, Ticket
+from rowlock.v1.ticket_pb2 import CheckIn, EntryList, EntryListContent, Ticket
 from rowlock_client import Client, Rpc
 from rowlock_client.doors import NotGenuineError, OfflineDoor, Verdict, code_performance
 from rowlock_client.errors import FailedPrecondition
@@ -21,6 +21,8 @@ from server.config import Settings
 from server.db.engine import Database
 from server.domain import accounts
 from server.domain.passwords import PasswordHasher
+from server.domain.signing_keys import shared_keys
+from server.services.check_in_messages import ENTRY_LIST_PURPOSE
 from tests.invariants import assert_sound
 from tests.staging import Staged, stage
 from tests.threaded_server import ThreadedServer, threaded_server
@@ -104,6 +106,24 @@ def test_a_door_without_a_connection_lets_the_right_people_in(staff: Client, hou
     assert door.scans == []
     with pytest.raises(FailedPrecondition, match="ALREADY_CHECKED_IN"):
         staff.check_in(door.performance, one.code)
+
+
+def test_a_list_that_does_not_tell_ticket_types_lets_in_all_the_same(
+    staff: Client, house: Staged, database: Database
+) -> None:
+    (ticket,) = sold(staff, house, "Stalls-A-1")
+    door = opened(staff, house)
+    assert door.decide(ticket.code).ticket_type == "Adult"
+
+    content = EntryListContent.FromString(staff.entry_list(door.performance).content)
+    del content.ticket_types[:], content.ticket_type_indexes[:]
+    keys = database.run_transaction(shared_keys)
+    signature = keys.signing_key.sign(ENTRY_LIST_PURPOSE + content.SerializeToString())
+    older = OfflineDoor(door.performance, device="south-1", keys=staff.jwks())
+    older.learn(EntryList(content=content.SerializeToString(), signature=signature, key_id=keys.signing_kid))
+
+    assert older.decide(ticket.code).ticket_type == ""
+    assert older.scan(ticket.code) is Verdict.ADMITTED
 
 
 def test_two_doors_that_cannot_know_of_each_other_show_their_conflict_later(staff: Client, house: Staged) -> None:

@@ -143,7 +143,9 @@ def test_without_a_connection_scans_are_kept_and_handed_in_once(
     assert lines(name_of(house), "--gate", "North").exit_code == 0
 
     alone = lines(name_of(house), "--gate", "North", "--offline", "--json", given=f"{one.code}\n{one.code}\n")
-    assert [json.loads(line)["outcome"] for line in alone.stdout.splitlines()] == ["ADMITTED", "ALREADY_USED"]
+    answers = [json.loads(line) for line in alone.stdout.splitlines()]
+    assert [one["outcome"] for one in answers] == ["ADMITTED", "ALREADY_USED"]
+    assert [one["ticket_type"] for one in answers] == ["Adult", "Adult"], "as it was sold, not where it is"
     assert "2 scans wait" in alone.stderr
     again = lines(name_of(house), "--gate", "North", "--offline", given=one.code)
     assert "ALREADY USED" in again.output, "what was let in before it ended is known"

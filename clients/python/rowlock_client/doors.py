@@ -81,12 +81,14 @@ class Decision:
         performance: which one the ticket is for; empty: it is none.
         digest: by which the entry list names the ticket; empty: it is none.
         place: the index of its place in the seat map; None: not in the list.
+        ticket_type: what it was sold as, for people; empty: the list does not tell.
     """
 
     verdict: Verdict
     performance: str = ""
     digest: bytes = b""
     place: int | None = None
+    ticket_type: str = ""
 
 
 class TicketKeys:
@@ -153,6 +155,7 @@ class OfflineDoor:
         self._keys = TicketKeys(keys)
         self._states: dict[bytes, int] = {}
         self._places: dict[bytes, int] = {}
+        self._types: dict[bytes, str] = {}
         self._let_in: set[bytes] = set()
 
     @property
@@ -190,9 +193,13 @@ class OfflineDoor:
         if not content.since_revision:
             self._states.clear()
             self._places.clear()
+            self._types.clear()
         digests = [content.digests[n : n + _DIGEST] for n in range(0, len(content.digests), _DIGEST)]
         self._states.update(zip(digests, content.states, strict=True))
         self._places.update(zip(digests, content.places, strict=True))
+        # A list from before types were told has none.
+        types = [content.ticket_types[index] for index in content.ticket_type_indexes]
+        self._types.update(zip(digests, types, strict=False))
         self.revision = content.revision
         self.list_time = content.create_time.ToDatetime(UTC)
 
@@ -244,7 +251,8 @@ class OfflineDoor:
         read = self._keys.read_code(code)
         if read is None:
             return Decision(Verdict.NOT_A_TICKET)
-        return Decision(self._verdict(read), read.performance, read.digest, self._places.get(read.digest))
+        place, ticket_type = self._places.get(read.digest), self._types.get(read.digest, "")
+        return Decision(self._verdict(read), read.performance, read.digest, place, ticket_type)
 
     def note_let_in(self, digest: bytes) -> None:
         """Remember that a ticket let somebody in, whoever decided it."""

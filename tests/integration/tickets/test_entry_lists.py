@@ -87,11 +87,26 @@ async def test_the_digests_are_those_that_a_door_computes_from_the_codes(
     assert whole.digests == b"".join(digest(house.performance_id, row.id, row.nonce) for row in rows)
 
 
+async def test_each_ticket_has_its_type_by_the_name_that_it_has_now(fresh_database: Database) -> None:
+    kinds = ({"display_name": "Adult", "price": 2500}, {"display_name": "Child", "price": 900})
+    house = fresh_database.run_transaction(lambda s: stage(s, ticket_types=kinds))
+    sell(fresh_database, house, 3)
+    adult, child = house.ticket_type_ids
+    by_place = text("UPDATE tickets SET ticket_type_id = CASE place WHEN 1 THEN :adult ELSE :child END")
+    fresh_database.run_transaction(lambda s: s.execute(by_place, {"adult": adult, "child": child}))
+
+    whole = await listed(fresh_database, house)
+
+    assert [whole.ticket_types[index] for index in whole.ticket_type_indexes] == ["Child", "Adult", "Child"]
+    assert sorted(whole.ticket_types) == ["Adult", "Child"], "each once"
+
+
 async def test_twenty_thousand_tickets_are_small_columns(fresh_database: Database, house: Staged) -> None:
     sell(fresh_database, house, 20_000)
 
     whole = await listed(fresh_database, house)
 
-    assert len(whole.places) == len(whole.states) == 20_000
+    assert len(whole.places) == len(whole.states) == len(whole.ticket_type_indexes) == 20_000
+    assert len(whole.ticket_types) == 1
     assert len(whole.digests) == 20_000 * DIGEST_BYTES
     assert len({whole.digests[n : n + DIGEST_BYTES] for n in range(0, len(whole.digests), DIGEST_BYTES)}) == 20_000

@@ -56,7 +56,7 @@ class Answer:
         outcome: in short.
         time: when it was given, aware.
         seat: the place, for people; empty: not known.
-        ticket_type: what was paid for, or the price zone where only that is known.
+        ticket_type: what was paid for, or the price zone where a list of an older server does not tell it.
         detail: when and where, or what to do.
         offline: whether it was decided without the server.
         code: what was scanned, tidied.

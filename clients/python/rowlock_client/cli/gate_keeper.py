@@ -198,7 +198,7 @@ class Gate:
             outcome,
             now,
             seat=self._words.seat(decision.place),
-            ticket_type=self._words.zone(decision.place),
+            ticket_type=decision.ticket_type or self._words.zone(decision.place),
             detail=self._why(outcome, decision, asked),
             offline=True,
             code=code,

@@ -886,7 +886,7 @@ func (x *EntryList) GetKeyId() string {
 	return ""
 }
 
-// What an entry list says. The three columns run in parallel, a ticket each: 20,000 tickets are about 320 kB.
+// What an entry list says. The four columns run in parallel, a ticket each: 20,000 tickets are about 340 kB.
 //
 // A ticket is named by a digest that whoever scans its code can compute and nobody can turn back into a code: the first
 // 12 bytes of the SHA-256 of the code's performance, ticket and nonce (its bytes 7 to 46, counted from 0).
@@ -907,9 +907,14 @@ type EntryListContent struct {
 	// The index of each ticket's place in the seat map.
 	Places []uint32 `protobuf:"varint,6,rep,packed,name=places,proto3" json:"places,omitempty"`
 	// One byte for each ticket: the number of its Ticket.State. A whole list has no VOID ones.
-	States        []byte `protobuf:"bytes,7,opt,name=states,proto3" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []byte `protobuf:"bytes,7,opt,name=states,proto3" json:"states,omitempty"`
+	// What these tickets were sold as: the `display_name` of each of their ticket types, once.
+	TicketTypes []string `protobuf:"bytes,8,rep,name=ticket_types,json=ticketTypes,proto3" json:"ticket_types,omitempty"`
+	// For each ticket the index of its type in `ticket_types`. Empty though there are tickets: the list was made by a
+	// server that did not tell them.
+	TicketTypeIndexes []uint32 `protobuf:"varint,9,rep,packed,name=ticket_type_indexes,json=ticketTypeIndexes,proto3" json:"ticket_type_indexes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *EntryListContent) Reset() {
@@ -987,6 +992,20 @@ func (x *EntryListContent) GetPlaces() []uint32 {
 func (x *EntryListContent) GetStates() []byte {
 	if x != nil {
 		return x.States
+	}
+	return nil
+}
+
+func (x *EntryListContent) GetTicketTypes() []string {
+	if x != nil {
+		return x.TicketTypes
+	}
+	return nil
+}
+
+func (x *EntryListContent) GetTicketTypeIndexes() []uint32 {
+	if x != nil {
+		return x.TicketTypeIndexes
 	}
 	return nil
 }
@@ -1593,7 +1612,7 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\tEntryList\x12\x1e\n" +
 	"\acontent\x18\x01 \x01(\fB\x04\xe2A\x01\x03R\acontent\x12\"\n" +
 	"\tsignature\x18\x02 \x01(\fB\x04\xe2A\x01\x03R\tsignature\x12\x1b\n" +
-	"\x06key_id\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x05keyId\"\xc4\x02\n" +
+	"\x06key_id\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x05keyId\"\xa3\x03\n" +
 	"\x10EntryListContent\x12B\n" +
 	"\vperformance\x18\x01 \x01(\tB \xe2A\x01\x03\xfaA\x19\n" +
 	"\x17rowlock.dev/PerformanceR\vperformance\x12 \n" +
@@ -1603,7 +1622,9 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"createTime\x12\x1e\n" +
 	"\adigests\x18\x05 \x01(\fB\x04\xe2A\x01\x03R\adigests\x12\x1c\n" +
 	"\x06places\x18\x06 \x03(\rB\x04\xe2A\x01\x03R\x06places\x12\x1c\n" +
-	"\x06states\x18\a \x01(\fB\x04\xe2A\x01\x03R\x06states\"\xce\a\n" +
+	"\x06states\x18\a \x01(\fB\x04\xe2A\x01\x03R\x06states\x12'\n" +
+	"\fticket_types\x18\b \x03(\tB\x04\xe2A\x01\x03R\vticketTypes\x124\n" +
+	"\x13ticket_type_indexes\x18\t \x03(\rB\x04\xe2A\x01\x03R\x11ticketTypeIndexes\"\xce\a\n" +
 	"\aCheckIn\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x123\n" +
 	"\x06ticket\x18\x02 \x01(\tB\x1b\xe2A\x01\x03\xfaA\x14\n" +

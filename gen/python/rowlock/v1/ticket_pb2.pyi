@@ -380,7 +380,7 @@ Global___EntryList: _TypeAlias = EntryList  # noqa: Y015
 
 @_typing.final
 class EntryListContent(_message.Message):
-    """What an entry list says. The three columns run in parallel, a ticket each: 20,000 tickets are about 320 kB.
+    """What an entry list says. The four columns run in parallel, a ticket each: 20,000 tickets are about 340 kB.
 
     A ticket is named by a digest that whoever scans its code can compute and nobody can turn back into a code: the first
     12 bytes of the SHA-256 of the code's performance, ticket and nonce (its bytes 7 to 46, counted from 0).
@@ -395,6 +395,8 @@ class EntryListContent(_message.Message):
     DIGESTS_FIELD_NUMBER: _builtins.int
     PLACES_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    TICKET_TYPES_FIELD_NUMBER: _builtins.int
+    TICKET_TYPE_INDEXES_FIELD_NUMBER: _builtins.int
     performance: _builtins.str
     """The performance."""
     revision: _builtins.int
@@ -417,6 +419,16 @@ class EntryListContent(_message.Message):
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The index of each ticket's place in the seat map."""
 
+    @_builtins.property
+    def ticket_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What these tickets were sold as: the `display_name` of each of their ticket types, once."""
+
+    @_builtins.property
+    def ticket_type_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each ticket the index of its type in `ticket_types`. Empty though there are tickets: the list was made by a
+        server that did not tell them.
+        """
+
     def __init__(
         self,
         *,
@@ -427,10 +439,12 @@ class EntryListContent(_message.Message):
         digests: _builtins.bytes = ...,
         places: _abc.Iterable[_builtins.int] | None = ...,
         states: _builtins.bytes = ...,
+        ticket_types: _abc.Iterable[_builtins.str] | None = ...,
+        ticket_type_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "digests", b"digests", "performance", b"performance", "places", b"places", "revision", b"revision", "since_revision", b"since_revision", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "digests", b"digests", "performance", b"performance", "places", b"places", "revision", b"revision", "since_revision", b"since_revision", "states", b"states", "ticket_type_indexes", b"ticket_type_indexes", "ticket_types", b"ticket_types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
