@@ -1,4 +1,4 @@
-"""Write `docs/configuration.md` and `.env.example` from `server/config.py`.
+"""Write `docs/configuration.md` and `.env.example` from `server/config/`.
 
 python scripts/configuration.py          write both
 python scripts/configuration.py --check  write nothing; fail if either differs from what would be written
@@ -12,21 +12,20 @@ import textwrap
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import Enum
-from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from server.config import Settings, variable_name
+from server.config import Area, Settings, variable_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
 _INTRODUCTION = """\
 # Configuration
 
-<!-- Written by scripts/configuration.py from server/config.py: change it there, then `make gen`. -->
+<!-- Written by scripts/configuration.py from server/config/: change it there, then `make gen`. -->
 
 Every setting is an environment variable; a file `.env` in the working directory is read too, and the environment
 wins over it. `.env.example` is a template with every default. Nothing needs to be set to try Rowlock:
@@ -58,8 +57,8 @@ def main() -> int:
 def document() -> str:
     """The text of `docs/configuration.md`."""
     parts = [_INTRODUCTION]
-    for group, settings in _groups():
-        parts.append(f"\n## {group}\n\n| variable | default | meaning |\n|---|---|---|\n")
+    for heading, settings in _areas():
+        parts.append(f"\n## {heading}\n\n| variable | default | meaning |\n|---|---|---|\n")
         for name, field in settings:
             default = shown(field.default)
             meaning = f"{field.description}{_choices(field)}"
@@ -83,8 +82,8 @@ Commands that use a server, such as `rowlock book`, read nothing of the above bu
 def template() -> str:
     """The text of `.env.example`: every variable, commented out, with its default."""
     parts = ["# Copy to .env and take the # off what you change. docs/configuration.md says more.\n"]
-    for group, settings in _groups():
-        parts.append(f"\n# -- {group} {'-' * (100 - len(group))}\n")
+    for heading, settings in _areas():
+        parts.append(f"\n# -- {heading} {'-' * (100 - len(heading))}\n")
         for name, field in settings:
             description = f"{field.description}{_choices(field)}".replace("`", "")
             parts.append("\n" + textwrap.fill(description, 108, initial_indent="# ", subsequent_indent="# "))
@@ -92,16 +91,10 @@ def template() -> str:
     return "".join(parts)
 
 
-def _groups() -> Iterable[tuple[str, list[tuple[str, FieldInfo]]]]:
-    for group, settings in groupby(Settings.model_fields.items(), key=lambda item: _group(item[1])):
-        yield group, list(settings)
-
-
-def _group(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    if not isinstance(extra, dict):
-        raise TypeError("a setting without a group: declare it with _setting()")
-    return str(extra["group"])
+def _areas() -> Iterable[tuple[str, Iterable[tuple[str, FieldInfo]]]]:
+    for area in Settings.__bases__:
+        if issubclass(area, Area):
+            yield area.heading, area.model_fields.items()
 
 
 def _choices(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""The gateway's settings are those of server/config.py, and wrong ones are told before anything is served."""
+"""The gateway's settings are those of server/config/, and wrong ones are told before anything is served."""
 
 import re
 import shutil
