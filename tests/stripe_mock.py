@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,10 @@ def stripe_mock() -> Iterator[str]:
         text=True,
     )
     try:
-        yield _address(process)
+        address = _address(process)
+        # It writes of every request, and waits once nobody reads that.
+        threading.Thread(target=process.communicate, name="stripe-mock", daemon=True).start()
+        yield address
     finally:
         process.terminate()
         process.wait(60)

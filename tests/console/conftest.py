@@ -176,7 +176,7 @@ def open_office(settings: Settings, database: Database, browser: Browser) -> Ite
     work.start()
     with threaded_server(own) as server, console_before(server.address) as url:
         yield BackOffice(server, url, database, browser)
-    work.stop(timeout=10_000)
+    work.stop(timeout=60_000)
     assert_sound(database)
 
 

@@ -250,7 +250,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_nobody_notices(
     house = database.run_transaction(lambda session: stage(session, hall_document(rows=40, seats=50)))
     async with (
         # Each revision alone, or what is told would be too short to fill a reader's buffers.
-        feed_server(fresh_database_url, None, replace(ALL_ALIKE, pending_frames=32), write_timeout=0.5) as server,
+        feed_server(fresh_database_url, None, replace(ALL_ALIKE, pending_frames=32), write_timeout=3) as server,
         grpc.aio.insecure_channel(server.address) as channel,
         listening(server.address, server.token(), house.performance_id) as reader,
     ):
