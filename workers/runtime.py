@@ -11,7 +11,7 @@ from server.db.models.payments import Payment, Refund
 from server.domain.deliveries import Lane
 from server.domain.payment_attempts import Attempt
 from server.domain.payment_comparison import Comparison
-from server.domain.refunds import RefundAttempt
+from server.domain.refund_attempts import RefundAttempt
 from server.domain.webhooks import Message
 from server.mail.sending import Due, Sender
 from server.partners.addresses import Addresses

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from server.db.clock import database_now, statement_time
 from server.db.models.books import RefundPace
 from server.db.models.payments import Refund
-from server.domain import refunds
-from server.domain.refunds import RefundAttempt
+from server.domain import refund_attempts
+from server.domain.refund_attempts import RefundAttempt
 from server.states import Provider
 
 _SAVED: Final = timedelta(seconds=1)
@@ -43,7 +43,7 @@ def take_due(session: Session, limit: int, lease: timedelta, rate: float | None)
         rate: how many a second of each provider; None: any number.
     """
     if rate is None:
-        return Taken(refunds.take_due(session, limit, lease))
+        return Taken(refund_attempts.take_due(session, limit, lease))
     attempts: list[RefundAttempt] = []
     pauses: list[float] = []
     # The providers in one order, so that nobody waits for a pace in a circle.
@@ -62,7 +62,7 @@ def _take(session: Session, provider: Provider, limit: int, lease: timedelta, ra
     interval = timedelta(seconds=1 / rate)
     free = max(pace.free_time, now - max(_SAVED, interval))
     allowed = math.floor((now - free) / interval) if now >= free else 0
-    attempts = refunds.take_due(session, min(allowed, limit), lease, provider=provider) if allowed else ()
+    attempts = refund_attempts.take_due(session, min(allowed, limit), lease, provider=provider) if allowed else ()
     pace.free_time = free + len(attempts) * interval
     if len(attempts) < allowed:
         return Taken(attempts)

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from server import resources
 from server.db.clock import database_now
 from server.db.models.payments import Payment, Refund
-from server.domain import books, refunds
+from server.domain import books
+from server.domain.refund_attempts import tell_settled
 from server.domain.shifts import count_cash_refund
 from server.errors import FailedPrecondition, InvalidArgument, NotFound
 from server.states import RefundMethod, RefundState
@@ -105,4 +106,4 @@ def _pay(session: Session, refund: Refund, settlement: Settlement) -> None:
             currency=refund.currency,
         )
     payment = session.get_one(Payment, (refund.performance_id, refund.payment_id))
-    refunds.tell_settled(session, refund, payment.customer_id)
+    tell_settled(session, refund, payment.customer_id)

@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from server.db.combining import Combined
 from server.db.engine import Database
-from server.domain import refund_pace, refunds
+from server.domain import refund_attempts, refund_pace
 from server.domain.payment_attempts import wait_before
-from server.domain.refunds import RefundAttempt
+from server.domain.refund_attempts import RefundAttempt
 from server.errors import RowlockError
 from server.payments.collecting import Patience, in_time
 from server.payments.port import Absent, Declined, PaymentProvider, Pending, Refunded, Unknown
@@ -68,7 +68,7 @@ class Refunder:
                 await self._done((attempt, reference))
             case Declined(reason):
                 _log.error("refund.failed", refund=str(attempt.refund_id), reason=reason)
-                await self._database.transaction(lambda session: refunds.failed(session, attempt, reason))
+                await self._database.transaction(lambda session: refund_attempts.failed(session, attempt, reason))
             case Unknown(reason, retry_after) as answer:
                 wait = wait_before(attempt.number, self._patience.first_wait)
                 wait = wait if retry_after is None else max(wait, retry_after)
@@ -77,7 +77,9 @@ class Refunder:
                 _log.info(said, refund=str(attempt.refund_id), reason=reason)
                 # That it is being reviewed is no failure, and is shown as none.
                 failure = None if pending else reason
-                await self._database.transaction(lambda session: refunds.not_yet(session, attempt, failure, wait))
+                await self._database.transaction(
+                    lambda session: refund_attempts.not_yet(session, attempt, failure, wait)
+                )
 
     async def _answer(self, attempt: RefundAttempt) -> Refunded | Declined | Unknown:
         provider = self._providers.get(attempt.provider)
@@ -93,5 +95,5 @@ class Refunder:
 
 
 def _write_down(session: Session, answers: Sequence[tuple[RefundAttempt, str]]) -> list[None]:
-    refunds.done(session, answers)
+    refund_attempts.done(session, answers)
     return [None] * len(answers)

@@ -14,7 +14,7 @@ import structlog
 
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
-from server.domain import payment_attempts, refunds, webhooks
+from server.domain import payment_attempts, refund_attempts, webhooks
 from server.domain.payment_attempts import wait_before
 from server.domain.payment_orders import order_of
 from server.domain.webhooks import Message
@@ -160,7 +160,7 @@ class WebhookHandler:
         found = await in_time(provider.find_refund(order_of(payment), refund.provider_key), self._patience.call)
         if isinstance(found, Unknown):
             return NotYet(found.reason)
-        by_provider = refund.state is RefundState.SUCCEEDED and not refunds.is_settled(refund)
+        by_provider = refund.state is RefundState.SUCCEEDED and not refund_attempts.is_settled(refund)
         if isinstance(found, Refunded) is by_provider:
             return Done("nothing new")
         if isinstance(found, Refunded):
@@ -169,15 +169,17 @@ class WebhookHandler:
 
     async def _done_after_all(self, refund: Refund, found: Refunded) -> Verdict:
         """The provider had refused a refund, and made it all the same."""
-        if not refunds.is_settled(refund):
+        if not refund_attempts.is_settled(refund):
             return await self._look_at(refund)
         await self._database.transaction(
-            lambda session: refunds.done_as_well(session, refund.performance_id, refund.id, found.reference)
+            lambda session: refund_attempts.done_as_well(session, refund.performance_id, refund.id, found.reference)
         )
         return NeedsAttention(f"PAID_TWICE: refund {refund.id} was settled in another way, and is done as well")
 
     async def _look_at(self, refund: Refund) -> Verdict:
-        await self._database.transaction(lambda session: refunds.look_now(session, refund.performance_id, refund.id))
+        await self._database.transaction(
+            lambda session: refund_attempts.look_now(session, refund.performance_id, refund.id)
+        )
         return Done("the refund is asked about", due=Refund)
 
 

@@ -17,7 +17,7 @@ from server import resources
 from server.db.combining import Combined
 from server.db.engine import Database, deadline
 from server.db.ids import new_id
-from server.domain import bookings, payment_reads, refunds
+from server.domain import bookings, payment_reads, refund_reads
 from server.domain.payment_reads import ShownPayment
 from server.domain.payment_rules import not_configured, payment_failed
 from server.domain.payments import Begin, Capture, Done, GiveUp, PaymentCommand, Remembered, Return, Simulate, carry_out
@@ -159,7 +159,7 @@ class PaymentService(PaymentStaffMethods):
         who = caller()
         name = resources.parse_refund(request.name)
         await self._require_scope(who, name[0])
-        refund = await self._database.read(lambda session: refunds.get(session, *name, owner=owner_of(who)))
+        refund = await self._database.read(lambda session: refund_reads.get(session, *name, owner=owner_of(who)))
         return refund_message(refund, staff=owner_of(who) is None)
 
     async def ListRefunds(self, request: pb.ListRefundsRequest, context: Context) -> pb.ListRefundsResponse:
@@ -169,7 +169,7 @@ class PaymentService(PaymentStaffMethods):
         performance_id, booking_id = await self._listed(who, parent)
         page = page_of(request, datetime, UUID, scope=str(owner_of(who)))
         found = await self._database.read(
-            lambda session: refunds.list_refunds(
+            lambda session: refund_reads.list_refunds(
                 session,
                 performance_id=performance_id,
                 booking_id=booking_id,

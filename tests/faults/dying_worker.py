@@ -28,7 +28,7 @@ from server.domain import (
     payment_comparison,
     payment_doubts,
     payment_openings,
-    refunds,
+    refund_attempts,
     waiting_room_admission,
     webhooks,
 )
@@ -119,11 +119,11 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     # whose money is in doubt
     "doubt is written down, not committed": lambda: after(payment_doubts, "wait_for_staff", bool),
     # giving it back
-    "refund is taken up, not committed": lambda: after(refunds, "take_due", bool),
+    "refund is taken up, not committed": lambda: after(refund_attempts, "take_due", bool),
     "refund was taken up": lambda: after(Refunder, "take", bool),
     "provider has answered the refund": lambda: after(Simulator, "refund"),
     "provider has said what became of the refund": lambda: after(Simulator, "find_refund"),
-    "refund is written down, not committed": lambda: after(refunds, "done"),
+    "refund is written down, not committed": lambda: after(refund_attempts, "done"),
     # acting on what a provider tells
     "message is taken up, not committed": lambda: after(webhooks, "take_due", bool),
     "message was taken up": lambda: after(WebhookHandler, "take", bool),

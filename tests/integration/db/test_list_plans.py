@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.db.ids import new_id
-from server.domain import booking_search, bookings, cash_dues, payment_reads, refunds
+from server.domain import booking_search, bookings, cash_dues, payment_reads, refund_reads
 from server.domain.rows import MOST_COUNTED, count_up
 from server.domain.signing_keys import keys_of
 from server.states import BookingState, PaymentState, RefundState
@@ -43,8 +43,8 @@ LISTS: dict[str, Callable[[Session], object]] = {
     "payments to look at": lambda session: payment_reads.list_payments(
         session, **ALL, state=None, only_discrepancies=True
     ),
-    "refunds": lambda session: refunds.list_refunds(session, **ALL, payment_id=None, state=None),
-    "refunds to look at": lambda session: refunds.list_refunds(
+    "refunds": lambda session: refund_reads.list_refunds(session, **ALL, payment_id=None, state=None),
+    "refunds to look at": lambda session: refund_reads.list_refunds(
         session, **ALL, payment_id=None, state=None, only_discrepancies=True
     ),
     "cash due": lambda session: cash_dues.list_cash_due(session, **ANYBODY),
@@ -58,7 +58,7 @@ for payment_state in PaymentState:
         payment_reads.list_payments(session, **ALL, state=state)
     )
 for refund_state in RefundState:
-    LISTS[f"refunds that are {refund_state.name}"] = lambda session, state=refund_state: refunds.list_refunds(  # type: ignore[misc]
+    LISTS[f"refunds that are {refund_state.name}"] = lambda session, state=refund_state: refund_reads.list_refunds(  # type: ignore[misc]
         session, **ALL, payment_id=None, state=state
     )
 
@@ -70,7 +70,7 @@ OF_ONE_PERFORMANCE: dict[str, Callable[[Session], object]] = {
     "payments": lambda session: payment_reads.list_payments(
         session, **ALL | {"performance_id": 1}, state=PaymentState.SUCCEEDED
     ),
-    "refunds": lambda session: refunds.list_refunds(
+    "refunds": lambda session: refund_reads.list_refunds(
         session, **ALL | {"performance_id": 1}, payment_id=None, state=RefundState.SUCCEEDED
     ),
 }

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.box_office import Shift, TillEntry
 from server.db.models.payments import Payment, Refund
-from server.domain import books, cash_dues, refunds
+from server.domain import books, cash_dues, refund_attempts, refunds
 from server.domain.refund_settlement import Settlement, settle
 from server.errors import FailedPrecondition, InvalidArgument, NotFound
 from server.payments.book_comparison import books_equal
@@ -141,9 +141,9 @@ async def test_a_provider_that_gives_the_money_back_after_all_is_entered_and_sho
 ) -> None:
     payment, refund = await refused(desk, house, 3)
     # A worker asked once more under the same key, has a yes in its hand, and sleeps.
-    desk.database.run_transaction(lambda s: refunds.look_now(s, refund.performance_id, refund.id))
+    desk.database.run_transaction(lambda s: refund_attempts.look_now(s, refund.performance_id, refund.id))
     (sleeper,) = await desk.refunder.take(1)
-    desk.database.run_transaction(lambda s: refunds.failed(s, sleeper, "CLOSED"))
+    desk.database.run_transaction(lambda s: refund_attempts.failed(s, sleeper, "CLOSED"))
     await desk.settle_refund(refund, RefundMethod.BANK_TRANSFER)
     order = desk.order(payment)
     assert order is not None
@@ -155,7 +155,7 @@ async def test_a_provider_that_gives_the_money_back_after_all_is_entered_and_sho
     await desk.refunder.carry_on(sleeper)
 
     (twice,) = desk.refunds(payment)
-    assert (twice.state, twice.discrepancy) == (RefundState.SUCCEEDED, refunds.PAID_TWICE)
+    assert (twice.state, twice.discrepancy) == (RefundState.SUCCEEDED, refund_attempts.PAID_TWICE)
     assert balances(desk) == {Account.BANK: -2500, Account.REFUNDED_TWICE: 2500}
     assert await books_equal(desk.database, {Provider.SIMULATOR: desk.simulator})
     assert_sound(desk.database, quiet=True)

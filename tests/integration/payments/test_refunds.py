@@ -11,7 +11,7 @@ import pytest
 
 from server.db.engine import Database
 from server.db.models.payments import Payment
-from server.domain import bookings, refund_pace, refunds
+from server.domain import bookings, refund_attempts, refund_pace, refunds
 from server.domain.refunds import Amount
 from server.errors import FailedPrecondition, InvalidArgument, NotFound, RowlockError
 from server.payments.simulator import REFUND
@@ -300,9 +300,9 @@ async def test_a_worker_that_comes_late_with_a_refusal_does_not_undo_the_retry(d
     desk.script(payment, SimulatedOutcome.DECLINE, REFUND)
     await desk.cancel(booking)
     (slow,) = await desk.refunder.take(10)
-    desk.database.run_transaction(lambda s: refunds.failed(s, slow, "REFUND_REFUSED"))
+    desk.database.run_transaction(lambda s: refund_attempts.failed(s, slow, "REFUND_REFUSED"))
     retry(desk, desk.refunds(payment)[0])
-    desk.database.run_transaction(lambda s: refunds.failed(s, slow, "REFUND_REFUSED"))
+    desk.database.run_transaction(lambda s: refund_attempts.failed(s, slow, "REFUND_REFUSED"))
     assert desk.refunds(payment)[0].state is RefundState.REQUESTED
 
 

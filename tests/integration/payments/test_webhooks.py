@@ -10,7 +10,7 @@ import pytest
 from server.db.engine import Database
 from server.db.models.payments import Payment
 from server.domain import refunds, webhooks
-from server.domain.refunds import PAID_TWICE
+from server.domain.refund_attempts import PAID_TWICE
 from server.payments.webhook_port import UntrustedWebhook
 from server.states import BookingState, PaymentState, RefundMethod, RefundState, WebhookState
 from tests.eventually import eventually
