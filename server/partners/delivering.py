@@ -14,7 +14,7 @@ from server.db.engine import Database
 from server.db.models.catalogue import Performance
 from server.db.models.partner import Change
 from server.domain import changes as log
-from server.domain import deliveries
+from server.domain import deliveries, delivery_lanes
 from server.domain.deliveries import Errand, Lane, Said
 from server.partners import signing
 from server.partners.sending import Sending
@@ -62,7 +62,7 @@ class Deliverer:
 
         def work(session: Session) -> int:
             placed = log.give_positions(session, _GIVEN)
-            deliveries.spread(session, placed)
+            delivery_lanes.spread(session, placed)
             return len(placed)
 
         while await self._database.transaction(work) == _GIVEN:
@@ -98,7 +98,7 @@ class Deliverer:
         errand, halls = await self._database.read(read)
         if errand is None:
             await self._database.transaction(lambda session: deliveries.stop(session, lane))
-        elif lane.performance_id == deliveries.TEST_LANE:
+        elif lane.performance_id == delivery_lanes.TEST_LANE:
             await self._test(errand)
         elif await self._deliver(errand, halls.get(lane.performance_id)):
             done = deliveries.put_back if len(errand.changes) == _MESSAGES else deliveries.rest
@@ -141,7 +141,7 @@ class Deliverer:
         if lane.test_id is None:
             await self._database.transaction(lambda session: deliveries.stop(session, lane))
             return
-        said = Said(deliveries.test_message_id(lane.test_id), TEST, 0)
+        said = Said(delivery_lanes.test_message_id(lane.test_id), TEST, 0)
         body = _encoded({"type": TEST, "timestamp": rfc3339(clock.now()), "data": {}})
         answer = await self._send(errand, said, body)
         await self._database.transaction(lambda session: deliveries.tested(session, lane, said, answer))
@@ -156,7 +156,7 @@ def said_of(endpoint_id: UUID, change: Change) -> Said:
     """The message about a change."""
     assert change.position is not None  # noqa: S101 - only rows with a position are read
     kind = type_of(change.kind, change.old_state, change.new_state)
-    return Said(deliveries.message_id(endpoint_id, change.position), kind, change.position)
+    return Said(delivery_lanes.message_id(endpoint_id, change.position), kind, change.position)
 
 
 def body_of(change: Change, hall: Hall | None) -> bytes:

@@ -17,7 +17,7 @@ from server import resources
 from server.db.engine import Database
 from server.db.models.catalogue import Performance
 from server.db.models.partner import WebhookEndpoint
-from server.domain import bookings, changes, deliveries, endpoints
+from server.domain import bookings, changes, delivery_lanes, endpoints
 from server.domain.changes import Read, Sight
 from server.errors import InvalidArgument, NotFound
 from server.interceptors.access import require_scope
@@ -202,7 +202,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
 
         def work(session: Session) -> pb.TestWebhookEndpointResponse:
             endpoint = endpoints.get(session, *named, lock=True)
-            return pb.TestWebhookEndpointResponse(webhook_id=deliveries.ask_for_test(session, endpoint))
+            return pb.TestWebhookEndpointResponse(webhook_id=delivery_lanes.ask_for_test(session, endpoint))
 
         answer = await self._once(request, pb.TestWebhookEndpointResponse, work)
         self._waker.wake(DELIVERIES)
@@ -217,7 +217,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
 
         def work(session: Session) -> pb.ReplayDeliveriesResponse:
             endpoint = endpoints.get(session, *named, lock=True)
-            count = deliveries.replay(session, endpoint, request.after_position, performance_id)
+            count = delivery_lanes.replay(session, endpoint, request.after_position, performance_id)
             return pb.ReplayDeliveriesResponse(performance_count=count)
 
         answer = await self._once(request, pb.ReplayDeliveriesResponse, work)

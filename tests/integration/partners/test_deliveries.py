@@ -12,7 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from server.db.engine import Database
 from server.db.models.notifications import Notification
-from server.domain import deliveries, endpoints
+from server.domain import delivery_lanes, endpoints
 from server.domain.changes import Sight
 from server.partners.addresses import Addresses
 from server.partners.sending import MOST_BYTES
@@ -322,7 +322,7 @@ async def test_a_replay_sends_the_same_ids_again_in_order(office: PostOffice, re
     receiver.arrivals.clear()
 
     count = office.database.run_transaction(
-        lambda session: deliveries.replay(
+        lambda session: delivery_lanes.replay(
             session, endpoints.get(session, made.endpoint.user_id, made.endpoint.id), 2, None
         )
     )
@@ -332,7 +332,7 @@ async def test_a_replay_sends_the_same_ids_again_in_order(office: PostOffice, re
     assert [(one.id, one.position) for one in receiver.arrivals] == mine
     receiver.arrivals.clear()
     office.database.run_transaction(
-        lambda session: deliveries.replay(
+        lambda session: delivery_lanes.replay(
             session,
             endpoints.get(session, made.endpoint.user_id, made.endpoint.id),
             0,
@@ -388,7 +388,7 @@ async def test_a_test_is_sent_once_and_its_answer_kept(office: PostOffice, recei
 
     def ask() -> str:
         return office.database.run_transaction(
-            lambda session: deliveries.ask_for_test(
+            lambda session: delivery_lanes.ask_for_test(
                 session, endpoints.get(session, made.endpoint.user_id, made.endpoint.id)
             )
         )
