@@ -23,6 +23,7 @@ from server.domain import (
     cancellation,
     changes,
     deliveries,
+    delivery_lanes,
     notification_queue,
     payment_attempts,
     payment_comparison,
@@ -155,7 +156,7 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "mail is written down as sent, not committed": lambda: after(notification_queue, "sent"),
     # telling partners
     "changes were given positions, not committed": lambda: after(changes, "give_positions", bool),
-    "changes were put into lanes, not committed": lambda: after(deliveries, "spread", bool),
+    "changes were put into lanes, not committed": lambda: after(delivery_lanes, "spread", bool),
     "lane was taken up": lambda: after(Deliverer, "take", bool),
     "receiver has answered": lambda: after(Sending, "send"),
     "delivery is written down, not committed": lambda: after(deliveries, "settle"),
