@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -234,6 +235,7 @@ def settings(database_url: str, valkey_url: str, tmp_path_factory: pytest.TempPa
         database_url=database_url,
         redis_url=valkey_url,
         data_dir=tmp_path_factory.mktemp("data"),
+        redis_timeout=timedelta(minutes=1),  # like all that waits: see `_be_patient`
         grpc_address="127.0.0.1:0",
         admin_address="",
         metrics_address="",

@@ -13,12 +13,13 @@ from server.domain.waiting_room_entries import Entry
 from server.embedded import ValkeyServer
 from server.states import QueueEntryState
 from server.waiting_room import index as index_module
+from server.waiting_room import lines as lines_module
 from server.waiting_room.index import LineIndex
-from server.waiting_room.lines import SETTLE, Lines
+from server.waiting_room.lines import Lines
 from server.waiting_room.positions import Positions, member_of
 from server.waiting_room.rooms import Rooms
 from tests.invariants import assert_sound
-from tests.lining import DRAW, LineDesk
+from tests.lining import DRAW, HOUR, LineDesk
 from tests.staging import Staged
 
 
@@ -177,7 +178,6 @@ async def test_without_redis_positions_come_from_memory(
         private_valkey.kill()
 
         assert await positions(index, desk, house, entries[:3]) == [None] * 3
-        assert index.is_away
         assert not await index.sync(house.performance_id, desk.room(house).line_id)
         in_memory = Positions(index, lines)
         assert await in_memory.find(house.performance_id, member_of(entries[0])) is None
@@ -194,7 +194,10 @@ async def test_without_redis_positions_come_from_memory(
         assert await positions(index, desk, house, entries) == list(range(1, 501))
 
 
-async def test_lines_in_memory_follow_what_changes(index: LineIndex, desk: LineDesk, database: Database) -> None:
+async def test_lines_in_memory_follow_what_changes(
+    index: LineIndex, desk: LineDesk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "SETTLE", HOUR.total_seconds())
     house = desk.shut(admit_count=5)
     entries = desk.join_many(house, 50)
     lines = Lines(database)
@@ -222,6 +225,7 @@ async def test_lines_in_memory_follow_what_changes(index: LineIndex, desk: LineD
 async def test_a_line_in_memory_that_is_too_old_answers_nobody(
     desk: LineDesk, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lines_module, "SETTLE", HOUR.total_seconds())
     house = desk.shut()
     (entry,) = desk.join_many(house, 1)
     lines = Lines(database)
@@ -229,7 +233,7 @@ async def test_a_line_in_memory_that_is_too_old_answers_nobody(
     assert known is not None
     known.remember(member_of(entry), entry.place)
     assert lines.at_hand(house.performance_id) is known
-    known.read_at -= SETTLE
+    known.read_at -= HOUR.total_seconds()
     assert lines.at_hand(house.performance_id) is None
     desk.leave(entry)
     again = await lines.current(house.performance_id)
