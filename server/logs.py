@@ -4,13 +4,12 @@ Lines go through a buffer that a thread empties, about twenty times a second, in
 So a terminal or a pipe that is slow to take them holds up no call; one that takes nothing for long costs lines,
 which are counted. What is in the buffer when the process is killed is lost; a normal end writes it all.
 
-Passwords, tokens and requests are never logged: nothing passes them here. Secrets in URLs are replaced by
-``redact_url``.
+Passwords, tokens, requests and the URLs of servers, which have passwords in them, are never logged: nothing passes them
+here.
 """
 
 import atexit
 import logging
-import re
 import sys
 import threading
 import time
@@ -25,7 +24,6 @@ from server.config import LogFormat, LogLevel
 
 _INTERVAL: Final = 0.05
 _MAX_WAITING: Final = 100_000
-_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
 
 
 class LineWriter:
@@ -139,11 +137,6 @@ def configure_logging(level: LogLevel, form: LogFormat) -> None:
     root.setLevel(max(number, logging.INFO))
     # It tells of every tick of the clock.
     logging.getLogger("apscheduler").setLevel(max(number, logging.WARNING))
-
-
-def redact_url(url: str) -> str:
-    """A URL as it may be shown: with ``***`` for its password."""
-    return _PASSWORD.sub(r"\1:***@", url)
 
 
 def _add_trace_id(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -40,7 +40,6 @@ class Target:
     uri: str
     host: str
     port: int
-    encrypted: bool
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -86,7 +85,7 @@ class Addresses:
             raise AddressError("must have no fragment")
         if port == 0:
             raise AddressError("must have another port")
-        return Target(uri, host, port or (443 if parts.scheme == "https" else 80), parts.scheme == "https")
+        return Target(uri, host, port or (443 if parts.scheme == "https" else 80))
 
     async def check(self, host: str, port: int) -> Sequence[str]:
         """The addresses of a host, each of which may be connected to.
