@@ -196,7 +196,17 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
                     heartbeat=settings.stream_heartbeat.total_seconds(),
                 ),
                 halls=halls,
-                tickets=TicketParts(keys=lambda: tokens.keys, printing=printing, scans=scans),
+                tickets=TicketParts(
+                    keys=lambda: tokens.keys,
+                    printing=printing,
+                    scans=scans,
+                    mail_limit=EmailLimit(
+                        # Apart from what anybody may have mailed to an address, which would use this up.
+                        _shared_buckets(settings, redis, "ticket-mail", settings.rate_limit_mail),
+                        tokens.keys.secret("ticket mail limit"),
+                        "mails of tickets to",
+                    ),
+                ),
                 waker=waker,
             ),
             BoxOfficeService(database, ledger, halls),

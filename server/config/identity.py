@@ -53,7 +53,8 @@ class RateSettings(Area):
     rate_limit_log_in: Rate = setting("30/10 minutes", "Log-ins per e-mail address, from wherever they come.")
     rate_limit_mail: Rate = setting(
         "5/hour",
-        "Sign-ups, verification and reset mails per e-mail address that is mailed to, wherever they are asked for.",
+        "Sign-ups, verification and reset mails per e-mail address that is mailed to, wherever they are asked for; and "
+        "as many tickets that are mailed again.",
     )
     rate_limit_inquiries: Rate = setting("5/hour", "Inquiries to the house per network address.")
 

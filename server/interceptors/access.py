@@ -84,7 +84,8 @@ _TABLE: Final[dict[str, dict[Rule, str]]] = {
     },
     "BookingService": {
         BUYERS: """CreateBooking GetBooking ListBookings UpdateBooking AddSeats RemoveSeats ExtendBooking
-                   CancelBooking RefundTickets WatchBooking ListTickets GetTicket GetTicketDocument""",
+                   CancelBooking RefundTickets WatchBooking ListTickets GetTicket GetTicketDocument
+                   ResendTickets""",
         STAFF: "ConfirmBooking PayOutCash ListCashDue UndoCheckIn ListCheckIns",
         DOOR: "CheckInTicket GetEntryList UploadOfflineScans",
     },
@@ -144,7 +145,8 @@ _PERMISSIONS: Final[dict[KeyPermission, dict[str, str]]] = {
         "PartnerService": "ListChanges",
     },
     KeyPermission.BOOK: {
-        "BookingService": "CreateBooking UpdateBooking AddSeats RemoveSeats ExtendBooking CancelBooking",
+        "BookingService": """CreateBooking UpdateBooking AddSeats RemoveSeats ExtendBooking CancelBooking
+                             ResendTickets""",
         "WaitingRoomService": "JoinQueue GetQueueEntry WatchQueueEntry LeaveQueue",
     },
     KeyPermission.PAY: {"PaymentService": "CreatePayment CapturePayment CancelPayment SimulatePayment"},

@@ -40,6 +40,7 @@ from server.services.booking_messages import booking_message
 from server.services.booking_tickets import TicketMethods
 from server.services.booking_watch import BookingWatch
 from server.services.customers import Customers, Deed
+from server.services.email_limit import EmailLimit
 from server.services.field_mask import paths_of
 from server.services.key_quotas import charged, reference_of
 from server.services.mutation import once
@@ -70,11 +71,19 @@ class BookingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TicketParts:
-    """What tickets and doors need: the keys of the moment, what makes documents, what records scans."""
+    """What tickets and doors need.
+
+    Attributes:
+        keys: gives the keys of the moment.
+        printing: makes documents.
+        scans: records scans.
+        mail_limit: counts tickets that are mailed again, by e-mail address.
+    """
 
     keys: Callable[[], Keys]
     printing: TicketPrinting
     scans: ScanQueue
+    mail_limit: EmailLimit
 
 
 class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.BookingServiceServicer):
@@ -88,7 +97,7 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         policy: what the installation decides.
         halls: the halls of this process.
         tickets: what tickets and doors need.
-        waker: has refunds seen to at once.
+        waker: has refunds and mails seen to at once.
     """
 
     def __init__(
@@ -103,12 +112,20 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         tickets: TicketParts,
         waker: Waker,
     ) -> None:
-        super().__init__(database, ledger, halls, keys=tickets.keys, printing=tickets.printing, scans=tickets.scans)
+        super().__init__(
+            database,
+            ledger,
+            halls,
+            keys=tickets.keys,
+            printing=tickets.printing,
+            scans=tickets.scans,
+            mail_limit=tickets.mail_limit,
+            waker=waker,
+        )
         self._watch = watch
         self._stream_end = stream_end
         self._policy = policy
         self._customers = Customers(database, Deed.BOOK, require_verified_email=policy.require_verified_email)
-        self._waker = waker
         # After a payment many ask at once whether it has bought anything.
         self._reads: Combined[tuple[int, UUID], Booking] = Combined(database, bookings.get_bookings, read_only=True)
         self._queue_tickets = QueueTickets(tickets.keys)

@@ -12,9 +12,11 @@ from server.domain.signing_keys import Keys
 from server.errors import NotFound
 from server.interceptors.access import require_scope
 from server.interceptors.authentication import Caller
+from server.payments.wake import Waker
 from server.seats.halls import Halls
 from server.seats.ledger import Ledger
 from server.seats.rules import SaleRules
+from server.services.email_limit import EmailLimit
 from server.services.scan_queue import ScanQueue
 from server.services.ticket_printing import TicketPrinting
 
@@ -31,6 +33,8 @@ class BookingServiceParts:
         keys: gives the keys of the moment, which sign and verify codes and entry lists.
         printing: makes documents.
         scans: records scans.
+        mail_limit: counts tickets that are mailed again, by e-mail address.
+        waker: has workers look at once.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class BookingServiceParts:
         keys: Callable[[], Keys],
         printing: TicketPrinting,
         scans: ScanQueue,
+        mail_limit: EmailLimit,
+        waker: Waker,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -49,6 +55,8 @@ class BookingServiceParts:
         self._keys = keys
         self._printing = printing
         self._scans = scans
+        self._mail_limit = mail_limit
+        self._waker = waker
 
     async def _rules(self, performance_id: int, *, fresh: bool = False) -> SaleRules:
         rules = await self._ledger.rules(performance_id, fresh=fresh)

@@ -1,4 +1,4 @@
-"""BookingService: tickets as their owners have them: listed, read, printed."""
+"""BookingService: tickets as their owners have them: listed, read, printed, mailed again."""
 
 from typing import Final
 from uuid import UUID
@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 
 from rowlock.v1 import ticket_pb2 as pb
 from server import resources
-from server.domain import bookings, tickets
+from server.domain import bookings, ticket_mail, tickets
 from server.interceptors.authentication import caller
+from server.payments.wake import MAIL
 from server.services.booking_messages import ticket_message
 from server.services.booking_parts import BookingServiceParts, Context
+from server.services.mutation import once
 from server.services.paging import page_of
 from server.services.standing import owner_of
 from server.states import TicketState
@@ -85,3 +87,22 @@ class TicketMethods(BookingServiceParts):
             entry = await self._printing.calendar_entry(beside or [admission])
             return HttpBody(content_type="text/calendar; charset=utf-8", data=entry)
         return HttpBody(content_type="application/pdf", data=await self._printing.pdf(admission))
+
+    async def ResendTickets(self, request: pb.ResendTicketsRequest, context: Context) -> pb.ResendTicketsResponse:
+        """Have a booking's tickets mailed again."""
+        who = caller()
+        performance_id, booking_id = resources.parse_booking(request.name)
+        await self._require_scope(who, performance_id)
+        owner = owner_of(who)
+        address = await self._database.read(
+            lambda session: ticket_mail.address(session, performance_id, booking_id, owner)
+        )
+        await self._mail_limit.admit(address)
+
+        def work(session: Session) -> pb.ResendTicketsResponse:
+            message = ticket_mail.mail_again(session, performance_id, booking_id, owner)
+            return pb.ResendTicketsResponse(notification=resources.notification(message))
+
+        answer = await once(self._database, request, pb.ResendTicketsResponse, work, scope=who.scope)
+        self._waker.wake(MAIL)
+        return answer

@@ -558,6 +558,7 @@ def _words(world: World) -> dict[str, Any]:
         "SimulatePayment.outcome": payment_pb2.SimulatePaymentRequest.APPROVE,
         "RefundTickets.name": world.names[TICKET].partition("/tickets/")[0],
         "RefundTickets.tickets": [world.names[TICKET]],
+        "ResendTickets.name": world.names[TICKET].partition("/tickets/")[0],
         "PayOutCash.name": world.owed,
         "GetCancellationProgress.name": world.cancelled,
         "RefundPayment.name": world.paid,

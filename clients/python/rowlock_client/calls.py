@@ -403,6 +403,11 @@ def ticket_document(name: str, *, calendar: bool = False) -> Rpc[httpbody_pb2.Ht
     return Rpc(_Bookings, "GetTicketDocument", request)
 
 
+def resend_tickets(booking: str) -> Rpc[ticket_pb2.ResendTicketsResponse]:
+    """Mail a booking's tickets again, to the address that the customer's account has now."""
+    return Rpc(_Bookings, "ResendTickets", ticket_pb2.ResendTicketsRequest(name=booking))
+
+
 # -- The doors -----------------------------------------------------------------------------------------------
 
 

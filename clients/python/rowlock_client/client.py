@@ -217,6 +217,7 @@ class Client:
     tickets = _method(calls.tickets)
     ticket = _method(calls.ticket)
     ticket_document = _method(calls.ticket_document)
+    resend_tickets = _method(calls.resend_tickets)
 
     check_in = _method(calls.check_in)
     undo_check_in = _method(calls.undo_check_in)

@@ -18,7 +18,8 @@ from server.domain.account_mail import tell_new_password, welcome
 from server.domain.inquiries import answer, submit
 from server.domain.notifications import notify
 from server.domain.refunds import Amount
-from server.errors import InvalidArgument
+from server.domain.ticket_mail import mail_again
+from server.errors import FailedPrecondition, InvalidArgument
 from server.payments.collecting import Patience
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Claim, Confirm, Hold, Remove
@@ -107,6 +108,41 @@ async def test_a_confirmed_booking_with_its_tickets(story: Story) -> None:
     (entry,) = Calendar.from_ical(mail.files["event.ics"].decode()).walk("VEVENT")
     assert entry["summary"] == "A Play"
     assert entry.decoded("dtstart") == START
+
+
+async def test_tickets_are_mailed_again_to_the_address_of_today(story: Story) -> None:
+    booking, _ = await story.bought(3, 4)
+    first = await story.mail()
+    story.room.execute(
+        "UPDATE users SET email = 'ada@new.example', email_key = 'ada@new.example' WHERE id = :id", id=story.ada.id
+    )
+
+    again = story.run(lambda s: mail_again(s, booking.performance_id, booking.id, story.ada.id))
+    await story.room.send()
+
+    (mail,) = story.room.server.to("ada@new.example")
+    assert mail.message["Subject"] == first.message["Subject"]
+    assert mail.message["Message-ID"] != first.message["Message-ID"], "else it would not be shown as another mail"
+    pages = [
+        [page.extract_text() for page in PdfReader(BytesIO(one.files["tickets.pdf"])).pages] for one in (first, mail)
+    ]
+    assert pages[0] == pages[1], "with the codes that were mailed before"
+    assert story.room.row(again).state is NotificationState.SENT
+    assert not story.room.server.to("ada@example.org")
+
+
+async def test_tickets_that_were_given_back_are_not_mailed_again(story: Story) -> None:
+    booking, _ = await story.bought(3)
+    await story.mail()
+    again = story.run(lambda s: mail_again(s, booking.performance_id, booking.id, None))
+    await story.desk.cancel(booking)
+
+    mail = await story.mail()
+
+    assert mail.message["Subject"] == "Your booking was cancelled: A Play"
+    assert story.room.row(again).state is NotificationState.INBOX_ONLY
+    with pytest.raises(FailedPrecondition, match="CANCELLED"):
+        story.run(lambda s: mail_again(s, booking.performance_id, booking.id, None))
 
 
 async def test_places_of_an_area_are_counted(story: Story) -> None:

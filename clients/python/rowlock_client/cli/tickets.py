@@ -1,4 +1,4 @@
-"""`rowlock tickets`: shown with their codes, or saved as pages to print and entries for a calendar."""
+"""`rowlock tickets`: shown with their codes, saved as pages to print and entries for a calendar, or mailed again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rowlock.v1.booking_pb2 import Booking
 from rowlock.v1.ticket_pb2 import Ticket
 from rowlock_client import calls
 from rowlock_client.cli.naming import booking_name
-from rowlock_client.cli.options import CaFile, Json, Server, connect, told
+from rowlock_client.cli.options import EXIT_USAGE, CaFile, Failure, Json, Server, connect, told
 from rowlock_client.cli.output import local_time, print_json
 from rowlock_client.client import Client
 from rowlock_client.connecting import DEFAULT_TARGET
@@ -33,6 +33,9 @@ def tickets(
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw each ticket's code for the door to scan.")] = True,
     pdf: Annotated[bool, typer.Option("--pdf", help="Save each ticket as a page to print.")] = False,
     ics: Annotated[bool, typer.Option("--ics", help="Save an entry for your calendar for each booking.")] = False,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Mail a booking's tickets again, to the address that its customer has now.")
+    ] = False,
     folder: Annotated[
         Path, typer.Option("--to", metavar="FOLDER", file_okay=False, help="Where to save them.")
     ] = Path(),
@@ -46,9 +49,17 @@ def tickets(
     rowlock tickets
 
     rowlock tickets --pdf --ics --to ~/Documents
+
+    rowlock tickets 7c1f --mail
     """
+    if mail and not booking:
+        raise Failure("say which booking's tickets to mail again", EXIT_USAGE)
     with connect(server, ca) as client:
         parent = booking_name(client, booking, Booking.CONFIRMED) if booking else "performances/-/bookings/-"
+        if mail:
+            client.resend_tickets(parent)
+            typer.echo("The tickets are being mailed again.")
+            return
         rpc = calls.tickets(parent, page_size=min(limit, 200))
         found = list(islice((one for page in client.pages(rpc) for one in page.tickets), limit))
         if pdf or ics:

@@ -2076,7 +2076,7 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\abooking\x18\x01 \x01(\v2\x13.rowlock.v1.BookingH\x00R\abooking\x125\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x15.rowlock.v1.HeartbeatH\x00R\theartbeat\x125\n" +
 	"\treconnect\x18\x03 \x01(\v2\x15.rowlock.v1.ReconnectH\x00R\treconnectB\a\n" +
-	"\x05event2\xee\x17\n" +
+	"\x05event2\x8b\x19\n" +
 	"\x0eBookingService\x12\x86\x01\n" +
 	"\rCreateBooking\x12 .rowlock.v1.CreateBookingRequest\x1a\x13.rowlock.v1.Booking\">\xdaA\fparent,seats\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=performances/*}/bookings\x12u\n" +
 	"\n" +
@@ -2097,7 +2097,8 @@ const file_rowlock_v1_booking_proto_rawDesc = "" +
 	"\fWatchBooking\x12\x1f.rowlock.v1.WatchBookingRequest\x1a .rowlock.v1.WatchBookingResponse\"9\xdaA\x04name\x82\xd3\xe4\x93\x02,\x12*/v1/{name=performances/*/bookings/*}:watch0\x01\x12\x8f\x01\n" +
 	"\vListTickets\x12\x1e.rowlock.v1.ListTicketsRequest\x1a\x1f.rowlock.v1.ListTicketsResponse\"?\xdaA\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=performances/*/bookings/*}/tickets\x12|\n" +
 	"\tGetTicket\x12\x1c.rowlock.v1.GetTicketRequest\x1a\x12.rowlock.v1.Ticket\"=\xdaA\x04name\x82\xd3\xe4\x93\x020\x12./v1/{name=performances/*/bookings/*/tickets/*}\x12\x97\x01\n" +
-	"\x11GetTicketDocument\x12$.rowlock.v1.GetTicketDocumentRequest\x1a\x14.google.api.HttpBody\"F\xdaA\x04name\x82\xd3\xe4\x93\x029\x127/v1/{name=performances/*/bookings/*/tickets/*}:document\x12\x95\x01\n" +
+	"\x11GetTicketDocument\x12$.rowlock.v1.GetTicketDocumentRequest\x1a\x14.google.api.HttpBody\"F\xdaA\x04name\x82\xd3\xe4\x93\x029\x127/v1/{name=performances/*/bookings/*/tickets/*}:document\x12\x9a\x01\n" +
+	"\rResendTickets\x12 .rowlock.v1.ResendTicketsRequest\x1a!.rowlock.v1.ResendTicketsResponse\"D\xdaA\x04name\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=performances/*/bookings/*}:resendTickets\x12\x95\x01\n" +
 	"\rCheckInTicket\x12 .rowlock.v1.CheckInTicketRequest\x1a\x12.rowlock.v1.Ticket\"N\xdaA\x10performance,code\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{performance=performances/*}/tickets:checkIn\x12\x96\x01\n" +
 	"\vUndoCheckIn\x12\x1e.rowlock.v1.UndoCheckInRequest\x1a\x12.rowlock.v1.Ticket\"S\xdaA\vname,reason\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{name=performances/*/bookings/*/tickets/*}:undoCheckIn\x12\x97\x01\n" +
 	"\fGetEntryList\x12\x1f.rowlock.v1.GetEntryListRequest\x1a\x15.rowlock.v1.EntryList\"O\xdaA\x1aperformance,since_revision\x82\xd3\xe4\x93\x02,\x12*/v1/{performance=performances/*}/entryList\x12\xbb\x01\n" +
@@ -2152,17 +2153,19 @@ var file_rowlock_v1_booking_proto_goTypes = []any{
 	(*ListTicketsRequest)(nil),         // 30: rowlock.v1.ListTicketsRequest
 	(*GetTicketRequest)(nil),           // 31: rowlock.v1.GetTicketRequest
 	(*GetTicketDocumentRequest)(nil),   // 32: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),       // 33: rowlock.v1.CheckInTicketRequest
-	(*UndoCheckInRequest)(nil),         // 34: rowlock.v1.UndoCheckInRequest
-	(*GetEntryListRequest)(nil),        // 35: rowlock.v1.GetEntryListRequest
-	(*UploadOfflineScansRequest)(nil),  // 36: rowlock.v1.UploadOfflineScansRequest
-	(*ListCheckInsRequest)(nil),        // 37: rowlock.v1.ListCheckInsRequest
-	(*ListTicketsResponse)(nil),        // 38: rowlock.v1.ListTicketsResponse
-	(*Ticket)(nil),                     // 39: rowlock.v1.Ticket
-	(*httpbody.HttpBody)(nil),          // 40: google.api.HttpBody
-	(*EntryList)(nil),                  // 41: rowlock.v1.EntryList
-	(*UploadOfflineScansResponse)(nil), // 42: rowlock.v1.UploadOfflineScansResponse
-	(*ListCheckInsResponse)(nil),       // 43: rowlock.v1.ListCheckInsResponse
+	(*ResendTicketsRequest)(nil),       // 33: rowlock.v1.ResendTicketsRequest
+	(*CheckInTicketRequest)(nil),       // 34: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),         // 35: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),        // 36: rowlock.v1.GetEntryListRequest
+	(*UploadOfflineScansRequest)(nil),  // 37: rowlock.v1.UploadOfflineScansRequest
+	(*ListCheckInsRequest)(nil),        // 38: rowlock.v1.ListCheckInsRequest
+	(*ListTicketsResponse)(nil),        // 39: rowlock.v1.ListTicketsResponse
+	(*Ticket)(nil),                     // 40: rowlock.v1.Ticket
+	(*httpbody.HttpBody)(nil),          // 41: google.api.HttpBody
+	(*ResendTicketsResponse)(nil),      // 42: rowlock.v1.ResendTicketsResponse
+	(*EntryList)(nil),                  // 43: rowlock.v1.EntryList
+	(*UploadOfflineScansResponse)(nil), // 44: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsResponse)(nil),       // 45: rowlock.v1.ListCheckInsResponse
 }
 var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Booking.state:type_name -> rowlock.v1.Booking.State
@@ -2208,34 +2211,36 @@ var file_rowlock_v1_booking_proto_depIdxs = []int32{
 	30, // 40: rowlock.v1.BookingService.ListTickets:input_type -> rowlock.v1.ListTicketsRequest
 	31, // 41: rowlock.v1.BookingService.GetTicket:input_type -> rowlock.v1.GetTicketRequest
 	32, // 42: rowlock.v1.BookingService.GetTicketDocument:input_type -> rowlock.v1.GetTicketDocumentRequest
-	33, // 43: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
-	34, // 44: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
-	35, // 45: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
-	36, // 46: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
-	37, // 47: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
-	2,  // 48: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
-	2,  // 49: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
-	10, // 50: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
-	2,  // 51: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
-	2,  // 52: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
-	2,  // 53: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
-	2,  // 54: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
-	2,  // 55: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
-	2,  // 56: rowlock.v1.BookingService.RefundTickets:output_type -> rowlock.v1.Booking
-	18, // 57: rowlock.v1.BookingService.PayOutCash:output_type -> rowlock.v1.PayOutCashResponse
-	21, // 58: rowlock.v1.BookingService.ListCashDue:output_type -> rowlock.v1.ListCashDueResponse
-	2,  // 59: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
-	24, // 60: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
-	38, // 61: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
-	39, // 62: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
-	40, // 63: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
-	39, // 64: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
-	39, // 65: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
-	41, // 66: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
-	42, // 67: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
-	43, // 68: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
-	48, // [48:69] is the sub-list for method output_type
-	27, // [27:48] is the sub-list for method input_type
+	33, // 43: rowlock.v1.BookingService.ResendTickets:input_type -> rowlock.v1.ResendTicketsRequest
+	34, // 44: rowlock.v1.BookingService.CheckInTicket:input_type -> rowlock.v1.CheckInTicketRequest
+	35, // 45: rowlock.v1.BookingService.UndoCheckIn:input_type -> rowlock.v1.UndoCheckInRequest
+	36, // 46: rowlock.v1.BookingService.GetEntryList:input_type -> rowlock.v1.GetEntryListRequest
+	37, // 47: rowlock.v1.BookingService.UploadOfflineScans:input_type -> rowlock.v1.UploadOfflineScansRequest
+	38, // 48: rowlock.v1.BookingService.ListCheckIns:input_type -> rowlock.v1.ListCheckInsRequest
+	2,  // 49: rowlock.v1.BookingService.CreateBooking:output_type -> rowlock.v1.Booking
+	2,  // 50: rowlock.v1.BookingService.GetBooking:output_type -> rowlock.v1.Booking
+	10, // 51: rowlock.v1.BookingService.ListBookings:output_type -> rowlock.v1.ListBookingsResponse
+	2,  // 52: rowlock.v1.BookingService.UpdateBooking:output_type -> rowlock.v1.Booking
+	2,  // 53: rowlock.v1.BookingService.AddSeats:output_type -> rowlock.v1.Booking
+	2,  // 54: rowlock.v1.BookingService.RemoveSeats:output_type -> rowlock.v1.Booking
+	2,  // 55: rowlock.v1.BookingService.ExtendBooking:output_type -> rowlock.v1.Booking
+	2,  // 56: rowlock.v1.BookingService.CancelBooking:output_type -> rowlock.v1.Booking
+	2,  // 57: rowlock.v1.BookingService.RefundTickets:output_type -> rowlock.v1.Booking
+	18, // 58: rowlock.v1.BookingService.PayOutCash:output_type -> rowlock.v1.PayOutCashResponse
+	21, // 59: rowlock.v1.BookingService.ListCashDue:output_type -> rowlock.v1.ListCashDueResponse
+	2,  // 60: rowlock.v1.BookingService.ConfirmBooking:output_type -> rowlock.v1.Booking
+	24, // 61: rowlock.v1.BookingService.WatchBooking:output_type -> rowlock.v1.WatchBookingResponse
+	39, // 62: rowlock.v1.BookingService.ListTickets:output_type -> rowlock.v1.ListTicketsResponse
+	40, // 63: rowlock.v1.BookingService.GetTicket:output_type -> rowlock.v1.Ticket
+	41, // 64: rowlock.v1.BookingService.GetTicketDocument:output_type -> google.api.HttpBody
+	42, // 65: rowlock.v1.BookingService.ResendTickets:output_type -> rowlock.v1.ResendTicketsResponse
+	40, // 66: rowlock.v1.BookingService.CheckInTicket:output_type -> rowlock.v1.Ticket
+	40, // 67: rowlock.v1.BookingService.UndoCheckIn:output_type -> rowlock.v1.Ticket
+	43, // 68: rowlock.v1.BookingService.GetEntryList:output_type -> rowlock.v1.EntryList
+	44, // 69: rowlock.v1.BookingService.UploadOfflineScans:output_type -> rowlock.v1.UploadOfflineScansResponse
+	45, // 70: rowlock.v1.BookingService.ListCheckIns:output_type -> rowlock.v1.ListCheckInsResponse
+	49, // [49:71] is the sub-list for method output_type
+	27, // [27:49] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name

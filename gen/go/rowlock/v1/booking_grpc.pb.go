@@ -38,6 +38,7 @@ const (
 	BookingService_ListTickets_FullMethodName        = "/rowlock.v1.BookingService/ListTickets"
 	BookingService_GetTicket_FullMethodName          = "/rowlock.v1.BookingService/GetTicket"
 	BookingService_GetTicketDocument_FullMethodName  = "/rowlock.v1.BookingService/GetTicketDocument"
+	BookingService_ResendTickets_FullMethodName      = "/rowlock.v1.BookingService/ResendTickets"
 	BookingService_CheckInTicket_FullMethodName      = "/rowlock.v1.BookingService/CheckInTicket"
 	BookingService_UndoCheckIn_FullMethodName        = "/rowlock.v1.BookingService/UndoCheckIn"
 	BookingService_GetEntryList_FullMethodName       = "/rowlock.v1.BookingService/GetEntryList"
@@ -131,6 +132,12 @@ type BookingServiceClient interface {
 	// A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
 	// TICKET_VOID, OVERLOADED.
 	GetTicketDocument(ctx context.Context, in *GetTicketDocumentRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+	// the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+	// them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+	// CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
+	ResendTickets(ctx context.Context, in *ResendTicketsRequest, opts ...grpc.CallOption) (*ResendTicketsResponse, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
 	// The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
 	// when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
@@ -333,6 +340,16 @@ func (c *bookingServiceClient) GetTicketDocument(ctx context.Context, in *GetTic
 	return out, nil
 }
 
+func (c *bookingServiceClient) ResendTickets(ctx context.Context, in *ResendTicketsRequest, opts ...grpc.CallOption) (*ResendTicketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResendTicketsResponse)
+	err := c.cc.Invoke(ctx, BookingService_ResendTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bookingServiceClient) CheckInTicket(ctx context.Context, in *CheckInTicketRequest, opts ...grpc.CallOption) (*Ticket, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ticket)
@@ -469,6 +486,12 @@ type BookingServiceServer interface {
 	// A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
 	// TICKET_VOID, OVERLOADED.
 	GetTicketDocument(context.Context, *GetTicketDocumentRequest) (*httpbody.HttpBody, error)
+	// Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+	// the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+	// them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+	// CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+	// Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
+	ResendTickets(context.Context, *ResendTicketsRequest) (*ResendTicketsResponse, error)
 	// Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
 	// The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
 	// when the doors open until the performance is over. Every scan of a ticket that exists is kept with its outcome:
@@ -549,6 +572,9 @@ func (UnimplementedBookingServiceServer) GetTicket(context.Context, *GetTicketRe
 }
 func (UnimplementedBookingServiceServer) GetTicketDocument(context.Context, *GetTicketDocumentRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTicketDocument not implemented")
+}
+func (UnimplementedBookingServiceServer) ResendTickets(context.Context, *ResendTicketsRequest) (*ResendTicketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResendTickets not implemented")
 }
 func (UnimplementedBookingServiceServer) CheckInTicket(context.Context, *CheckInTicketRequest) (*Ticket, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckInTicket not implemented")
@@ -867,6 +893,24 @@ func _BookingService_GetTicketDocument_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BookingService_ResendTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResendTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BookingServiceServer).ResendTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BookingService_ResendTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BookingServiceServer).ResendTickets(ctx, req.(*ResendTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BookingService_CheckInTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckInTicketRequest)
 	if err := dec(in); err != nil {
@@ -1023,6 +1067,10 @@ var BookingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetTicketDocument",
 			Handler:    _BookingService_GetTicketDocument_Handler,
+		},
+		{
+			MethodName: "ResendTickets",
+			Handler:    _BookingService_ResendTickets_Handler,
 		},
 		{
 			MethodName: "CheckInTicket",

@@ -218,7 +218,7 @@ func (x CheckIn_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckIn_Outcome.Descriptor instead.
 func (CheckIn_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{10, 0}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // One admission of a confirmed booking.
@@ -588,6 +588,107 @@ func (x *GetTicketDocumentRequest) GetFormat() GetTicketDocumentRequest_Format {
 	return GetTicketDocumentRequest_FORMAT_UNSPECIFIED
 }
 
+// Has a booking's tickets mailed again.
+type ResendTicketsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The booking.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendTicketsRequest) Reset() {
+	*x = ResendTicketsRequest{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendTicketsRequest) ProtoMessage() {}
+
+func (x *ResendTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendTicketsRequest.ProtoReflect.Descriptor instead.
+func (*ResendTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ResendTicketsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ResendTicketsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// What was done about it.
+type ResendTicketsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message that will be mailed: NotificationService.ListNotifications tells what becomes of it.
+	Notification  string `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendTicketsResponse) Reset() {
+	*x = ResendTicketsResponse{}
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendTicketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendTicketsResponse) ProtoMessage() {}
+
+func (x *ResendTicketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendTicketsResponse.ProtoReflect.Descriptor instead.
+func (*ResendTicketsResponse) Descriptor() ([]byte, []int) {
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ResendTicketsResponse) GetNotification() string {
+	if x != nil {
+		return x.Notification
+	}
+	return ""
+}
+
 // Presents a ticket at the door.
 type CheckInTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -610,7 +711,7 @@ type CheckInTicketRequest struct {
 
 func (x *CheckInTicketRequest) Reset() {
 	*x = CheckInTicketRequest{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[5]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +723,7 @@ func (x *CheckInTicketRequest) String() string {
 func (*CheckInTicketRequest) ProtoMessage() {}
 
 func (x *CheckInTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[5]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +736,7 @@ func (x *CheckInTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckInTicketRequest.ProtoReflect.Descriptor instead.
 func (*CheckInTicketRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{5}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CheckInTicketRequest) GetPerformance() string {
@@ -717,7 +818,7 @@ type UndoCheckInRequest struct {
 
 func (x *UndoCheckInRequest) Reset() {
 	*x = UndoCheckInRequest{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +830,7 @@ func (x *UndoCheckInRequest) String() string {
 func (*UndoCheckInRequest) ProtoMessage() {}
 
 func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[6]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +843,7 @@ func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
 func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{6}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UndoCheckInRequest) GetName() string {
@@ -779,7 +880,7 @@ type GetEntryListRequest struct {
 
 func (x *GetEntryListRequest) Reset() {
 	*x = GetEntryListRequest{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +892,7 @@ func (x *GetEntryListRequest) String() string {
 func (*GetEntryListRequest) ProtoMessage() {}
 
 func (x *GetEntryListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[7]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +905,7 @@ func (x *GetEntryListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEntryListRequest.ProtoReflect.Descriptor instead.
 func (*GetEntryListRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{7}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetEntryListRequest) GetPerformance() string {
@@ -837,7 +938,7 @@ type EntryList struct {
 
 func (x *EntryList) Reset() {
 	*x = EntryList{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +950,7 @@ func (x *EntryList) String() string {
 func (*EntryList) ProtoMessage() {}
 
 func (x *EntryList) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[8]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +963,7 @@ func (x *EntryList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryList.ProtoReflect.Descriptor instead.
 func (*EntryList) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{8}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EntryList) GetContent() []byte {
@@ -919,7 +1020,7 @@ type EntryListContent struct {
 
 func (x *EntryListContent) Reset() {
 	*x = EntryListContent{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1032,7 @@ func (x *EntryListContent) String() string {
 func (*EntryListContent) ProtoMessage() {}
 
 func (x *EntryListContent) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[9]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1045,7 @@ func (x *EntryListContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryListContent.ProtoReflect.Descriptor instead.
 func (*EntryListContent) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{9}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EntryListContent) GetPerformance() string {
@@ -1047,7 +1148,7 @@ type CheckIn struct {
 
 func (x *CheckIn) Reset() {
 	*x = CheckIn{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1160,7 @@ func (x *CheckIn) String() string {
 func (*CheckIn) ProtoMessage() {}
 
 func (x *CheckIn) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[10]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1173,7 @@ func (x *CheckIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckIn.ProtoReflect.Descriptor instead.
 func (*CheckIn) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{10}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckIn) GetName() string {
@@ -1192,7 +1293,7 @@ type OfflineScan struct {
 
 func (x *OfflineScan) Reset() {
 	*x = OfflineScan{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1305,7 @@ func (x *OfflineScan) String() string {
 func (*OfflineScan) ProtoMessage() {}
 
 func (x *OfflineScan) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[11]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1318,7 @@ func (x *OfflineScan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfflineScan.ProtoReflect.Descriptor instead.
 func (*OfflineScan) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{11}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OfflineScan) GetScanId() string {
@@ -1272,7 +1373,7 @@ type UploadOfflineScansRequest struct {
 
 func (x *UploadOfflineScansRequest) Reset() {
 	*x = UploadOfflineScansRequest{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1385,7 @@ func (x *UploadOfflineScansRequest) String() string {
 func (*UploadOfflineScansRequest) ProtoMessage() {}
 
 func (x *UploadOfflineScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[12]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1398,7 @@ func (x *UploadOfflineScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadOfflineScansRequest.ProtoReflect.Descriptor instead.
 func (*UploadOfflineScansRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{12}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UploadOfflineScansRequest) GetPerformance() string {
@@ -1341,7 +1442,7 @@ type UploadOfflineScansResponse struct {
 
 func (x *UploadOfflineScansResponse) Reset() {
 	*x = UploadOfflineScansResponse{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1454,7 @@ func (x *UploadOfflineScansResponse) String() string {
 func (*UploadOfflineScansResponse) ProtoMessage() {}
 
 func (x *UploadOfflineScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[13]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1467,7 @@ func (x *UploadOfflineScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadOfflineScansResponse.ProtoReflect.Descriptor instead.
 func (*UploadOfflineScansResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{13}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UploadOfflineScansResponse) GetCheckIns() []*CheckIn {
@@ -1404,7 +1505,7 @@ type ListCheckInsRequest struct {
 
 func (x *ListCheckInsRequest) Reset() {
 	*x = ListCheckInsRequest{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1517,7 @@ func (x *ListCheckInsRequest) String() string {
 func (*ListCheckInsRequest) ProtoMessage() {}
 
 func (x *ListCheckInsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[14]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1530,7 @@ func (x *ListCheckInsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckInsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckInsRequest) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{14}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListCheckInsRequest) GetParent() string {
@@ -1489,7 +1590,7 @@ type ListCheckInsResponse struct {
 
 func (x *ListCheckInsResponse) Reset() {
 	*x = ListCheckInsResponse{}
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1602,7 @@ func (x *ListCheckInsResponse) String() string {
 func (*ListCheckInsResponse) ProtoMessage() {}
 
 func (x *ListCheckInsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rowlock_v1_ticket_proto_msgTypes[15]
+	mi := &file_rowlock_v1_ticket_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1615,7 @@ func (x *ListCheckInsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckInsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckInsResponse) Descriptor() ([]byte, []int) {
-	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{15}
+	return file_rowlock_v1_ticket_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListCheckInsResponse) GetCheckIns() []*CheckIn {
@@ -1588,7 +1689,15 @@ const file_rowlock_v1_ticket_proto_rawDesc = "" +
 	"\x06Format\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03PDF\x10\x01\x12\r\n" +
-	"\tICALENDAR\x10\x02\"\x94\x04\n" +
+	"\tICALENDAR\x10\x02\"\xe2\x01\n" +
+	"\x14ResendTicketsRequest\x12\x8b\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA\x15\n" +
+	"\x13rowlock.dev/Booking\xbaHXrV\x18N2R^performances/[1-9][0-9]{0,18}/bookings/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name\x12<\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x1d\xe2A\x01\x01\xbaH\x16r\x14\x18@2\x10^[A-Za-z0-9_-]*$R\trequestId\"^\n" +
+	"\x15ResendTicketsResponse\x12E\n" +
+	"\fnotification\x18\x01 \x01(\tB!\xe2A\x01\x03\xfaA\x1a\n" +
+	"\x18rowlock.dev/NotificationR\fnotification\"\x94\x04\n" +
 	"\x14CheckInTicketRequest\x12j\n" +
 	"\vperformance\x18\x01 \x01(\tBH\xe2A\x01\x02\xfaA\x19\n" +
 	"\x17rowlock.dev/Performance\xbaH%r#\x18 2\x1f^performances/[1-9][0-9]{0,18}$R\vperformance\x12-\n" +
@@ -1703,7 +1812,7 @@ func file_rowlock_v1_ticket_proto_rawDescGZIP() []byte {
 }
 
 var file_rowlock_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_rowlock_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_rowlock_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_rowlock_v1_ticket_proto_goTypes = []any{
 	(Ticket_State)(0),                    // 0: rowlock.v1.Ticket.State
 	(GetTicketDocumentRequest_Format)(0), // 1: rowlock.v1.GetTicketDocumentRequest.Format
@@ -1713,36 +1822,38 @@ var file_rowlock_v1_ticket_proto_goTypes = []any{
 	(*ListTicketsRequest)(nil),           // 5: rowlock.v1.ListTicketsRequest
 	(*ListTicketsResponse)(nil),          // 6: rowlock.v1.ListTicketsResponse
 	(*GetTicketDocumentRequest)(nil),     // 7: rowlock.v1.GetTicketDocumentRequest
-	(*CheckInTicketRequest)(nil),         // 8: rowlock.v1.CheckInTicketRequest
-	(*UndoCheckInRequest)(nil),           // 9: rowlock.v1.UndoCheckInRequest
-	(*GetEntryListRequest)(nil),          // 10: rowlock.v1.GetEntryListRequest
-	(*EntryList)(nil),                    // 11: rowlock.v1.EntryList
-	(*EntryListContent)(nil),             // 12: rowlock.v1.EntryListContent
-	(*CheckIn)(nil),                      // 13: rowlock.v1.CheckIn
-	(*OfflineScan)(nil),                  // 14: rowlock.v1.OfflineScan
-	(*UploadOfflineScansRequest)(nil),    // 15: rowlock.v1.UploadOfflineScansRequest
-	(*UploadOfflineScansResponse)(nil),   // 16: rowlock.v1.UploadOfflineScansResponse
-	(*ListCheckInsRequest)(nil),          // 17: rowlock.v1.ListCheckInsRequest
-	(*ListCheckInsResponse)(nil),         // 18: rowlock.v1.ListCheckInsResponse
-	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
+	(*ResendTicketsRequest)(nil),         // 8: rowlock.v1.ResendTicketsRequest
+	(*ResendTicketsResponse)(nil),        // 9: rowlock.v1.ResendTicketsResponse
+	(*CheckInTicketRequest)(nil),         // 10: rowlock.v1.CheckInTicketRequest
+	(*UndoCheckInRequest)(nil),           // 11: rowlock.v1.UndoCheckInRequest
+	(*GetEntryListRequest)(nil),          // 12: rowlock.v1.GetEntryListRequest
+	(*EntryList)(nil),                    // 13: rowlock.v1.EntryList
+	(*EntryListContent)(nil),             // 14: rowlock.v1.EntryListContent
+	(*CheckIn)(nil),                      // 15: rowlock.v1.CheckIn
+	(*OfflineScan)(nil),                  // 16: rowlock.v1.OfflineScan
+	(*UploadOfflineScansRequest)(nil),    // 17: rowlock.v1.UploadOfflineScansRequest
+	(*UploadOfflineScansResponse)(nil),   // 18: rowlock.v1.UploadOfflineScansResponse
+	(*ListCheckInsRequest)(nil),          // 19: rowlock.v1.ListCheckInsRequest
+	(*ListCheckInsResponse)(nil),         // 20: rowlock.v1.ListCheckInsResponse
+	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
 }
 var file_rowlock_v1_ticket_proto_depIdxs = []int32{
 	0,  // 0: rowlock.v1.Ticket.state:type_name -> rowlock.v1.Ticket.State
-	19, // 1: rowlock.v1.Ticket.check_in_time:type_name -> google.protobuf.Timestamp
-	19, // 2: rowlock.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
+	21, // 1: rowlock.v1.Ticket.check_in_time:type_name -> google.protobuf.Timestamp
+	21, // 2: rowlock.v1.Ticket.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: rowlock.v1.ListTicketsRequest.state:type_name -> rowlock.v1.Ticket.State
 	3,  // 4: rowlock.v1.ListTicketsResponse.tickets:type_name -> rowlock.v1.Ticket
 	1,  // 5: rowlock.v1.GetTicketDocumentRequest.format:type_name -> rowlock.v1.GetTicketDocumentRequest.Format
-	19, // 6: rowlock.v1.EntryListContent.create_time:type_name -> google.protobuf.Timestamp
+	21, // 6: rowlock.v1.EntryListContent.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 7: rowlock.v1.CheckIn.outcome:type_name -> rowlock.v1.CheckIn.Outcome
-	19, // 8: rowlock.v1.CheckIn.scan_time:type_name -> google.protobuf.Timestamp
-	19, // 9: rowlock.v1.CheckIn.create_time:type_name -> google.protobuf.Timestamp
-	19, // 10: rowlock.v1.CheckIn.first_check_in_time:type_name -> google.protobuf.Timestamp
-	19, // 11: rowlock.v1.OfflineScan.scan_time:type_name -> google.protobuf.Timestamp
-	14, // 12: rowlock.v1.UploadOfflineScansRequest.scans:type_name -> rowlock.v1.OfflineScan
-	13, // 13: rowlock.v1.UploadOfflineScansResponse.check_ins:type_name -> rowlock.v1.CheckIn
+	21, // 8: rowlock.v1.CheckIn.scan_time:type_name -> google.protobuf.Timestamp
+	21, // 9: rowlock.v1.CheckIn.create_time:type_name -> google.protobuf.Timestamp
+	21, // 10: rowlock.v1.CheckIn.first_check_in_time:type_name -> google.protobuf.Timestamp
+	21, // 11: rowlock.v1.OfflineScan.scan_time:type_name -> google.protobuf.Timestamp
+	16, // 12: rowlock.v1.UploadOfflineScansRequest.scans:type_name -> rowlock.v1.OfflineScan
+	15, // 13: rowlock.v1.UploadOfflineScansResponse.check_ins:type_name -> rowlock.v1.CheckIn
 	2,  // 14: rowlock.v1.ListCheckInsRequest.outcome:type_name -> rowlock.v1.CheckIn.Outcome
-	13, // 15: rowlock.v1.ListCheckInsResponse.check_ins:type_name -> rowlock.v1.CheckIn
+	15, // 15: rowlock.v1.ListCheckInsResponse.check_ins:type_name -> rowlock.v1.CheckIn
 	16, // [16:16] is the sub-list for method output_type
 	16, // [16:16] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
@@ -1755,7 +1866,7 @@ func file_rowlock_v1_ticket_proto_init() {
 	if File_rowlock_v1_ticket_proto != nil {
 		return
 	}
-	file_rowlock_v1_ticket_proto_msgTypes[5].OneofWrappers = []any{
+	file_rowlock_v1_ticket_proto_msgTypes[7].OneofWrappers = []any{
 		(*CheckInTicketRequest_Code)(nil),
 		(*CheckInTicketRequest_Name)(nil),
 	}
@@ -1765,7 +1876,7 @@ func file_rowlock_v1_ticket_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rowlock_v1_ticket_proto_rawDesc), len(file_rowlock_v1_ticket_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

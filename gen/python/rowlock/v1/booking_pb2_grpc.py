@@ -124,6 +124,11 @@ class BookingServiceStub:
                 request_serializer=rowlock_dot_v1_dot_ticket__pb2.GetTicketDocumentRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ResendTickets = channel.unary_unary(
+                '/rowlock.v1.BookingService/ResendTickets',
+                request_serializer=rowlock_dot_v1_dot_ticket__pb2.ResendTicketsRequest.SerializeToString,
+                response_deserializer=rowlock_dot_v1_dot_ticket__pb2.ResendTicketsResponse.FromString,
+                _registered_method=True)
         self.CheckInTicket = channel.unary_unary(
                 '/rowlock.v1.BookingService/CheckInTicket',
                 request_serializer=rowlock_dot_v1_dot_ticket__pb2.CheckInTicketRequest.SerializeToString,
@@ -315,6 +320,17 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResendTickets(self, request, context):
+        """Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+        the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+        them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+        CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+        Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckInTicket(self, request, context):
         """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
         The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
@@ -445,6 +461,11 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.GetTicketDocument,
                     request_deserializer=rowlock_dot_v1_dot_ticket__pb2.GetTicketDocumentRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ResendTickets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendTickets,
+                    request_deserializer=rowlock_dot_v1_dot_ticket__pb2.ResendTicketsRequest.FromString,
+                    response_serializer=rowlock_dot_v1_dot_ticket__pb2.ResendTicketsResponse.SerializeToString,
             ),
             'CheckInTicket': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckInTicket,
@@ -912,6 +933,33 @@ class BookingService:
             '/rowlock.v1.BookingService/GetTicketDocument',
             rowlock_dot_v1_dot_ticket__pb2.GetTicketDocumentRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendTickets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rowlock.v1.BookingService/ResendTickets',
+            rowlock_dot_v1_dot_ticket__pb2.ResendTicketsRequest.SerializeToString,
+            rowlock_dot_v1_dot_ticket__pb2.ResendTicketsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -129,6 +129,13 @@ class BookingServiceStub:
     """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
     TICKET_VOID, OVERLOADED.
     """
+    ResendTickets: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.ResendTicketsRequest, _ticket_pb2.ResendTicketsResponse]
+    """Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+    the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+    them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+    CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+    Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
+    """
     CheckInTicket: _grpc.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
     The same ticket presented a second time fails and says when and where the first time was. Tickets are let in from
@@ -256,6 +263,13 @@ class BookingServiceAsyncStub(BookingServiceStub):
     GetTicketDocument: _aio.UnaryUnaryMultiCallable[_ticket_pb2.GetTicketDocumentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
     TICKET_VOID, OVERLOADED.
+    """
+    ResendTickets: _aio.UnaryUnaryMultiCallable[_ticket_pb2.ResendTicketsRequest, _ticket_pb2.ResendTicketsResponse]  # type: ignore[assignment]
+    """Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+    the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+    them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+    CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+    Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
     """
     CheckInTicket: _aio.UnaryUnaryMultiCallable[_ticket_pb2.CheckInTicketRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
     """Lets the bearer of a ticket in, once. GATE and STAFF. A ticket is named by its code, as scanned, or by its name.
@@ -477,6 +491,19 @@ class BookingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """A ticket as a document: a page to print with its code as a QR symbol, or an entry for a calendar. Errors: NOT_FOUND,
         TICKET_VOID, OVERLOADED.
+        """
+
+    @_abc_1.abstractmethod
+    def ResendTickets(
+        self,
+        request: _ticket_pb2.ResendTicketsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ticket_pb2.ResendTicketsResponse, _abc.Awaitable[_ticket_pb2.ResendTicketsResponse]]:
+        """Mails a booking's tickets again: the mail was lost, or the address was wrong and has been mended since. They go to
+        the address that the customer's account has when the mail leaves, all that are not VOID, as BOOKING_CONFIRMED told
+        them the first time. Tickets that were printed before stay good. Customers their own, STAFF any. Accepted in
+        CONFIRMED. How often an address is mailed so is limited. Idempotent by `request_id`.
+        Errors: NOT_FOUND, BOOKING_STATE, RATE_LIMITED.
         """
 
     @_abc_1.abstractmethod

@@ -251,6 +251,54 @@ class GetTicketDocumentRequest(_message.Message):
 Global___GetTicketDocumentRequest: _TypeAlias = GetTicketDocumentRequest  # noqa: Y015
 
 @_typing.final
+class ResendTicketsRequest(_message.Message):
+    """Has a booking's tickets mailed again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The booking."""
+    request_id: _builtins.str
+    """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResendTicketsRequest: _TypeAlias = ResendTicketsRequest  # noqa: Y015
+
+@_typing.final
+class ResendTicketsResponse(_message.Message):
+    """What was done about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTIFICATION_FIELD_NUMBER: _builtins.int
+    notification: _builtins.str
+    """The message that will be mailed: NotificationService.ListNotifications tells what becomes of it."""
+    def __init__(
+        self,
+        *,
+        notification: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notification", b"notification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResendTicketsResponse: _TypeAlias = ResendTicketsResponse  # noqa: Y015
+
+@_typing.final
 class CheckInTicketRequest(_message.Message):
     """Presents a ticket at the door."""
 
