@@ -28,7 +28,7 @@ _LOCK: Final = 0x526F776C44
 
 
 @dataclass(frozen=True)
-class Show:
+class DemoEvent:
     """One event of the demo venue: what, where, when, for how much (minor units by price zone)."""
 
     category: str
@@ -44,8 +44,8 @@ class Show:
     reduced: bool = True
 
 
-SHOWS: Final = (
-    Show(
+EVENTS: Final = (
+    DemoEvent(
         category="Theatre",
         title="The Tempest",
         description="An island, a storm, and a duke who has had enough of books.",
@@ -64,7 +64,7 @@ SHOWS: Final = (
             "Restricted view": 1800,
         },
     ),
-    Show(
+    DemoEvent(
         category="Film",
         title="Metropolis",
         description="The restored film of 1927, with live piano.",
@@ -76,7 +76,7 @@ SHOWS: Final = (
         at=time(20, 15, tzinfo=UTC),
         prices={"Front": 900, "Standard": 1200, "Premium": 1500, "Love seats": 3200},
     ),
-    Show(
+    DemoEvent(
         category="Concert",
         title="Northern Lights",
         description="Two stages, one night, twenty thousand voices.",
@@ -101,7 +101,7 @@ SHOWS: Final = (
 
 @dataclass(frozen=True)
 class DemoVenue:
-    """What is on: resource names of the performances on sale, soonest of the first show first, by event title."""
+    """What is on: resource names of the performances on sale, soonest of the first event first, by event title."""
 
     performances: tuple[tuple[str, str], ...]
     """Pairs of resource name and title."""
@@ -122,24 +122,24 @@ def load(session: Session, settings: Settings) -> DemoVenue:
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     on_sale: list[tuple[str, str]] = []
     made = 0
-    for show in SHOWS:
-        event = _event(session, show)
+    for demo in EVENTS:
+        event = _event(session, demo)
         numbers = _on_sale(session, event)
         if not numbers:
-            numbers = _perform(session, show, event, settings)
+            numbers = _perform(session, demo, event, settings)
             made += len(numbers)
-        on_sale += [(resources.performance(number), show.title) for number in numbers]
+        on_sale += [(resources.performance(number), demo.title) for number in numbers]
     return DemoVenue(tuple(on_sale), made)
 
 
-def _event(session: Session, show: Show) -> Event:
-    found = session.scalar(select(Event).where(Event.title == show.title).order_by(Event.id).limit(1))
+def _event(session: Session, demo: DemoEvent) -> Event:
+    found = session.scalar(select(Event).where(Event.title == demo.title).order_by(Event.id).limit(1))
     if found is not None:
         return found
-    category = session.scalar(select(Category).where(Category.display_name == show.category))
+    category = session.scalar(select(Category).where(Category.display_name == demo.category))
     if category is None:
-        category = categories.create(session, categories.CategoryValues(show.category, ""))
-    values = events.EventValues(show.title, show.description, category.id, (), show.running_time)
+        category = categories.create(session, categories.CategoryValues(demo.category, ""))
+    values = events.EventValues(demo.title, demo.description, category.id, (), demo.running_time)
     event = events.create(session, values).event
     events.publish(session, event.id, "")
     return event
@@ -160,22 +160,22 @@ def _on_sale(session: Session, event: Event) -> list[int]:
     )
 
 
-def _perform(session: Session, show: Show, event: Event, settings: Settings) -> list[int]:
-    """Put the show's performances on sale, counted from today."""
-    venue = _house(session, show)
-    seat_map = _seat_map(session, venue, show)
+def _perform(session: Session, demo: DemoEvent, event: Event, settings: Settings) -> list[int]:
+    """Put the performances of a demo event on sale, counted from today."""
+    venue = _house(session, demo)
+    seat_map = _seat_map(session, venue, demo)
     defaults = performances.SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline)
     today = database_now(session).date()
     made = []
-    for days in show.in_days:
-        start = datetime.combine(today + timedelta(days=days), show.at)
+    for days in demo.in_days:
+        start = datetime.combine(today + timedelta(days=days), demo.at)
         values = performances.PerformanceValues(
             venue_id=venue.id,
             seat_map_id=seat_map.id,
             seat_map_version=seat_map.current_version,
             start_time=start,
-            end_time=start + show.running_time,
-            hall=seat_map.display_name,
+            end_time=start + demo.running_time,
+            hall=seat_map.display_name.removeprefix(f"{venue.display_name}, "),
             time_zone="",
             sale_start_time=None,
             sale_end_time=None,
@@ -184,17 +184,17 @@ def _perform(session: Session, show: Show, event: Event, settings: Settings) -> 
             refund_deadline=None,
         )
         number = performances.create(session, event.id, values, defaults).performance.id
-        _add_ticket_types(session, show, number)
+        _add_ticket_types(session, demo, number)
         made.append(number)
     return made
 
 
-def _add_ticket_types(session: Session, show: Show, performance_id: int) -> None:
+def _add_ticket_types(session: Session, demo: DemoEvent, performance_id: int) -> None:
     """A full price for each zone, and half of it for students where there is one."""
     types = []
-    for zone, price in show.prices.items():
+    for zone, price in demo.prices.items():
         types.append((zone, price, zone))
-        if show.reduced:
+        if demo.reduced:
             types.append((f"{zone}, reduced", price // 2, zone))
     for position, (name, price, zone) in enumerate(types):
         values = ticket_types.TicketTypeValues(
@@ -212,18 +212,18 @@ def _add_ticket_types(session: Session, show: Show, performance_id: int) -> None
         ticket_types.create(session, performance_id, values)
 
 
-def _house(session: Session, show: Show) -> Venue:
-    """The venue of a show, made if absent."""
-    found = session.scalar(select(Venue).where(Venue.display_name == show.venue).order_by(Venue.id).limit(1))
-    return found or venues.create(session, venues.VenueValues(show.venue, show.address, "Europe/London", ""))
+def _house(session: Session, demo: DemoEvent) -> Venue:
+    """The venue of a demo event, made if absent."""
+    found = session.scalar(select(Venue).where(Venue.display_name == demo.venue).order_by(Venue.id).limit(1))
+    return found or venues.create(session, venues.VenueValues(demo.venue, demo.address, "Europe/London", ""))
 
 
-def _seat_map(session: Session, venue: Venue, show: Show) -> SeatMap:
-    """The seat map of the show's venue, imported if absent."""
+def _seat_map(session: Session, venue: Venue, demo: DemoEvent) -> SeatMap:
+    """The seat map of its venue, imported if absent."""
     found = session.scalar(select(SeatMap).where(SeatMap.venue_id == venue.id).order_by(SeatMap.id).limit(1))
     if found is not None:
         return found
-    drawing = seat_maps.Drawing.of(read((_examples() / show.seat_map_file).read_bytes()))
+    drawing = seat_maps.Drawing.of(read((_examples() / demo.seat_map_file).read_bytes()))
     return seat_maps.create(session, venue.id, str(drawing.document["name"]), drawing).seat_map
 
 
