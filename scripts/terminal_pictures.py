@@ -28,7 +28,7 @@ from rowlock_client.cli.gate_screen import GateView
 from rowlock_client.cli.gate_screen import draw as draw_gate
 from rowlock_client.cli.hall_screen import HallScreen
 from rowlock_client.seat_view import AVAILABLE, BLOCKED, HELD, SOLD, SeatMapView
-from server.demo_venue import SHOWS
+from server.demo_venue import EVENTS
 from server.seats.hall import Hall
 from server.services.seat_map_layout import area_messages, seat_messages
 
@@ -75,10 +75,10 @@ def hall(name: str, title: str, keys: str = "") -> tuple[HallScreen, SeatMapView
     drawing = GetPerformanceSeatMapResponse(
         place_count=len(plan), areas=area_messages(plan), seats=seat_messages(plan, places)
     )
-    (show,) = (one for one in SHOWS if one.seat_map_file == f"{name}.json")
+    (demo,) = (one for one in EVENTS if one.seat_map_file == f"{name}.json")
     types = [
         TicketType(display_name=zone, zones=[zone], price=Money(currency_code="EUR", units=cents // 100))
-        for zone, cents in show.prices.items()
+        for zone, cents in demo.prices.items()
     ]
     states = sold(drawing)
     view = SeatMapView()

@@ -34,7 +34,7 @@ CODE_PURPOSES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class PerformanceFacts:
     """The performance that a message is about. ``zone`` is the time zone in which its times are told."""
 
     title: str
@@ -129,7 +129,7 @@ class Facts:
     email: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     house: House = House()
-    show: Show | None = None
+    performance: PerformanceFacts | None = None
     booking: BookingFacts | None = None
     amount: Amount | None = None
     question: Question | None = None
@@ -149,7 +149,7 @@ def load(session: Session, rows: Sequence[Notification], halls: Halls, *, codes:
     """
     house = _house(session)
     users = {user.id: user for user in _by_id(session, User, {row.recipient_id for row in rows})}
-    shows = _shows(session, {row.performance_id for row in rows if row.performance_id})
+    performances = _performances(session, {row.performance_id for row in rows if row.performance_id})
     bookings = _bookings(session, rows, halls)
     amounts = _amounts(session, rows)
     questions = _questions(session, rows)
@@ -166,7 +166,7 @@ def load(session: Session, rows: Sequence[Notification], halls: Halls, *, codes:
                 email=row.email or (user.email if user else ""),
                 data=row.data,
                 house=house,
-                show=shows.get(row.performance_id),
+                performance=performances.get(row.performance_id),
                 booking=None if row.booking_id is None else bookings.get((row.performance_id, row.booking_id)),
                 amount=amounts.get(row.about),
                 question=question,
@@ -194,7 +194,7 @@ def _house(session: Session) -> House:
     return House() if row is None else House(row.display_name, row.email, row.phone, row.address)
 
 
-def _shows(session: Session, performance_ids: Iterable[int]) -> dict[int, Show]:
+def _performances(session: Session, performance_ids: Iterable[int]) -> dict[int, PerformanceFacts]:
     wanted = list(performance_ids)
     if not wanted:
         return {}
@@ -205,7 +205,7 @@ def _shows(session: Session, performance_ids: Iterable[int]) -> dict[int, Show]:
         .where(Performance.id.in_(wanted))
     )
     return {
-        performance.id: Show(
+        performance.id: PerformanceFacts(
             title=title,
             start_time=performance.start_time,
             end_time=performance.end_time,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from server.domain.notification_facts import Amount, BookingFacts, Code, Facts, House, Line, Question, Show
+from server.domain.notification_facts import Amount, BookingFacts, Code, Facts, House, Line, PerformanceFacts, Question
 from server.states import BookingState, NotificationKind
 
 _START: Final = datetime(2027, 3, 13, 18, 30, tzinfo=UTC)
@@ -41,7 +41,7 @@ def sample(kind: NotificationKind) -> Facts:
             "uri": "https://example.org/rowlock",
         },
         house=House("The House", "hello@example.org", "+49 30 1234567", "Stage Road 1, 10117 Berlin"),
-        show=Show(
+        performance=PerformanceFacts(
             title="A Midsummer Night's Dream",
             start_time=_START,
             end_time=_START + timedelta(hours=3),

@@ -12,12 +12,12 @@ from server.config import Settings
 from server.db.engine import Database
 from server.db.models.catalogue import Performance, Venue
 from server.db.models.inventory import Inventory
-from server.demo_venue import SHOWS, DemoVenue, Show, load
+from server.demo_venue import EVENTS, DemoEvent, DemoVenue, load
 from server.seats.seat_map_import import read
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PERFORMANCES = sum(len(show.in_days) for show in SHOWS)
+PERFORMANCES = sum(len(demo.in_days) for demo in EVENTS)
 
 
 def loaded(database: Database) -> DemoVenue:
@@ -36,10 +36,10 @@ def test_it_brings_houses_of_three_kinds(fresh_database: Database) -> None:
     assert max(totals) >= 20_000
 
 
-@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.title)
-def test_every_place_of_a_house_has_a_price(show: Show) -> None:
-    document = read((ROOT / "examples" / show.seat_map_file).read_bytes())
-    assert {zone["name"] for zone in document["zones"]} == set(show.prices)
+@pytest.mark.parametrize("demo", EVENTS, ids=lambda demo: demo.title)
+def test_every_place_of_a_house_has_a_price(demo: DemoEvent) -> None:
+    document = read((ROOT / "examples" / demo.seat_map_file).read_bytes())
+    assert {zone["name"] for zone in document["zones"]} == set(demo.prices)
 
 
 def test_loading_again_adds_nothing(fresh_database: Database) -> None:

@@ -52,8 +52,10 @@ def test_a_code_is_in_the_mail_and_never_in_the_inbox(kind: NotificationKind) ->
 
 def test_markup_in_names_is_shown_and_not_obeyed() -> None:
     facts = sample(NotificationKind.BOOKING_CONFIRMED)
-    assert facts.show is not None
-    facts = replace(facts, name="<script>alert(1)</script>", show=replace(facts.show, title='"><img src=x>'))
+    assert facts.performance is not None
+    facts = replace(
+        facts, name="<script>alert(1)</script>", performance=replace(facts.performance, title='"><img src=x>')
+    )
     words = Renderer().render(facts)
     assert "<script>" not in words.html
     assert "<img" not in words.html
