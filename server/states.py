@@ -191,6 +191,7 @@ class EntryKind(IntEnum):
     BOX_OFFICE_RETURN = 5
     CASH_FETCHED = 6
     REFUND_SETTLED = 7
+    REFUND_TAKEN_BACK = 8
 
 
 class SimulatedOrder(IntEnum):

@@ -147,6 +147,12 @@ class FakeStripe:
         self.books.refunds[refund["id"]] = refund
         return refund
 
+    def fail_refund(self, reference: str, reason: str) -> None:
+        """The customer's bank sends back what was refunded."""
+        refund = self.books.refunds[reference]
+        refund |= {"status": "failed", "failure_reason": reason}
+        self.books.charges[refund["charge"]]["amount_refunded"] -= refund["amount"]
+
     def event(self, kind: str, thing: Json, *, event_id: str | None = None, created: float | None = None) -> bytes:
         """The body of a webhook."""
         event = {

@@ -34,13 +34,27 @@ ALWAYS: Final = {
         WHERE (r.booking_id, r.currency, r.amount, 31, p.accounts[2])
               IS DISTINCT FROM (e.booking_id, e.currency, e.amounts[1], e.accounts[2]::int, e.accounts[1])
            OR cardinality(e.accounts) <> 2 OR e.number <> 0""",
-    "M2 each refund that was done by its provider has its entry, and no other one has": """
+    "M2 each refund that was done by its provider, and not taken back, has its entry, and no other one has": """
         SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE state = 3 AND settle_method IS NULL) r
-        FULL JOIN (SELECT * FROM book_entries WHERE kind = 3 AND number = 0) e
+        FULL JOIN (SELECT performance_id, source_id, currency, sum(amount) AS amount FROM book_legs
+                   WHERE kind IN (3, 8) AND account = 31
+                   GROUP BY performance_id, source_id, currency HAVING sum(amount) <> 0) e
           ON e.performance_id = r.performance_id AND e.source_id = r.id
-        WHERE (r.booking_id, r.currency, r.amount, 31, 10 + r.provider)
-              IS DISTINCT FROM (e.booking_id, e.currency, e.amounts[1], e.accounts[1]::int, e.accounts[2]::int)
-           OR cardinality(e.accounts) <> 2""",
+        WHERE (r.currency, r.amount) IS DISTINCT FROM (e.currency, e.amount::bigint)""",
+    "M2 what a provider gave back, and what it took back of that, is entered at that provider, all of it": """
+        SELECT e.source_id FROM book_entries e
+        LEFT JOIN refunds r ON r.performance_id = e.performance_id AND r.id = e.source_id
+        WHERE e.kind IN (3, 8)
+          AND ((e.booking_id, e.currency, e.amounts[1], e.accounts[CASE e.kind WHEN 3 THEN 2 ELSE 1 END]::int)
+               IS DISTINCT FROM (r.booking_id, r.currency, r.amount, 10 + r.provider)
+            OR e.accounts[CASE e.kind WHEN 3 THEN 1 ELSE 2 END] NOT IN (31, 33) OR cardinality(e.accounts) <> 2)""",
+    "M2 each refund that a provider took back says so as often as the books do": """
+        SELECT coalesce(r.id, e.source_id)
+        FROM (SELECT performance_id, id, cardinality(taken_back) AS times FROM refunds WHERE taken_back <> '{}') r
+        FULL JOIN (SELECT performance_id, source_id, count(*) AS times FROM book_entries WHERE kind = 8
+                   GROUP BY performance_id, source_id) e
+          ON e.performance_id = r.performance_id AND e.source_id = r.id
+        WHERE r.times IS DISTINCT FROM e.times""",
     "M2 each refund that the house settled in another way has its entry, and no other one has": """
         SELECT coalesce(r.id, e.source_id) FROM (SELECT * FROM refunds WHERE settle_method IS NOT NULL) r
         FULL JOIN (SELECT * FROM book_entries WHERE kind = 7 AND number = 0) e

@@ -27,7 +27,7 @@ _LINES: Final = text("""
     UNION ALL
     SELECT true, r.provider_key, e.amounts[1], e.currency, e.performance_id, e.booking_id, r.payment_id, r.id
     FROM book_entries e JOIN refunds r ON r.performance_id = e.performance_id AND r.id = e.source_id
-    WHERE e.kind = 3 AND e.accounts[2] = :account AND e.time < :until
+    WHERE e.kind = 3 AND e.accounts[2] = :account AND e.number / 2 = cardinality(r.taken_back) AND e.time < :until
       AND (CAST(:since AS timestamptz) IS NULL OR e.time >= :since)
 """)
 _PAGE: Final = 500
@@ -103,7 +103,8 @@ def _refund_line(session: Session, key: UUID) -> Line | None:
     if refund is None:
         return None
     name = resources.refund(refund.performance_id, refund.booking_id, refund.payment_id, refund.id)
-    entry = session.get(BookEntry, (refund.performance_id, EntryKind.REFUND_DONE, refund.id, 0))
+    number = 2 * len(refund.taken_back) + (refund.settle_method is not None)
+    entry = session.get(BookEntry, (refund.performance_id, EntryKind.REFUND_DONE, refund.id, number))
     return None if entry is None else Line(Direction.OUT, key, entry.amounts[0], entry.currency, name)
 
 

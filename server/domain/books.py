@@ -8,16 +8,19 @@ PAYMENT              suspense → provider         money came in vain
 REFUND_ASKED         refunds due → sales         a refund of what had bought something was asked for
 REFUND_ASKED         refunds due → suspense      all of what came in vain was asked back, in the same transaction
 REFUND_DONE          provider → refunds due      the provider gave it back
+REFUND_TAKEN_BACK    refunds due → provider      it took back what it had given: a card was closed; it is owed again
 BOX_OFFICE_SALE      sales → cash, or comps      sold at the box office (the ledger's statement)
 BOX_OFFICE_RETURN    cash, or comps → sales      given back over the counter; by anybody else: cash due → sales
 CASH_FETCHED         cash → cash due             the customer fetched it
 REFUND_SETTLED       cash, bank … → refunds due  the house paid back in another way what a provider refused
 REFUND_DONE (1)      provider → refunded twice   a provider gave back after all what was settled before
 REFUND_SETTLED (1)   refunded twice → bank …     what was paid too much came back, or was given up
+REFUND_TAKEN_BACK    refunded twice → provider   the provider took back what it had given too much
 ===================  ==========================  ======================================================================
 
 The arrow shows where the amount leaves (its leg is negative) and where it arrives. Kept here: one entry for one cause
 (the key of the table), an entry in the transaction of its cause, and no entry without one (``server.audit.books``).
+A refund that was taken back n times is done under the number 2n, and twice under 2n + 1.
 """
 
 from collections.abc import Sequence
@@ -90,8 +93,15 @@ def enter_refund_asked(session: Session, refund: Refund, *, out_of: Account) -> 
 def enter_refund_done(session: Session, refund: Refund, *, twice: bool = False) -> None:
     """A provider gave the money back; ``twice``: that had been done before, by the house or by the provider."""
     debit, credit = (Account.REFUNDED_TWICE if twice else Account.REFUNDS_DUE), provider_account(refund.provider)
-    number = 1 if twice else 0
+    number = 2 * len(refund.taken_back) + twice
     _enter(session, EntryKind.REFUND_DONE, refund, refund.amount, debit=debit, credit=credit, number=number)
+
+
+def enter_refund_taken_back(session: Session, refund: Refund, *, twice: bool) -> None:
+    """A provider took back what it had given; ``twice``: the customer has it still, from the house."""
+    debit, credit = provider_account(refund.provider), (Account.REFUNDED_TWICE if twice else Account.REFUNDS_DUE)
+    number = len(refund.taken_back)
+    _enter(session, EntryKind.REFUND_TAKEN_BACK, refund, refund.amount, debit=debit, credit=credit, number=number)
 
 
 def enter_refund_settled(session: Session, refund: Refund, method: RefundMethod, actor_id: UUID) -> None:

@@ -6,7 +6,8 @@ out, such as a refund made by hand in the provider's own web pages, stays on the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -17,15 +18,26 @@ from server.domain.payment_attempts import Attempt, attempt_of
 from server.payments.port import Cancelled, Captured, Declined, Open
 from server.states import PaymentState, RefundState
 
-_UNDER_WAY = (RefundState.REQUESTED, RefundState.PROCESSING)
+_UNDER_WAY: Final = (RefundState.REQUESTED, RefundState.PROCESSING)
+_FAILS_WITHIN: Final = timedelta(days=30)
+"""For how long a refund that was done may fail: its bank sends the money back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A payment to compare: what went back of it by our books; None: something is under way, so compare it later."""
+    """A payment to compare.
+
+    Attributes:
+        attempt: the payment.
+        refunded: what went back of it by our books; None: something is under way, so compare it later.
+        refund_age: how long ago its provider made the newest refund of it; None: it made none.
+        lease_time: what its schedule says while it is ours; if somebody changed it, it is to be compared anew.
+    """
 
     attempt: Attempt
     refunded: int | None
+    refund_age: timedelta | None
+    lease_time: datetime | None
 
 
 def take_comparable(session: Session, limit: int, after: timedelta, lease: timedelta) -> Sequence[Comparison]:
@@ -55,12 +67,16 @@ def take_comparable(session: Session, limit: int, after: timedelta, lease: timed
             Refund.payment_id,
             func.coalesce(func.sum(Refund.amount).filter(MADE_BY_PROVIDER), 0),
             func.coalesce(func.bool_or(Refund.state.in_(_UNDER_WAY)), False),
+            statement_time() - func.max(Refund.complete_time).filter(MADE_BY_PROVIDER),
         )
         .where(tuple_(Refund.performance_id, Refund.payment_id).in_(keys))
         .group_by(Refund.payment_id)
     )
-    refunded = {payment_id: None if under_way else int(total) for payment_id, total, under_way in refunds}
-    return [Comparison(attempt_of(payment), refunded.get(payment.id, 0)) for payment in taken]
+    refunded = {payment_id: (None if under_way else int(total), age) for payment_id, total, under_way, age in refunds}
+    return [
+        Comparison(attempt_of(payment), *refunded.get(payment.id, (0, None)), payment.compare_after_time)
+        for payment in taken
+    ]
 
 
 def discrepancy(comparison: Comparison, answer: Captured | Declined | Open | Cancelled) -> str | None:
@@ -82,9 +98,16 @@ def discrepancy(comparison: Comparison, answer: Captured | Declined | Open | Can
     return None
 
 
-def compared(session: Session, comparison: Comparison, found: str | None) -> None:
-    """A payment was compared; what was found stays with it until a later comparison finds nothing."""
-    _update(session, comparison, compare_after_time=None, discrepancy=found)
+def compared(session: Session, comparison: Comparison, found: str | None, after: timedelta) -> None:
+    """A payment was compared; what was found stays with it until a later comparison finds nothing.
+
+    One that was refunded is compared again, when its newest refund is three times as old: refunds may fail for weeks.
+    """
+    age = comparison.refund_age
+    again = None
+    if age is not None and age < _FAILS_WITHIN:
+        again = func.clock_timestamp() - after + max(2 * age, after)
+    _update(session, comparison, compare_after_time=again, discrepancy=found)
 
 
 def compare_later(session: Session, comparison: Comparison, after: timedelta, wait: timedelta) -> None:
@@ -96,7 +119,11 @@ def _update(session: Session, comparison: Comparison, **values: object) -> None:
     attempt = comparison.attempt
     session.execute(
         update(Payment)
-        .where(Payment.performance_id == attempt.performance_id, Payment.id == attempt.order.payment_id)
+        .where(
+            Payment.performance_id == attempt.performance_id,
+            Payment.id == attempt.order.payment_id,
+            Payment.compare_after_time == comparison.lease_time,
+        )
         .values(**values, update_time=Payment.update_time),
         execution_options={"synchronize_session": False},
     )

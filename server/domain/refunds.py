@@ -7,6 +7,8 @@ counts as asked for, and waits for staff to have it tried anew, here, or to sett
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -19,8 +21,11 @@ from server.db.models.payments import Payment, Refund
 from server.domain import books
 from server.domain.bookings import lock_booking
 from server.domain.payment_rows import lock_payment
+from server.domain.refund_attempts import recheck
 from server.errors import FailedPrecondition, FieldFault, InvalidArgument, NotFound
 from server.states import Account, PaymentState, RefundState
+
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ def retry(
 ) -> Refund:
     """Have a refund that was refused tried anew; one that is under way or done is returned as it is.
 
-    The provider is asked with a new key: it would answer the old one as it did before, without looking.
+    The provider is asked with a new key: it would answer the old one as it did before, without looking. Of one that was
+    done it is asked at once whether it stands: people hear of money that came back before machines do.
 
     Args:
         session: a transaction.
@@ -108,6 +114,8 @@ def retry(
         refund.next_attempt_time = refund.update_time = now
         refund.complete_time = None
         session.flush()
+    elif refund.state is RefundState.SUCCEEDED:
+        recheck(session, [refund], _LONG_AGO)
     return refund
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, any_, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -124,9 +124,14 @@ def payment_of(session: Session, message: Message) -> Payment | None:
 
 def refund_of(session: Session, message: Message, payment: Payment) -> Refund | None:
     """Our refund that a message is about; None: it was not made by us, or the message does not say."""
-    named = [Refund.provider_reference == message.event.refund_reference]
-    if message.event.refund_id is not None:
-        named.append(Refund.provider_key == message.event.refund_id)
+    event, named = message.event, []
+    if event.refund_reference is not None:
+        of_before = literal(event.refund_reference) == any_(Refund.taken_back)
+        named += [Refund.provider_reference == event.refund_reference, of_before]
+    if event.refund_id is not None:
+        named.append(Refund.provider_key == event.refund_id)
+    if not named:
+        return None
     return session.scalars(
         select(Refund)
         .where(Refund.performance_id == payment.performance_id, Refund.payment_id == payment.id, or_(*named))

@@ -238,6 +238,14 @@ class Books:
         order = self.order(self._of_refund.get(refund_id, ""))
         return order, next(one for one in order.refunds if one.id == refund_id)
 
+    def take_back(self, refund_id: str, *, status: str) -> tuple[Order, Refund]:
+        """Have a refund fail that was made: the customer's bank sent the money back."""
+        order, refund = self.refund(refund_id)
+        if refund.status == "COMPLETED":
+            refund.status = status
+            self._recount(order)
+        return order, refund
+
     def forget_keys(self) -> None:
         """What happens to idempotency keys after some hours."""
         self._keys.clear()

@@ -75,6 +75,10 @@ class Control:
         """Decide what is pending of an order."""
         self._done(self._http.post(f"/fake/orders/{order}/settle", params={"status": status}))
 
+    def take_back(self, refund: str, status: str = "FAILED") -> None:
+        """Have a refund fail that was made; ``refund`` is the provider's name for it."""
+        self._done(self._http.post(f"/fake/refunds/{refund}/take-back", params={"status": status}))
+
     def forget(self, order: str) -> None:
         """Have an order run out."""
         self._done(self._http.delete(f"/fake/orders/{order}"))

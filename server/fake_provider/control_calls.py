@@ -34,6 +34,7 @@ def routes(provider: FakeProvider) -> list[Route]:
         Route("/fake/script/{payment}", refusing(control.script), methods=["PUT"]),
         Route("/fake/orders/{id}", refusing(control.forget), methods=["DELETE"]),
         Route("/fake/orders/{id}/settle", refusing(control.settle), methods=["POST"]),
+        Route("/fake/refunds/{id}/take-back", refusing(control.take_back), methods=["POST"]),
         Route("/fake/tokens", control.forget_tokens, methods=["DELETE"]),
         Route("/fake/keys", control.forget_keys, methods=["DELETE"]),
         Route("/fake/webhooks", control.webhooks, methods=["GET"]),
@@ -109,6 +110,15 @@ class _Control:
         if order.capture is None:
             raise Refusal(404, "INVALID_RESOURCE_ID")
         event = messages.capture_event(order, order.capture, self._provider.base_url)
+        delivery = self._provider.behaviours.delivery_of(order.payment)
+        await self._provider.outbox.tell(event, order.payment, delivery)
+        return Response(status_code=204)
+
+    async def take_back(self, request: Request) -> Response:
+        """Have a refund fail that was made: `?status=FAILED` (usual) or CANCELLED."""
+        status = request.query_params.get("status", "FAILED")
+        order, refund = self._books.take_back(request.path_params["id"], status=status)
+        event = messages.refund_event(order, refund, self._provider.base_url)
         delivery = self._provider.behaviours.delivery_of(order.payment)
         await self._provider.outbox.tell(event, order.payment, delivery)
         return Response(status_code=204)

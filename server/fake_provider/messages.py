@@ -107,8 +107,9 @@ def capture_event(of: Order, one: Capture, base_url: str) -> Json:
 
 
 def refund_event(of: Order, one: Refund, base_url: str) -> Json:
-    """Money went back."""
-    return _event("PAYMENT.CAPTURE.REFUNDED", "refund", "2.0", refund(of, one, base_url))
+    """Money went back, or did not after all."""
+    kind = f"PAYMENT.REFUND.{one.status}" if one.status in {"FAILED", "CANCELLED"} else "PAYMENT.CAPTURE.REFUNDED"
+    return _event(kind, "refund", "2.0", refund(of, one, base_url))
 
 
 def money(value: Decimal, currency: str) -> Json:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
+from uuid import UUID
 
 import structlog
 
@@ -20,6 +21,7 @@ from server.domain.payment_attempts import Attempt, Step, next_step, wait_before
 from server.domain.payment_judging import Fate, judge
 from server.errors import Aborted, FailedPrecondition, NotFound, RowlockError
 from server.payments.port import (
+    Absent,
     Cancelled,
     Captured,
     Created,
@@ -27,6 +29,7 @@ from server.payments.port import (
     Open,
     PaymentProvider,
     Pending,
+    Refunded,
     Unknown,
 )
 from server.seats.commands import Confirm, TakeBack
@@ -113,6 +116,13 @@ class Collector:
         """What the provider says became of a payment; without effect."""
         answer = await self._answer(attempt, Step.FIND)
         return Unknown("the provider spoke of something else") if isinstance(answer, Created) else answer
+
+    async def find_refund(self, attempt: Attempt, key: UUID) -> Refunded | Declined | Absent | Unknown:
+        """What the provider says became of a refund of a payment; without effect."""
+        provider = self._providers.get(attempt.provider)
+        if provider is None:
+            return Unknown(f"this worker is not set up for {attempt.provider.name}")
+        return await in_time(provider.find_refund(attempt.order, key), self._patience.call)
 
     async def came_in(self, attempt: Attempt, answer: Captured) -> None:
         """Use money that came in for a payment that was taken to be over without any, or give it back."""

@@ -112,7 +112,7 @@ def _read_event(event: dict[str, Any]) -> ProviderEvent:
 
 
 def _subject(kind: str) -> WebhookSubject:
-    if kind in _REFUNDS:
+    if kind in _REFUNDS or kind.startswith("PAYMENT.REFUND."):
         return WebhookSubject.REFUND
     if kind.startswith(("CHECKOUT.ORDER.", "PAYMENT.CAPTURE.")):
         return WebhookSubject.PAYMENT

@@ -20,7 +20,7 @@ from server.domain.payment_orders import order_of
 from server.domain.webhooks import Message
 from server.errors import RowlockError
 from server.payments.collecting import Patience, in_time
-from server.payments.port import Captured, PaymentProvider, Refunded, Unknown
+from server.payments.port import Absent, Captured, Declined, PaymentProvider, Refunded, Unknown
 from server.states import PaymentState, Provider, RefundState, WebhookSubject
 
 _TRIES_FOR_THE_UNKNOWN: Final = 4
@@ -160,21 +160,32 @@ class WebhookHandler:
         found = await in_time(provider.find_refund(order_of(payment), refund.provider_key), self._patience.call)
         if isinstance(found, Unknown):
             return NotYet(found.reason)
-        by_provider = refund.state is RefundState.SUCCEEDED and not refund_attempts.is_settled(refund)
-        if isinstance(found, Refunded) is by_provider:
-            return Done("nothing new")
-        if isinstance(found, Refunded):
-            return await self._done_after_all(refund, found)
-        return NeedsAttention(f"REFUND_FAILED: refund {refund.id} was done, and the provider took it back")
+        return await self._judge_settled(refund, found)
+
+    async def _judge_settled(self, refund: Refund, found: Refunded | Declined | Absent) -> Verdict:
+        made = refund_attempts.made_by_provider(refund)
+        match found:
+            case Refunded() if not made:
+                return await self._done_after_all(refund, found)
+            case Declined(reason) if made:
+                return await self._taken_back(refund, reason)
+            case Absent() if made:
+                return NeedsAttention(f"REFUND_NOT_FOUND: refund {refund.id} was done, and the provider shows none")
+        return Done("nothing new")
 
     async def _done_after_all(self, refund: Refund, found: Refunded) -> Verdict:
         """The provider had refused a refund, and made it all the same."""
         if not refund_attempts.is_settled(refund):
             return await self._look_at(refund)
-        await self._database.transaction(
-            lambda session: refund_attempts.done_as_well(session, refund.performance_id, refund.id, found.reference)
-        )
+        await self._database.transaction(lambda session: refund_attempts.done_as_well(session, refund, found.reference))
         return NeedsAttention(f"PAID_TWICE: refund {refund.id} was settled in another way, and is done as well")
+
+    async def _taken_back(self, refund: Refund, reason: str) -> Verdict:
+        """The provider had made a refund, and it has failed since."""
+        now = await self._database.transaction(lambda session: refund_attempts.taken_back(session, refund, reason))
+        if refund_attempts.made_by_provider(now) and now.provider_key == refund.provider_key:
+            return NeedsAttention(f"REFUND_FAILED: the money of refund {refund.id} had been there twice; it failed")
+        return Done("the refund was taken back, and is owed again")
 
     async def _look_at(self, refund: Refund) -> Verdict:
         await self._database.transaction(

@@ -117,6 +117,7 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "places were taken back": lambda: after(Collector, "_take_back"),
     "comparison was taken up": lambda: after(Comparer, "take", bool),
     "comparison is written down, not committed": lambda: after(payment_comparison, "compared"),
+    "comparison was put off, not committed": lambda: after(payment_comparison, "compare_later"),
     # whose money is in doubt
     "doubt is written down, not committed": lambda: after(payment_doubts, "wait_for_staff", bool),
     # giving it back
@@ -125,6 +126,8 @@ POINTS: Final[dict[str, Callable[[], None]]] = {
     "provider has answered the refund": lambda: after(Simulator, "refund"),
     "provider has said what became of the refund": lambda: after(Simulator, "find_refund"),
     "refund is written down, not committed": lambda: after(refund_attempts, "done"),
+    "PayPal has said what became of the refund": lambda: after(PayPal, "find_refund"),
+    "refund is taken back, not committed": lambda: after(refund_attempts, "taken_back"),
     # acting on what a provider tells
     "message is taken up, not committed": lambda: after(webhooks, "take_due", bool),
     "message was taken up": lambda: after(WebhookHandler, "take", bool),

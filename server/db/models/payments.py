@@ -90,6 +90,9 @@ class Refund(Base):
     With a ``settle_method`` it was paid back by the house in another way, with what proves that (``settle_reference``),
     why, by whom and when; its ``provider_reference`` is then empty, unless its provider gave the money back as well.
     That is its ``discrepancy`` until staff have sorted it out.
+
+    ``taken_back`` is what its provider called the refunds that it made for this one and then took back: each time the
+    money was owed again, and the books have an entry for it.
     """
 
     __tablename__ = "refunds"
@@ -120,6 +123,7 @@ class Refund(Base):
     settler_id: Mapped[UUID | None]
     settle_time: Mapped[datetime | None]
     discrepancy: Mapped[str | None] = mapped_column(Text)
+    taken_back: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
 
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount"),

@@ -226,6 +226,8 @@ INSERT = (
         ("DELETE FROM payments", "M2 each payment that succeeded has its entry"),
         ("UPDATE refunds SET amount = amount - 1", "M2 each refund has its entry"),
         ("UPDATE refunds SET state = 4, error_reason = 'x'", "M2 each refund that was done"),
+        ("UPDATE refunds SET taken_back = '{re_1}'", "M2 each refund that a provider took back"),
+        ("UPDATE refunds SET provider = 2", "M2 what a provider gave back"),
         ("DELETE FROM refunds", "M2 each refund has its entry"),
         ("UPDATE refunds SET amount = amount + 1", "M3 no more is refunded than was captured"),
         ("UPDATE refunds SET state = 2", "M6 a refund that is not done is due"),

@@ -317,19 +317,6 @@ async def test_a_refund_that_was_settled_in_another_way_and_was_done_after_all_w
     assert again == "DONE nothing new"
 
 
-async def test_a_refund_that_fails_after_it_was_done_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
-    ask_back(desk, payment, None)
-    await desk.settle()
-    (refund,) = desk.stripe.books.refunds.values()
-    refund |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
-
-    outcome = await desk.told(desk.stripe.event("refund.failed", {"object": "refund", **refund}))
-
-    assert outcome.startswith("ATTENTION REFUND_FAILED: ")
-    assert "lost_or_stolen_card" in desk.inbox()[-1].summary
-
-
 async def test_a_dispute_is_recorded_for_staff(desk: StripeDesk, house: Staged) -> None:
     payment = await bought(desk, house, 3)
     dispute = {
