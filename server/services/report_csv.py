@@ -30,7 +30,8 @@ _COLUMNS: Final = (
     "profit",
     "average_per_booking",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+"""How formulas begin; the wide forms are taken for the narrow ones by spreadsheets set to East Asian languages."""
 
 
 def csv_of(rows: Sequence[SalesRow]) -> bytes:

@@ -131,7 +131,7 @@ async def test_the_file_says_what_the_pages_say(desk: Desk) -> None:
             assert bool(line["day"]) is row.HasField("day")
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "  =HYPERLINK(1)", '=a, "b"\tc'])
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "  =HYPERLINK(1)", "＝1+1", '=a, "b"\tc'])
 async def test_no_title_becomes_a_formula(desk: Desk, database: Database, title: str) -> None:
     def named(session: Any) -> Staged:
         staged = stage(session)
