@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_RATE: Final = re.compile(r"(\d+)/(\d*)(second|minute|hour|day)s?")
+_RATE: Final = re.compile(r"(\d{1,9})/(\d{0,9})(second|minute|hour|day)s?")
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -19,6 +19,6 @@ class Rate:
     def parse(cls, text: str) -> "Rate":
         """Read ``600/minute``, ``5/10 minutes`` or the like."""
         match = _RATE.fullmatch("".join(text.lower().split()))
-        if match is None or not int(match[1]) or match[2] == "0":
+        if match is None or not int(match[1]) or not int(match[2] or 1):
             raise ValueError(f"{text!r} is not a rate such as 10/second or 5/10 minutes")
         return cls(int(match[1]), float(int(match[2] or 1) * _SECONDS[match[3]]))

@@ -74,6 +74,7 @@ class ServerSettings(Area):
         ByteSize(256 * 1024),
         "Largest request, such as 256KiB; more is RESOURCE_EXHAUSTED.",
         ge=4096,
+        le=2**31 - 1,
     )
     max_concurrent_streams: int = setting(1000, "Calls and streams open at once per connection.", ge=1, le=1_000_000)
     default_deadline: PositiveDuration = setting(seconds(30), "Deadline of a unary call whose caller gave none.")

@@ -12,9 +12,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
+from server import rates
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
-_RATE = re.compile(r"(\d+)\s*/\s*(?:(\d+)\s*)?(second|minute|hour|day)s?")
+_LONGEST = timedelta(days=36_500)
+"""A time so far away is still a date that every part of the system can write down."""
 
 
 def read_duration(value: object) -> object:
@@ -23,7 +26,10 @@ def read_duration(value: object) -> object:
         match = _DURATION.fullmatch(value.strip().lower())
         if match is None:
             raise ValueError("must be a duration such as 250ms, 10s, 15m, 3h or 30d")
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+        seconds = float(match[1]) * _UNITS[match[2] or "s"]
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(f"must be at most {_LONGEST.days}d")
+        return timedelta(seconds=seconds)
     return value
 
 
@@ -47,8 +53,10 @@ def read_commas(value: object) -> object:
 
 
 def _rate(value: str) -> str:
-    if _RATE.fullmatch(value.strip().lower()) is None:
-        raise ValueError("must be a rate such as 10/second, 300/minute or 5/10 minutes")
+    try:
+        rates.Rate.parse(value)
+    except ValueError:
+        raise ValueError("must be a rate such as 10/second, 300/minute or 5/10 minutes") from None
     return value
 
 

@@ -33,6 +33,9 @@ def test_durations_are_written_as_people_write_them(monkeypatch: pytest.MonkeyPa
     [
         ("ROWLOCK_HOLD_DURATION", "soon", "15m"),
         ("ROWLOCK_HOLD_DURATION", "0s", "longer than zero"),
+        ("ROWLOCK_HOLD_DURATION", "9" * 400, "at most 36500d"),
+        ("ROWLOCK_STREAM_MAX_AGE", "999999999999d", "at most 36500d"),
+        ("ROWLOCK_MAX_RECEIVE_BYTES", "8GiB", "less than or equal to 2147483647"),
         ("ROWLOCK_CUSTOMER_LIMIT", "four", "integer"),
         ("ROWLOCK_CUSTOMER_LIMIT", "0", "greater than or equal to 1"),
         ("ROWLOCK_GRPC_ADDRESS", "50051", "host:port"),
@@ -42,6 +45,8 @@ def test_durations_are_written_as_people_write_them(monkeypatch: pytest.MonkeyPa
         ("ROWLOCK_ROLES", "api,bar", "'api' or 'edge'"),
         ("ROWLOCK_LEDGER_SCOPE", "hall", "'database' or 'performance'"),
         ("ROWLOCK_RATE_LIMIT_ACCOUNT", "many", "10/second"),
+        ("ROWLOCK_RATE_LIMIT_ACCOUNT", "0/second", "10/second"),
+        ("ROWLOCK_RATE_LIMIT_ACCOUNT", "5/0 minutes", "10/second"),
         ("ROWLOCK_MAX_RECEIVE_BYTES", "big", "could not parse value"),
         ("ROWLOCK_ENVIRONMENT", "test", "'development' or 'production'"),
         ("ROWLOCK_REDIS_URL", "http://cache", "redis://"),
