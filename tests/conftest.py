@@ -30,6 +30,7 @@ from hypothesis import HealthCheck
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
+from server import health
 from server.config import PREFIX, Settings
 from server.db import engine
 from server.db.engine import Database
@@ -42,6 +43,7 @@ from server.seats import connection as ledger_connection
 TEMPLATE = "rowlock_template"
 
 _LOCK_TIMEOUT = ledger_connection._LIMITS.values["lock_timeout"]
+_FAILURES = health._FAILURES
 
 _server_key = pytest.StashKey[PostgresServer]()
 
@@ -53,23 +55,24 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
-    _keep_logs_out_of_what_commands_print()
     _be_patient()
 
 
-def _keep_logs_out_of_what_commands_print() -> None:
-    """Bind every log to the standard output of now.
+@pytest.fixture(scope="session", autouse=True)
+def keep_logs_out_of_what_commands_print() -> None:
+    """Bind every log to the standard output of now, which pytest keeps for who wants to know why a test failed.
 
     `CliRunner` puts another in its place while a command runs, and servers run in threads of the same process.
     """
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stdout))
     line_writer()
 
 
 def _be_patient() -> None:
     """Have nothing given up because the machine stands still for some seconds, which machines of tests do.
 
-    A server ends transactions that idle and soon stops waiting for locks; hypothesis takes what is slow for a fault.
+    A server ends transactions that idle, soon stops waiting for locks, and says that it cannot serve while its database
+    is slow to answer; hypothesis takes what is slow for a fault.
     """
     minute = {"idle_in_transaction_session_timeout": "1min", "lock_timeout": "1min"}
     pool = ConnectionLimits({**engine._LIMITS.values, **minute})
@@ -78,6 +81,7 @@ def _be_patient() -> None:
     ledger_connection._LIMITS = ledger  # type: ignore[misc]
     ledger_connection._PATIENCE = 70.0  # type: ignore[misc]
     ledger_connection._CONNECT_PATIENCE = 60.0  # type: ignore[misc]
+    health._FAILURES = 60  # type: ignore[misc]
 
     slow = [HealthCheck.too_slow]
     hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
@@ -197,6 +201,12 @@ def prompt_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has ledgers that begin in this test wait for locks for no longer than a real server's do."""
     prompt = {**ledger_connection._LIMITS.values, "lock_timeout": _LOCK_TIMEOUT}
     monkeypatch.setattr(ledger_connection, "_LIMITS", ConnectionLimits(prompt))
+
+
+@pytest.fixture
+def prompt_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has servers of this test say as soon as a real one that their database or Redis is away."""
+    monkeypatch.setattr(health, "_FAILURES", _FAILURES)
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,18 @@ pytestmark = pytest.mark.timeout(600, func_only=True)
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
 
-# Around what a page shows: a call that is refused fails, and a stream is left after a while.
+# Around what a page shows: a call that is refused fails, and a stream is left after its first line.
 AROUND = """\
 set -euo pipefail
 curl() {
   case "$*" in
-    -N*) command curl --silent --show-error --fail-with-body --max-time 5 "$@" || test $? = 28 ;;
+    -N*)
+      coproc stream { exec curl --silent --show-error --fail-with-body "$@"; }
+      local left=$stream_PID line
+      IFS= read -r line <&"${stream[0]}"
+      echo "$line"
+      kill "$left"
+      ;;
     *) command curl --silent --show-error --fail-with-body "$@" ;;
   esac
 }

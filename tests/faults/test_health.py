@@ -23,6 +23,8 @@ from server.parts import connect_redis
 from server.runtime import runtime
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("prompt_health")
+
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 

@@ -102,7 +102,8 @@ async def test_a_trace_leads_from_the_caller_through_the_gateway_and_the_server_
         line = await gateway.logged(event="http", rpc="rowlock.v1.EventService/WatchSeats")
         await collector.span("rowlock-gateway", "gateway rowlock.v1.EventService/WatchSeats", str(line["trace_id"]))
         assert await gateway.stop() == 0
-    text = " ".join(str(span) for _, span in collector.spans())
+    # Without what is drawn by lot, which might spell anything.
+    text = " ".join(f"{span.name} {span.attributes} {span.events} {span.status}" for _, span in collector.spans())
     for secret in ("Grandmother", "Ada", door.anna.access, door.performance, seat):
         assert secret not in text
 

@@ -76,7 +76,7 @@ def boss(server: ThreadedServer, database: Database, tmp_path: Path) -> Run:
 
 
 def until(run: Run, words: str, *arguments: str) -> str:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while words not in (said := run(*arguments)):
         assert time.monotonic() < end, said
         time.sleep(0.1)

@@ -187,7 +187,7 @@ async def test_places_that_a_key_may_hold_in_a_day_are_counted_once_each(house: 
 
 
 async def test_rotation_is_no_way_to_more(house: House) -> None:
-    hall, made = house.staged(), await house.key(held_places_per_day=2, calls_per_minute=4)
+    hall, made = house.staged(), await house.key(held_places_per_day=2, calls_per_minute=2)
     former = await house.token(made.secret)
     await house.hold(former, hall, 0, 1)
     fresh = await house.client.auth.RotateApiKey(auth_pb2.RotateApiKeyRequest(api_key=made.secret))
@@ -196,8 +196,6 @@ async def test_rotation_is_no_way_to_more(house: House) -> None:
 
     refused = await refusal(house.hold(who, hall, 2))
     assert refused.reason == "API_KEY_QUOTA_REACHED"
-    await house.changes(who)
-    await house.changes(former)
     refused = await refusal(house.changes(who))
     assert (refused.reason, refused.facts["limit"]) == ("RATE_LIMITED", "key")
 
@@ -223,16 +221,15 @@ async def test_places_that_a_key_may_sell_in_a_day_are_those_that_it_begins_to_p
 
 
 async def test_calls_of_a_key_are_counted_over_all_its_tokens(house: House) -> None:
-    secret = (await house.key(calls_per_minute=3)).secret
+    secret = (await house.key(calls_per_minute=1)).secret
     first, second = await house.token(secret), await house.token(secret)
-    for who in (first, second, first):
-        await house.changes(who)
+    await house.changes(first)
 
     refused = await refusal(house.changes(second))
     wait = await waiting_time(house.changes(first))
 
     assert (refused.code, refused.reason, refused.facts["limit"]) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED", "key")
-    assert 0 < wait <= 20
+    assert 0 < wait <= 60
 
 
 async def test_a_rotated_key_works_beside_its_successor_until_it_ends(house: House) -> None:

@@ -214,7 +214,7 @@ async def test_a_burst_of_a_provider_is_let_through_where_people_would_be_held_u
         for number in range(100, 140):
             await office.payments.HandleProviderWebhook(signed(EVENT % number))
 
-    limited = {"rate_limits": True, "rate_limit_webhooks": "3/minute", "stripe_webhook_secrets": (SECRET,)}
+    limited = {"rate_limits": True, "rate_limit_webhooks": "3/hour", "stripe_webhook_secrets": (SECRET,)}
     async with served(settings.model_copy(update={**FAST, **limited}), database) as client:
         office = BoxOffice(client, database, ())
         for _ in range(3):
