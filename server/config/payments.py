@@ -71,7 +71,7 @@ class PaymentSettings(Area):
     )
     payment_compare_after: PositiveDuration = setting(
         timedelta(days=1),
-        "How long after its end a payment is compared with the provider's books.",
+        "How long after its end, and after a refund of it, a payment is compared with the provider's books.",
     )
     refund_rate: float = setting(
         20.0,

@@ -22,8 +22,6 @@ from tests.paypal_desk import PayPalDesk, paypal_desk_on
 from tests.staging import Staged, stage
 from tests.stripe_desk import StripeDesk
 
-pytestmark = pytest.mark.promise("1.9")
-
 
 @pytest.fixture
 def paypal() -> Iterator[FakePayPal]:
@@ -110,6 +108,7 @@ def mails(desk: PayPalDesk, refund: Refund) -> int:
     return int(desk.one(told, id=str(refund.id)))
 
 
+@pytest.mark.promise("1.9")
 async def test_it_is_owed_again_and_waits_for_staff_however_often_paypal_says_so(
     desk: PayPalDesk, house: Staged
 ) -> None:
@@ -135,6 +134,7 @@ async def test_it_is_owed_again_and_waits_for_staff_however_often_paypal_says_so
     assert desk.payment(payment).discrepancy is None
 
 
+@pytest.mark.promise("1.9")
 async def test_it_is_found_without_any_message(desk: PayPalDesk, house: Staged) -> None:
     payment, refund = await refunded(desk, house, 3)
     assert await desk.compare() == 1

@@ -239,9 +239,11 @@ const (
 	Refund_REQUESTED Refund_State = 1
 	// The provider was asked.
 	Refund_PROCESSING Refund_State = 2
-	// The money went back: by the provider, or in another way that `settlement` tells. Final.
+	// The money went back: by the provider, or in another way that `settlement` tells. Final, unless the provider takes it
+	// back within some weeks, because the customer's card was closed: then it is FAILED and owed again.
 	Refund_SUCCEEDED Refund_State = 3
-	// The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+	// The provider refused for good, or took back what it had given: then `error_reason` begins with TAKEN_BACK, and
+	// `provider_reference` is empty. The money is still owed, and waits for staff to find out why and to have it tried
 	// anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
 	Refund_FAILED Refund_State = 4
 )

@@ -85,8 +85,9 @@ type PaymentServiceClient interface {
 	// Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
 	// CURRENCY_MISMATCH.
 	RefundPayment(ctx context.Context, in *RefundPaymentRequest, opts ...grpc.CallOption) (*Refund, error)
-	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-	// by `request_id`. Errors: NOT_FOUND.
+	// Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+	// one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+	// NOT_FOUND.
 	RetryRefund(ctx context.Context, in *RetryRefundRequest, opts ...grpc.CallOption) (*Refund, error)
 	// Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
 	// transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open
@@ -309,8 +310,9 @@ type PaymentServiceServer interface {
 	// Idempotent by `request_id`. Errors: NOT_FOUND, PAYMENT_STATE, REFUND_EXCEEDS_PAYMENT,
 	// CURRENCY_MISMATCH.
 	RefundPayment(context.Context, *RefundPaymentRequest) (*Refund, error)
-	// Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-	// by `request_id`. Errors: NOT_FOUND.
+	// Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+	// one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+	// NOT_FOUND.
 	RetryRefund(context.Context, *RetryRefundRequest) (*Refund, error)
 	// Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
 	// transfer. It has SUCCEEDED with a `settlement`, is owed no more, and its customer is told. Cash is counted in the open

@@ -276,9 +276,12 @@ class Refund(_message.Message):
         PROCESSING: Refund._State.ValueType  # 2
         """The provider was asked."""
         SUCCEEDED: Refund._State.ValueType  # 3
-        """The money went back: by the provider, or in another way that `settlement` tells. Final."""
+        """The money went back: by the provider, or in another way that `settlement` tells. Final, unless the provider takes it
+        back within some weeks, because the customer's card was closed: then it is FAILED and owed again.
+        """
         FAILED: Refund._State.ValueType  # 4
-        """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+        """The provider refused for good, or took back what it had given: then `error_reason` begins with TAKEN_BACK, and
+        `provider_reference` is empty. The money is still owed, and waits for staff to find out why and to have it tried
         anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
         """
 
@@ -292,9 +295,12 @@ class Refund(_message.Message):
     PROCESSING: Refund.State.ValueType  # 2
     """The provider was asked."""
     SUCCEEDED: Refund.State.ValueType  # 3
-    """The money went back: by the provider, or in another way that `settlement` tells. Final."""
+    """The money went back: by the provider, or in another way that `settlement` tells. Final, unless the provider takes it
+    back within some weeks, because the customer's card was closed: then it is FAILED and owed again.
+    """
     FAILED: Refund.State.ValueType  # 4
-    """The provider refused for good. The money is still owed, and waits for staff to find out why and to have it tried
+    """The provider refused for good, or took back what it had given: then `error_reason` begins with TAKEN_BACK, and
+    `provider_reference` is empty. The money is still owed, and waits for staff to find out why and to have it tried
     anew by RetryRefund, or to pay it back in another way and say so by SettleRefund. It never vanishes.
     """
 

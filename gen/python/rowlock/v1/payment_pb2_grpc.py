@@ -194,8 +194,9 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryRefund(self, request, context):
-        """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-        by `request_id`. Errors: NOT_FOUND.
+        """Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+        one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+        NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

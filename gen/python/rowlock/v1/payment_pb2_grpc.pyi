@@ -83,8 +83,9 @@ class PaymentServiceStub:
     CURRENCY_MISMATCH.
     """
     RetryRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.RetryRefundRequest, _payment_pb2.Refund]
-    """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-    by `request_id`. Errors: NOT_FOUND.
+    """Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+    one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+    NOT_FOUND.
     """
     SettleRefund: _grpc.UnaryUnaryMultiCallable[_payment_pb2.SettleRefundRequest, _payment_pb2.Refund]
     """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
@@ -179,8 +180,9 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     CURRENCY_MISMATCH.
     """
     RetryRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.RetryRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
-    """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-    by `request_id`. Errors: NOT_FOUND.
+    """Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+    one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+    NOT_FOUND.
     """
     SettleRefund: _aio.UnaryUnaryMultiCallable[_payment_pb2.SettleRefundRequest, _payment_pb2.Refund]  # type: ignore[assignment]
     """Notes that a refund which a provider refused for good (FAILED) was paid back in another way: in cash, by bank
@@ -314,8 +316,9 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_pb2.RetryRefundRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_pb2.Refund, _abc.Awaitable[_payment_pb2.Refund]]:
-        """Has a refund tried anew that a provider refused for good (FAILED); any other is answered as it is. STAFF. Idempotent
-        by `request_id`. Errors: NOT_FOUND.
+        """Has a refund tried anew that a provider refused for good or took back (FAILED); any other is answered as it is. Of
+        one that SUCCEEDED the provider is asked once more whether it stands. STAFF. Idempotent by `request_id`. Errors:
+        NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
