@@ -89,16 +89,18 @@ def table() -> str:
         if kept is not None and figure.key in kept["result"]:
             value = _shown(kept["result"][figure.key])
             lines.append(f"| `{figure.scenario}` | {figure.meaning} | {value} | {figure.goal} |")
-    machines = {_machine(kept) for kept in newest.values()}
-    return "\n".join([*lines, "", *sorted(machines)])
+    commits: dict[str, set[str]] = {}
+    for kept in newest.values():
+        commits.setdefault(_machine(kept), set()).add(kept["machine"]["commit"] or "unknown")
+    measured = [f"{machine}; at {', '.join(sorted(of))}." for machine, of in sorted(commits.items())]
+    return "\n".join([*lines, "", *measured])
 
 
 def _machine(kept: Mapping[str, Any]) -> str:
     machine = kept["machine"]
     return (
-        f"Measured {kept['time'][:10]} at commit {machine['commit'] or 'unknown'} on {machine['cores']} cores of "
-        f"{machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, Python {machine['python']}, "
-        f"gRPC {machine['grpcio']}."
+        f"Measured {kept['time'][:10]} on {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
+        f"{machine['kernel']}, Python {machine['python']}, gRPC {machine['grpcio']}"
     )
 
 

@@ -31,6 +31,10 @@ Every setting is an environment variable, ROWLOCK_…; docs/configuration.md has
 """
 
 
+_INTERRUPTED = 130
+"""What shells say of a program that Ctrl-C ended."""
+
+
 def build(command: str | None = None) -> typer.Typer:
     """The program, with all commands, or with only the one of that name if it has a file in `server/commands/`.
 
@@ -104,6 +108,9 @@ def main() -> None:
     except StartError as error:
         sys.stderr.write(f"rowlock: {error}\n")
         sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        # While it was still loading; a command that runs says itself what becomes of it.
+        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

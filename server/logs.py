@@ -135,8 +135,9 @@ def configure_logging(level: LogLevel, form: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.INFO))
-    # It tells of every tick of the clock.
-    logging.getLogger("apscheduler").setLevel(max(number, logging.WARNING))
+    # They tell of every tick of the clock, and of every look at the schema.
+    for talkative in ("apscheduler", "alembic"):
+        logging.getLogger(talkative).setLevel(max(number, logging.WARNING))
 
 
 def _add_trace_id(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
