@@ -133,6 +133,23 @@ def test_on_a_telephone_everything_is_wide_enough_for_a_thumb(kiosk: Kiosk, visi
     assert small == []
 
 
+def test_a_screen_that_stands_upright_gives_the_hall_its_width_and_long_names_stay_within_theirs(
+    kiosk: Kiosk, visitor: Visit
+) -> None:
+    long = "A ticket for those who have come here every year since the house was opened, and for their neighbours"
+    house = kiosk.house(ticket_types=({"display_name": long, "price": 2500}, {"display_name": "Adult", "price": 2600}))
+    anna = visitor(house, kiosk.customer(), viewport={"width": 1080, "height": 1920})
+
+    told = anna.page.evaluate(
+        """() => {
+            const side = document.querySelector(".side");
+            return [document.querySelector(".plan").clientWidth, side.scrollWidth - side.clientWidth];
+        }"""
+    )
+
+    assert told == [1080, 0]
+
+
 def test_two_fingers_zoom_and_one_moves(kiosk: Kiosk, visitor: Visit) -> None:
     anna = visitor(kiosk.house(), kiosk.customer())
     told = anna.page.evaluate(

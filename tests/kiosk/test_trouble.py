@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from server import clock
+from server.states import PerformanceState
 from tests.kiosk.conftest import Kiosk, Visitor
 
 AVAILABLE, HELD = 1, 2
@@ -125,3 +128,19 @@ def test_a_clock_that_is_wrong_takes_no_seat_away(kiosk: Kiosk, visitor: Visit) 
 
     expect(anna.basket.locator(".clock")).to_have_text(re.compile(r"Held for you for 1[45]:\d\d"))
     assert anna.ours(22) == "mine"
+
+
+def test_it_is_said_why_nothing_can_be_chosen(kiosk: Kiosk, visitor: Visit) -> None:
+    now = clock.now()
+    day = timedelta(days=1)
+
+    over = visitor(kiosk.house(sale_end_time=now - timedelta(hours=1)))
+    early = visitor(kiosk.house(sale_start_time=now + day))
+    cancelled = visitor(kiosk.house(state=PerformanceState.CANCELLED))
+    on_sale = visitor(kiosk.house())
+
+    expect(over.page.locator(".notice")).to_have_text("The sale is over.")
+    expect(early.page.locator(".notice")).to_contain_text("The sale has not begun yet. It begins on ")
+    expect(cancelled.page.locator(".notice")).to_have_text("The performance was cancelled.")
+    expect(on_sale.page.locator(".side")).to_be_visible()
+    expect(on_sale.page.locator(".notice")).to_have_count(0)

@@ -269,7 +269,7 @@ export class MapView extends EventTarget {
  * @param {import("./look.js").Look} look
  * @param {string} ours
  */
-function drawMark(context, at, radius, look, ours) {
+export function drawMark(context, at, radius, look, ours) {
   const [x, y] = at;
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);

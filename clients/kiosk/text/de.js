@@ -14,6 +14,7 @@ export default {
   left: (n) => (n ? `noch ${n} ${count(n, "Platz", "Plätze")}` : "Ausverkauft"),
   from: (price) => `ab ${price}`,
   cancelledPerformance: "Abgesagt",
+  saleBegins: (/** @type {string} */ time) => `Er beginnt am ${time}.`,
   back: "Alle Vorstellungen",
   loading: "Einen Augenblick …",
   tryAgain: "Noch einmal",

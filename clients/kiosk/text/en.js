@@ -13,6 +13,7 @@ export default {
   left: (/** @type {number} */ n) => (n ? `${n} ${count(n, "place", "places")} left` : "Sold out"),
   from: (/** @type {string} */ price) => `from ${price}`,
   cancelledPerformance: "Cancelled",
+  saleBegins: (/** @type {string} */ time) => `It begins on ${time}.`,
   back: "All performances",
   loading: "One moment …",
   tryAgain: "Try again",

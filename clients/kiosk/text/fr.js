@@ -13,6 +13,7 @@ export default {
   left: (n) => (n ? `${n} ${count(n, "place libre", "places libres")}` : "Complet"),
   from: (price) => `à partir de ${price}`,
   cancelledPerformance: "Annulé",
+  saleBegins: (/** @type {string} */ time) => `Elle commence le ${time}.`,
   back: "Toutes les représentations",
   loading: "Un instant …",
   tryAgain: "Réessayer",

@@ -14,6 +14,8 @@ export const LANGUAGES = { en, de, fr };
 export let words = en;
 /** Its tag, such as "de". */
 export let language = "en";
+/** The same as the browser has it, such as "en-GB", whose days and amounts are written in another way than others'. */
+let region = "en";
 
 /** Speak the language chosen in this tab before, or the browser's. */
 export function chooseLanguage() {
@@ -28,6 +30,7 @@ export function chooseLanguage() {
  */
 export function speak(tag, keep = false) {
   language = tag;
+  region = navigator.languages.find((one) => one.toLowerCase().startsWith(`${tag}-`)) ?? tag;
   words = LANGUAGES[tag];
   document.documentElement.lang = tag;
   document.title = words.title;
@@ -42,7 +45,7 @@ export function speak(tag, keep = false) {
 export function money(amount) {
   if (!amount?.currencyCode) return "";
   const value = Number(amount.units) + amount.nanos / 1e9;
-  return new Intl.NumberFormat(language, { style: "currency", currency: amount.currencyCode }).format(value);
+  return new Intl.NumberFormat(region, { style: "currency", currency: amount.currencyCode }).format(value);
 }
 
 /**
@@ -52,7 +55,7 @@ export function money(amount) {
  * @param {string} [timeZone]
  */
 export function moment(time, timeZone) {
-  return new Intl.DateTimeFormat(language, {
+  return new Intl.DateTimeFormat(region, {
     dateStyle: "full",
     timeStyle: "short",
     timeZone: timeZone || undefined,
@@ -65,7 +68,7 @@ export function moment(time, timeZone) {
  * @param {string} time
  */
 export function clockTime(time) {
-  return new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(new Date(time));
+  return new Intl.DateTimeFormat(region, { timeStyle: "short" }).format(new Date(time));
 }
 
 /**

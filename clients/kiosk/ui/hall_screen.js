@@ -9,6 +9,7 @@ import { announce, button, el } from "./dom.js";
 import { legend } from "./legend.js";
 import { ListView } from "./list_view.js";
 import { forgetPayment, keptPayment, pay } from "./payment.js";
+import { houseName, whyNotOnSale } from "./performances.js";
 import { placeName, stateName } from "./place_names.js";
 import { signIn } from "./sign_in.js";
 import { showTickets } from "./tickets.js";
@@ -162,7 +163,7 @@ export class HallScreen {
         "div",
         { class: "about" },
         el("h1", null, performance.eventTitle),
-        el("p", null, moment(performance.startTime, performance.timeZone), " · ", performance.venueDisplayName),
+        el("p", null, moment(performance.startTime, performance.timeZone), " · ", houseName(performance)),
         this.badge,
         this.ticketsButton,
       ),
@@ -178,6 +179,7 @@ export class HallScreen {
       el(
         "div",
         { class: "side" },
+        whyNotOnSale(performance),
         this.line,
         this.basket.element,
         typeForm(prices, this.cart.ticketType, (type) => {
@@ -190,7 +192,7 @@ export class HallScreen {
         this.standing.element,
         el(
           "section",
-          { class: "wish", "aria-label": words.legend },
+          { class: "wish signs", "aria-label": words.legend },
           el("h2", null, words.legend),
           legend(plan, prices, this.map.scene.look),
         ),

@@ -1,6 +1,7 @@
 /** What shapes and signs on the plan mean, and what each price zone costs. */
 
 import { shapeOf, Look } from "../hall/look.js";
+import { drawMark } from "../hall/map_view.js";
 import { el } from "./dom.js";
 import { money, words } from "../text/language.js";
 
@@ -26,7 +27,7 @@ export function legend(plan, prices, look) {
   });
   /** @type {[string, (context: CanvasRenderingContext2D) => void][]} */
   const signs = [
-    [words.mine, (context) => dot(context, look.mine)],
+    [words.mine, (context) => drawMark(context, [SIZE / 2, SIZE / 2], SIZE * 0.4, look, "mine")],
     [
       words.state[2],
       (context) => {
@@ -74,14 +75,4 @@ function symbol(draw) {
   context.beginPath();
   draw(context);
   return canvas;
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {string} color
- */
-function dot(context, color) {
-  context.fillStyle = color;
-  context.arc(SIZE / 2, SIZE / 2, SIZE * 0.4, 0, 7);
-  context.fill();
 }

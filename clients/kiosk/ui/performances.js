@@ -1,4 +1,4 @@
-/** The list of what is on sale. */
+/** The list of what is on sale, and what is said of a performance wherever it is shown. */
 
 import { call, serverNow } from "../api/http.js";
 import { button, el } from "./dom.js";
@@ -40,6 +40,31 @@ export function performanceList(choose) {
 }
 
 /**
+ * Where a performance is: its venue and hall, or the hall alone if that has the venue's name in its own.
+ *
+ * @param {any} performance
+ */
+export function houseName({ venueDisplayName: venue, hall }) {
+  return hall.startsWith(venue) ? hall || venue : [venue, hall].filter(Boolean).join(", ");
+}
+
+/**
+ * What is to be known before anybody tries to choose; nothing while it is on sale.
+ *
+ * @param {any} performance
+ */
+export function whyNotOnSale({ state, saleStartTime, saleEndTime, timeZone }) {
+  const now = serverNow();
+  const reason =
+    (state === "CANCELLED" && "PERFORMANCE_CANCELLED") ||
+    (Date.parse(saleEndTime) <= now && "SALE_ENDED") ||
+    (Date.parse(saleStartTime) > now && "SALE_NOT_STARTED");
+  if (!reason) return null;
+  const begins = reason === "SALE_NOT_STARTED" && ` ${words.saleBegins(moment(saleStartTime, timeZone))}`;
+  return el("p", { class: "notice" }, words.refusal[reason], begins);
+}
+
+/**
  * @param {any} performance
  * @param {(performance: any) => void} choose
  */
@@ -52,7 +77,7 @@ function card(performance, choose) {
     { type: "button", class: "card", disabled: cancelled, onclick: () => choose(performance) },
     el("strong", null, performance.eventTitle),
     el("span", null, moment(performance.startTime, performance.timeZone)),
-    el("span", null, [performance.venueDisplayName, performance.hall].filter(Boolean).join(", ")),
+    el("span", null, houseName(performance)),
     el(
       "span",
       { class: "facts" },
