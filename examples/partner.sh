@@ -2,10 +2,10 @@
 # A partner's whole way by curl alone: an API key, a hold, its payment, its cancellation, the refund, and the signed
 # webhooks that tell of it all. Needs curl and openssl; python3 stands in for the partner's own web server.
 #
-#   ROWLOCK_API_KEY=rlk_… examples/partner.sh [http://127.0.0.1:8080]
+#   ROWLOCK_API_KEY=rlk_… examples/partner.sh [http://127.0.0.1:8080 [venues/1]]
 #
-# The key needs the permissions read, book, pay, refund and webhooks; docs/partners.md says how to make one. Rowlock must
-# be allowed to send to this machine: ROWLOCK_DELIVERY_PRIVATE_NETWORKS=true rowlock up
+# The key needs the permissions read, book, pay, refund and webhooks; docs/partners.md says how to make one. Name the venue
+# if it is narrowed to one. Rowlock must be allowed to send to this machine: ROWLOCK_DELIVERY_PRIVATE_NETWORKS=true rowlock up
 set -eu
 
 url=${1:-http://127.0.0.1:8080}
@@ -21,8 +21,16 @@ call() {
     ${key:+--header "Idempotency-Key: $key"}
 }
 
-# first NAME prints the first text of that name in the JSON on standard input.
-first() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+# first NAME prints the first text of that name in the JSON on standard input; what has none is shown and ends the script.
+first() {
+  answer=$(cat)
+  found=$(printf '%s\n' "$answer" | grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4)
+  if test -z "$found"; then
+    printf '%s\n' "$answer" >&2
+    return 1
+  fi
+  printf '%s\n' "$found"
+}
 
 # The partner's web server: it keeps each message as it came (a folder with its id, timestamp, signature and body) and
 # answers 204. A real one checks the signature first: see examples/python/webhook_receiver.py.
@@ -64,13 +72,13 @@ token=$(call POST /v1/auth:exchangeApiKey "{\"apiKey\": \"$ROWLOCK_API_KEY\"}" |
 # Where messages are to be sent. The secret that they are signed with is told once, here.
 wanted="{\"uri\": \"http://127.0.0.1:$(cat "$received/port")\", \"kinds\": [\"BOOKING\", \"PAYMENT\", \"REFUND\", \"TICKET\"]}"
 endpoint=$(call POST /v1/users/me/webhookEndpoints "$wanted")
-secret=$(echo "$endpoint" | first secret)
-endpoint=$(echo "$endpoint" | first name)
+secret=$(printf '%s\n' "$endpoint" | first secret)
+endpoint=$(printf '%s\n' "$endpoint" | first name)
 call POST "/v1/$endpoint:test" '{}' >/dev/null
 await test
 
 # Two seats side by side, held. The Idempotency-Key makes a second try of the same thing harmless.
-performance=$(call GET "/v1/performances?onlyAvailable=true&pageSize=1" | first name)
+performance=$(call GET "/v1/performances?onlyAvailable=true&pageSize=1${2:+&venue=$2}" | first name)
 kind=$(call GET "/v1/$performance/ticketTypes" | first name)
 wish="{\"bestAvailable\": {\"quantity\": 2, \"ticketType\": \"$kind\"}, \"note\": \"for a customer of ours\"}"
 key="partner-example-$$-$(date +%s)"
