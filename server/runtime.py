@@ -12,7 +12,6 @@ from server.config import Settings, StartError
 from server.db.engine import Database
 from server.domain.check_in_rules import DoorPolicy
 from server.domain.passwords import PasswordHasher
-from server.domain.performances import SaleDefaults
 from server.domain.signing_keys import Keys
 from server.domain.tokens import Tokens
 from server.health import Checker, Health
@@ -22,49 +21,32 @@ from server.interceptors.authentication import Authenticator
 from server.interceptors.draining import Draining
 from server.interceptors.method import Around
 from server.interceptors.observe import Observer
-from server.interceptors.rate_limit import KeyBuckets, LocalBuckets, RateLimits, SharedBuckets
+from server.interceptors.rate_limit import KeyBuckets, LocalBuckets, RateLimits
 from server.interceptors.revocations import Revocations
 from server.interceptors.streams import OpenStreams
 from server.interceptors.validation import Validation
 from server.logs import line_writer
 from server.metrics import measured, watch_event_loop
-from server.partners.addresses import Addresses as PartnerAddresses
 from server.parts import (
     connect_database,
     connect_redis,
     make_ledger,
     make_publisher,
-    make_renderer,
     make_subscription,
     signing_keys,
 )
-from server.payments.providers import connect_verifiers, offered
 from server.payments.wake import Waker, redis_broker
 from server.rates import Rate
 from server.redis_clients import RedisClient
 from server.registration import service_names
 from server.seats.halls import Halls
 from server.seats.hub import FeedLimits, Hub
-from server.services.auth import AuthService, Lifetimes
-from server.services.auth_credentials import AccountParts
-from server.services.booking import BookingPolicy, BookingService, TicketParts
-from server.services.booking_watch import BookingWatch
-from server.services.box_office import BoxOfficeService
-from server.services.contact import ContactService
-from server.services.email_limit import EmailLimit
-from server.services.event import EventService
-from server.services.notification import NotificationService
-from server.services.operations import OperationsService
-from server.services.partner import PartnerService
+from server.servicers import Parts, make_servicers, shared_buckets
 from server.services.password_hashing import PasswordHashing
-from server.services.payment import PaymentService
-from server.services.payment_webhooks import PaymentWebhooks
-from server.services.report import ReportService
 from server.services.scan_queue import ScanQueue
 from server.services.stream_end import StreamEnd
 from server.services.ticket_printing import TicketPrinting
-from server.services.waiting_room import QueueParts, QueuePolicy, WaitingRoomService
-from server.services.watch_seats import SeatFeedService
+from server.services.waiting_room import QueueParts
 from server.tickets.fonts import FontError
 from server.waiting_room.index import LineIndex
 from server.waiting_room.joining import Joiner
@@ -164,82 +146,25 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         background.start(checker.watch_redis(), "health of Redis")
         stack.push_async_callback(background.stop)
 
-        servicers = (
-            AuthService(
-                AccountParts(
-                    database=database,
-                    revocations=revocations,
-                    passwords=passwords,
-                    log_in_limit=EmailLimit(
-                        _shared_buckets(settings, redis, "log-in", settings.rate_limit_log_in),
-                        tokens.keys.secret("log-in limit"),
-                        "log-ins with",
-                    ),
-                    mail_limit=EmailLimit(
-                        _shared_buckets(settings, redis, "mail", settings.rate_limit_mail),
-                        tokens.keys.secret("mail limit"),
-                        "mails to",
-                    ),
-                    waker=waker,
-                    request_key=tokens.keys.secret("request fingerprints"),
-                ),
-                tokens,
-                Lifetimes(settings.refresh_token_ttl, settings.refresh_reuse_window),
-            ),
-            BookingService(
-                database,
-                ledger,
-                BookingWatch(database),
-                stream_end,
-                BookingPolicy(
-                    require_verified_email=settings.require_verified_email,
-                    heartbeat=settings.stream_heartbeat.total_seconds(),
-                ),
-                halls=halls,
-                tickets=TicketParts(
-                    keys=lambda: tokens.keys,
-                    printing=printing,
-                    scans=scans,
-                    mail_limit=EmailLimit(
-                        # Apart from what anybody may have mailed to an address, which would use this up.
-                        _shared_buckets(settings, redis, "ticket-mail", settings.rate_limit_mail),
-                        tokens.keys.secret("ticket mail limit"),
-                        "mails of tickets to",
-                    ),
-                ),
-                waker=waker,
-            ),
-            BoxOfficeService(database, ledger, halls),
-            ContactService(
-                database, waker, _shared_buckets(settings, redis, "inquiries", settings.rate_limit_inquiries)
-            ),
-            EventService(  # type: ignore[abstract]
-                database,
-                ledger,
-                SaleDefaults(settings.hold_duration, settings.customer_limit, settings.refund_deadline),
-                halls,
-            ),
-            NotificationService(database, make_renderer(settings), halls),
-            OperationsService(database, waker),
-            PartnerService(database, halls, waker, PartnerAddresses(allow_private=settings.delivery_private_networks)),
-            PaymentService(database, ledger, waker, offered(settings)),  # type: ignore[abstract]
-            PaymentWebhooks(database, waker, connect_verifiers(settings)),  # type: ignore[abstract]
-            ReportService(database),
-            SeatFeedService(hub, authenticator),  # type: ignore[abstract]
-            WaitingRoomService(
-                database,
-                queue,
-                stream_end,
-                QueuePolicy(
-                    require_verified_email=settings.require_verified_email,
-                    heartbeat=settings.stream_heartbeat.total_seconds(),
-                    joins=LocalBuckets(Rate.parse(settings.rate_limit_joins)) if settings.rate_limits else None,
-                ),
-            ),
+        parts = Parts(
+            database=database,
+            redis=redis,
+            tokens=tokens,
+            revocations=revocations,
+            authenticator=authenticator,
+            passwords=passwords,
+            halls=halls,
+            ledger=ledger,
+            hub=hub,
+            stream_end=stream_end,
+            waker=waker,
+            queue=queue,
+            printing=printing,
+            scans=scans,
         )
         yield Runtime(
             settings=settings,
-            servicers=servicers,
+            servicers=make_servicers(settings, parts),
             chain=_chain(settings, authenticator, streams, turn_away, redis),
             health=health,
             draining=draining,
@@ -320,7 +245,7 @@ def _chain(
             per_account=LocalBuckets(Rate.parse(settings.rate_limit_account)),
             per_address=LocalBuckets(Rate.parse(settings.rate_limit_address)),
             webhooks=LocalBuckets(Rate.parse(settings.rate_limit_webhooks)),
-            credentials=_shared_buckets(settings, redis, "credentials", settings.rate_limit_credentials),
+            credentials=shared_buckets(settings, redis, "credentials", settings.rate_limit_credentials),
             keys=KeyBuckets(redis, f"{settings.redis_key_prefix}:limit:keys:"),
         )
     log = AccessLog(line_writer(), settings.log_format, settings.log_level)
@@ -339,9 +264,3 @@ def _chain(
         default_deadline=settings.default_deadline.total_seconds(),
         traced=traced,
     )
-
-
-def _shared_buckets(settings: Settings, redis: RedisClient, name: str, rate: str) -> SharedBuckets | None:
-    if not settings.rate_limits:
-        return None
-    return SharedBuckets(redis, f"{settings.redis_key_prefix}:limit:{name}:", Rate.parse(rate))
