@@ -1,5 +1,6 @@
 """Calls of the API out of a page: as the person who looks at it, and once however often a form is sent."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
@@ -30,6 +31,8 @@ REQUEST_ID: Final = "request_id"
 
 caller_address: ContextVar[str] = ContextVar("caller_address", default="")
 """Where the browser is that is being answered; empty: nobody asks."""
+
+_PATTERN: Final = re.compile(r"does not match regex pattern `[^`]*`")
 
 _STATUS: Final[dict[type[RowlockError], int]] = {
     InvalidArgument: 400,
@@ -98,7 +101,7 @@ def refused_form(error: RowlockError, names: tuple[str, ...]) -> FormValidationE
         parts = [part.split("[")[0] for part in violation.field.split(".")]
         owner = next((part for part in reversed(parts) if part in names), None)
         if owner is not None:
-            told[owner] = violation.description
+            told[owner] = _for_people(violation.description)
     return FormValidationError(told)
 
 
@@ -115,8 +118,13 @@ def sentence(error: RowlockError) -> str:
     faults = [f"{fault.field}: {fault.description}" for fault in error.field_violations]
     # The message of a single one has it in it.
     more = "; ".join(fault for fault in faults if fault not in error.message)
-    told = f"{error.message}: {more}" if more else error.message
+    told = _for_people(f"{error.message}: {more}" if more else error.message)
     return f"{told} ({error.reason})" if error.reason else told
+
+
+def _for_people(text: str) -> str:
+    """A fault without what only programs read."""
+    return _PATTERN.sub("is not written as it has to be", text)
 
 
 def forwarding() -> list[Any]:

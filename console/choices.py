@@ -1,14 +1,22 @@
-"""What forms of the programme let people choose from, read as whoever fills them in."""
+"""What forms and lists let people choose from, read as whoever looks at them."""
 
-from typing import Any
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 
 from console.calling import call
 from console.form_fields import MOST_CHOICES, Choices
-from rowlock.v1 import category_pb2, event_pb2, seat_map_pb2, venue_pb2
+from console.known import performance_label
+from rowlock.v1 import category_pb2, event_pb2, performance_pb2, seat_map_pb2, venue_pb2
 from rowlock.v1.event_pb2_grpc import EventServiceStub
 from rowlock_client.rpc import Rpc
+
+_JUST_NOW: Final = timedelta(hours=12)
+"""A performance that began so long ago is still one of today's."""
+_PAST: Final = 100
 
 
 async def categories(request: Request) -> Choices:
@@ -30,6 +38,22 @@ async def events(request: Request) -> Choices:
     return [(one.name, f"{one.title} ({one.name})") for one in page.events if one.state != cancelled]
 
 
+async def performances(request: Request) -> Choices:
+    """Performances to come, the next first; behind them those that are over, the last first."""
+    since = Timestamp()
+    since.FromDatetime(datetime.now(UTC) - _JUST_NOW)
+    coming, past = await asyncio.gather(
+        _page(request, "ListPerformances", performance_pb2.ListPerformancesRequest(start_time_from=since)),
+        _page(
+            request,
+            "ListPerformances",
+            performance_pb2.ListPerformancesRequest(start_time_before=since, order_by="start_time desc"),
+            _PAST,
+        ),
+    )
+    return [(one.name, performance_label(one)) for one in (*coming.performances, *past.performances)]
+
+
 async def seat_maps(request: Request) -> Choices:
     """Seat maps of all venues."""
     page = await _page(request, "ListSeatMaps", seat_map_pb2.ListSeatMapsRequest(parent="venues/-"))
@@ -49,6 +73,6 @@ def venue_of(seat_map: str) -> str:
     return seat_map.partition("/seatMaps/")[0]
 
 
-async def _page(request: Request, method: str, message: Any) -> Any:
-    message.page_size = MOST_CHOICES
+async def _page(request: Request, method: str, message: Any, count: int = MOST_CHOICES) -> Any:
+    message.page_size = count
     return await call(request, Rpc(EventServiceStub, method, message))

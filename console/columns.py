@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette_admin import RequestAction
-from starlette_admin.fields import DateTimeField, EnumField, StringField
+from starlette_admin.fields import BooleanField, DateTimeField, EnumField, StringField
 
 from console.narrowing import worded, words_of
 
@@ -39,6 +39,14 @@ class State(StringField):
         if request.state.action == RequestAction.EXPORT:
             return worded(str(value))
         return {"word": worded(str(value)), "colour": colour_of(str(value))}
+
+
+@dataclass
+class Flag(BooleanField):
+    """Yes or no, as a word: neither is good or bad by itself."""
+
+    list_template: str = "columns/flag.html"
+    detail_template: str = "columns/flag.html"
 
 
 @dataclass

@@ -14,12 +14,13 @@ _OFFERED: Final = 10
 """How many are offered where several match."""
 
 
-async def find_customer(request: Request, text: str) -> str | None:
+async def find_customer(request: Request, text: str, parameter: str = "customer") -> str | None:
     """The name of the one account that matches. None: it takes another word, and the page says so above its list.
 
     Args:
         request: of the page; its `state.hints` are shown above the list, each with where it leads.
         text: what was entered; the name of an account is taken as it is.
+        parameter: of the query, which has the text.
     """
     if not text or text.startswith("users/"):
         return text
@@ -35,6 +36,9 @@ async def find_customer(request: Request, text: str) -> str | None:
     more = " or others" if len(found) > _OFFERED else ""
     request.state.hints = [
         (f"Several accounts match {text!r}: choose one{more}.", ""),
-        *((user_label(user), str(request.url.include_query_params(customer=user.name))) for user in found[:_OFFERED]),
+        *(
+            (user_label(user), str(request.url.include_query_params(**{parameter: user.name})))
+            for user in found[:_OFFERED]
+        ),
     ]
     return None

@@ -35,8 +35,8 @@ def sales_drawing(rows: Sequence[report_pb2.SalesRow], title: str, *, lying: boo
         "title": f"{title} ({currency})",
         "height": 90 + _BAR_PIXELS * len(drawn) if lying else 300,
         "series": [
-            {"name": "revenue", "data": [_number(row.revenue) for row in drawn]},
-            {"name": "refunds", "data": [_number(row.refunds) for row in drawn]},
+            {"name": "Revenue", "data": [_number(row.revenue) for row in drawn]},
+            {"name": "Refunds", "data": [_number(row.refunds) for row in drawn]},
         ],
         "options": {
             "xaxis": {"categories": [label_of(row) for row in drawn]},

@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -16,10 +15,9 @@ from starlette_admin.fields import BaseField, IntegerField, StringField
 from console.calling import call
 from console.columns import Reference
 from console.forms import money_of
-from console.messages import changed
+from console.messages import MessageT, changed
 from rowlock_client.rpc import Rpc
 
-MessageT = TypeVar("MessageT", bound=Message)
 Choices = Sequence[tuple[str, str]]
 """Values and what people read, in order."""
 

@@ -1,12 +1,14 @@
 """What a list can be narrowed to: the fields above it, and what a browser sent in them."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,29 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A resource: chosen among those that there are, and in a link by its name or its number.
+
+    Args:
+        name: of the query parameter.
+        label: what people read.
+        collection: of the resources, such as `performances`.
+        choices: reads names and labels of those to choose from, see `console.choices`.
+    """
+
+    name: str
+    label: str
+    collection: str
+    choices: Callable[[Request], Awaitable[Sequence[tuple[str, str]]]]
+    kind: str = "named"
+
+    def in_full(self, text: str) -> str:
+        """The resource's name, of which links may have the number only: `7` is `performances/7`. Empty: none."""
+        text = text.strip()
+        return f"{self.collection}/{text}" if text and "/" not in text else text
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """A day and time, by UTC."""
 
@@ -46,7 +71,14 @@ class Moment:
     kind: str = "moment"
 
 
-Narrowing = Choice | Words | Moment
+Narrowing = Choice | Words | Named | Moment
+
+
+async def offer(request: Request, fields: Sequence[Narrowing]) -> None:
+    """Read what fields offer to choose from, for the page that shows them: `request.state.offered`."""
+    named = [field for field in fields if isinstance(field, Named)]
+    read = await asyncio.gather(*(field.choices(request) for field in named))
+    request.state.offered = {field.name: choices for field, choices in zip(named, read, strict=True)}
 
 
 def read_narrowed(fields: Sequence[Narrowing], query: Mapping[str, str]) -> dict[str, str]:
@@ -60,6 +92,8 @@ def read_narrowed(fields: Sequence[Narrowing], query: Mapping[str, str]) -> dict
         value = found[field.name]
         if isinstance(field, Choice) and value and value not in {choice for choice, _ in field.choices}:
             raise HTTPException(400, f"{field.label}: {value!r} is none of the choices")
+        if isinstance(field, Named):
+            found[field.name] = field.in_full(value)
         if isinstance(field, Moment):
             moment(value)
     return found
@@ -85,11 +119,6 @@ def moment(text: str) -> Timestamp | None:
 def member(kind: Any, name: str) -> Any:
     """The member of an enum of the API that was chosen; the one that says nothing where nothing was."""
     return kind.Value(name) if name else 0
-
-
-def in_full(collection: str, text: str) -> str:
-    """The name of a resource of which people may enter the number only: `7` is `performances/7`. Empty: nothing was."""
-    return f"{collection}/{text}" if text and "/" not in text else text
 
 
 def words_of(kind: Any) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from starlette_admin.security import csrf_input
 from console import pages
 from console.calling import as_page, caller_address, forwarding
 from console.forms import identity
+from console.scripting import mark_scripts, new_policy
 from console.sessions import Sessions
 from console.signing_in import RowlockAccounts
 from rowlock_client.aio import Client
@@ -40,10 +41,6 @@ _log = structlog.get_logger(__name__)
 
 _FOLDER: Final = Path(__file__).parent
 _HEADERS: Final = {
-    # The library's pages have scripts and styles of their own in them.
-    "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
@@ -131,6 +128,7 @@ def application(sessions: Sessions, *, https: bool) -> ASGIApp:
         index_view=pages.home(),
     )
     admin.templates.env.globals["csrf_input"] = _marks
+    mark_scripts(admin.templates.env)
     for view in pages.menu():
         admin.add_view(view)
     app = Starlette(routes=[Route("/healthz", _health), *_drawing()])
@@ -181,6 +179,7 @@ class _Around:
             await self._app(scope, receive, send)
             return
         caller_address.set((scope.get("client") or ("",))[0])
+        policy = new_policy()
         is_page = not scope["path"].startswith(("/static/", "/drawing/"))
 
         async def with_headers(message: Message) -> None:
@@ -188,6 +187,7 @@ class _Around:
                 headers: Any = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                headers["content-security-policy"] = policy
                 if is_page:
                     headers["cache-control"] = "no-store"
             await send(message)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
@@ -10,10 +10,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
+from console.messages import MessageT
 from server.domain.currencies import decimal_places
 
 
-class Record:
+class Record(Generic[MessageT]):
     """One message, each field of it an attribute.
 
     Args:
@@ -21,7 +22,7 @@ class Record:
         more: attributes beside its own, or in their place.
     """
 
-    def __init__(self, message: Message, **more: Any) -> None:
+    def __init__(self, message: MessageT, **more: Any) -> None:
         self.proto = message
         self._more = more
 

@@ -1,7 +1,7 @@
 """Pages of resources: lists, details and forms, each of which is read and written by RPCs."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 from google.protobuf.message import Message
 from starlette.datastructures import QueryParams
@@ -16,9 +16,11 @@ from starlette_admin.filters import FilterGroup
 from starlette_admin.flash import flash
 
 from console.calling import call, refused_form, sentence, session_of
-from console.narrowing import Narrowing, read_narrowed
+from console.messages import MessageT
+from console.narrowing import Narrowing, offer, read_narrowed
 from console.records import Record
-from rowlock_client.errors import NotFound, RowlockError
+from console.tables import short
+from rowlock_client.errors import InvalidArgument, NotFound, RowlockError
 from rowlock_client.paging import continued
 from rowlock_client.rpc import Rpc
 
@@ -32,8 +34,8 @@ _DEEPEST = 20_000
 """Rows behind which nobody pages: a list so long is narrowed."""
 
 
-class RpcView(BaseModelView):
-    """Resources of one kind, by RPCs. Subclasses say which ones, and what to show of them.
+class RpcView(BaseModelView, Generic[MessageT]):
+    """Resources of one kind, the API's `MessageT`, by RPCs. Subclasses say which ones, and what to show of them.
 
     Attributes:
         narrowing: fields above the list; what is chosen there comes to `list_rpc`.
@@ -72,22 +74,30 @@ class RpcView(BaseModelView):
         """The call that reads one."""
         raise NotImplementedError
 
-    async def record(self, request: Request, message: Message) -> Any:
+    async def record(self, request: Request, message: MessageT) -> Any:
         """One row, as the fields read it."""
         return Record(message)
 
-    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[MessageT]) -> None:
         """Read at once what `record` needs for these rows beside them."""
+
+    def heading(self, record: Any) -> str:
+        """What the page of one is called: what people call it, or what it is with the end of its name."""
+        for field in ("label", "title", "display_name", "subject"):
+            if called := getattr(record, field, ""):
+                return str(called)
+        kind = str(self.display_name)
+        return kind[:1].upper() + kind[1:] + (f" {short(record.name)}" if "/" in record.name else "")
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """Whether to offer an action on one row. What is offered is a hint only: the server decides."""
         return True
 
-    async def make(self, request: Request, data: dict[str, Any]) -> Message:
+    async def make(self, request: Request, data: dict[str, Any]) -> MessageT:
         """Make one from a form; returns it as the server answered."""
         raise HTTPException(405)
 
-    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> MessageT:
         """Change one by a form; returns it as the server answered. `record` is how it was when the form was sent."""
         raise HTTPException(405)
 
@@ -137,10 +147,15 @@ class RpcView(BaseModelView):
             limit = _DEEPEST - skip
         if skip + limit > _DEEPEST:
             raise HTTPException(400, f"nobody pages beyond row {_DEEPEST:,}: narrow the list")
-        rows: list[Message] = []
+        if request.state.action == RequestAction.LIST:
+            await offer(request, self.narrowing)
+        rows: list[MessageT] = []
         page: Any = None
-        async for page in self._pages(request, skip + limit):
-            rows.extend(self._items_of(page))
+        try:
+            async for page in self._pages(request, skip + limit):
+                rows.extend(self._items_of(page))
+        except InvalidArgument as error:
+            request.state.hints = [(sentence(error), "")]
         total = getattr(page, "total_size", 0)
         more = int(bool(getattr(page, "next_page_token", "")))
         request.state.total = max(total, len(rows) + more)
@@ -158,7 +173,7 @@ class RpcView(BaseModelView):
         """One resource; None: there is none."""
         try:
             return await self.record(request, await call(request, self.get_rpc(str(pk))))
-        except NotFound:
+        except (NotFound, InvalidArgument):  # a name that none can have is one of none
             return None
 
     async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
@@ -181,11 +196,11 @@ class RpcView(BaseModelView):
             count -= len(self._items_of(page))
             following = continued(following, page)
 
-    def _items_of(self, page: Any) -> Sequence[Message]:
+    def _items_of(self, page: Any) -> Sequence[MessageT]:
         repeated = [field.name for field in page.DESCRIPTOR.fields if field.is_repeated]
         if not repeated:
             return [page]
-        rows: Sequence[Message] = getattr(page, self.items or repeated[0])
+        rows: Sequence[MessageT] = getattr(page, self.items or repeated[0])
         return rows
 
     # -- Writing --------------------------------------------------------------------------------------------

@@ -93,3 +93,8 @@ def state_cell(name: str) -> Cell:
 def short(name: str) -> str:
     """What people call a resource whose id is a UUID: the end of it, as its beginning is the time when it was made."""
     return name.rpartition("/")[2][-8:]
+
+
+def performance_of(name: str) -> str:
+    """The performance in the name of what belongs to it."""
+    return "/".join(name.split("/")[:2])

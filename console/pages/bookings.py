@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import RequestAction, row_action
 from starlette_admin.fields import IntegerField, StringField
 from starlette_admin.flash import flash
 
+from console import choices
 from console.calling import call
 from console.columns import Amount, Moment, Reference, State
 from console.customers import find_customer
 from console.forms import chosen, entered, ticked
-from console.narrowing import Choice, Narrowing, Words, in_full, member, words_of
+from console.narrowing import Choice, Named, Narrowing, Words, member, words_of
 from console.pages import booking_dialogs as dialogs
 from console.pages.booking_parts import (
     Parts,
@@ -36,7 +36,11 @@ from rowlock_client.rpc import Rpc
 _State: Final = booking_pb2.Booking.State
 
 
-class Bookings(RpcView):
+_SHORT: Final = 12
+"""Of so few characters is no id, no code and no reference, but the end of an id as lists show it."""
+
+
+class Bookings(RpcView[booking_pb2.Booking]):
     """All bookings, newest first."""
 
     key = "bookings"
@@ -44,7 +48,6 @@ class Bookings(RpcView):
     display_name = "booking"
     icon = "fa fa-chair"
     fields = (
-        StringField("name", exclude_from_list=True, exclude_from_detail=True),
         StringField("short", label="Booking", exclude_from_detail=True),
         Reference("performance", view="performances", text="performance_label"),
         Reference("customer", view="users", text="customer_label"),
@@ -61,6 +64,7 @@ class Bookings(RpcView):
         StringField("cash_due", label="Cash to fetch at the box office", exclude_from_list=True),
         Reference("replaced_by", view="bookings", exclude_from_list=True),
         Reference("replaces", view="bookings", exclude_from_list=True),
+        StringField("name", label="Resource", exclude_from_list=True, copy_to_clipboard=True),
         Rows("places", label="Places"),
         Rows("tickets", label="Tickets"),
         Rows("payments", label="Payments"),
@@ -72,7 +76,7 @@ class Bookings(RpcView):
         *("add_seats", "remove_seats", "pay_out", "note"),
     )
     narrowing: ClassVar[Sequence[Narrowing]] = (
-        Words("performance", "Performance", "7"),
+        Named("performance", "Performance", "performances", choices.performances),
         Words("customer", "Customer", "name or e-mail"),
         Words("text", "Number, ticket or payment", "as it is read"),
         Choice("state", "State", words_of(_State)),
@@ -82,13 +86,15 @@ class Bookings(RpcView):
 
     async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
         """The customer by the account that was meant."""
+        if narrowed["text"] and not narrowed["performance"] and len(narrowed["text"]) <= _SHORT:
+            request.state.hints = [("The end of a number is looked for within a performance: choose that, too.", "")]
         customer = await find_customer(request, narrowed["customer"])
         return None if customer is None else {**narrowed, "customer": customer}
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[booking_pb2.ListBookingsResponse]:
         """By performance, customer, state, and what a customer has in hand."""
         wanted = booking_pb2.ListBookingsRequest(
-            parent=in_full("performances", narrowed["performance"]) or "performances/-",
+            parent=narrowed["performance"] or "performances/-",
             customer=narrowed["customer"],
             state=member(_State, narrowed["state"]),
             text=narrowed["text"],
@@ -99,20 +105,19 @@ class Bookings(RpcView):
         """One booking."""
         return Rpc(BookingServiceStub, "GetBooking", booking_pb2.GetBookingRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[booking_pb2.Booking]) -> None:
         """What people call their performances and customers."""
         request.state.labels = await booking_labels(request, messages)
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: booking_pb2.Booking) -> Record[booking_pb2.Booking]:
         """A booking; with all that belongs to it on a page of its own."""
-        assert isinstance(message, booking_pb2.Booking)  # noqa: S101 - by the calls above
         if request.state.action == RequestAction.DETAIL:
             await self.prepare(request, [message])
             parts = await read_parts(request, message)
             return self._record(request, message, **self._shown(request, message, parts))
         return self._record(request, message)
 
-    def _record(self, request: Request, booking: booking_pb2.Booking, **more: Any) -> Record:
+    def _record(self, request: Request, booking: booking_pb2.Booking, **more: Any) -> Record[booking_pb2.Booking]:
         known: Mapping[str, str] = getattr(request.state, "labels", {})
         return Record(
             booking,

@@ -17,7 +17,7 @@ from rowlock.v1.event_pb2_grpc import EventServiceStub
 from rowlock_client.rpc import Rpc
 
 
-class Categories(RpcView):
+class Categories(RpcView[category_pb2.Category]):
     """All categories, by name."""
 
     key = "categories"

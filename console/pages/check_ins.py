@@ -2,37 +2,31 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette_admin import row_action
-from starlette_admin.fields import BooleanField, StringField
+from starlette_admin.fields import StringField
 from starlette_admin.flash import flash
 
+from console import choices
 from console.calling import call
-from console.columns import Moment, Reference, State, time_text
+from console.columns import Flag, Moment, Reference, State, time_text
 from console.forms import dialog, entered, hidden, said, words
-from console.known import labels, performance_label
-from console.narrowing import Choice, Narrowing, Words, in_full, member, words_of
+from console.known import labels
+from console.narrowing import Choice, Named, Narrowing, Words, member, words_of
 from console.records import Record
 from console.resources import RpcView
-from console.tables import short
-from rowlock.v1 import performance_pb2, ticket_pb2
+from console.tables import performance_of, short
+from rowlock.v1 import ticket_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
-from rowlock.v1.event_pb2_grpc import EventServiceStub
 from rowlock_client.rpc import Rpc
 
 _Outcome: Final = ticket_pb2.CheckIn.Outcome
 _State: Final = ticket_pb2.Ticket.State
-_JUST_NOW: Final = timedelta(hours=12)
-"""Performances that began so long ago are still offered."""
-_OFFERED: Final = 10
 
 
-def _undo_dialog(_: Request, scan: Record) -> str:
+def _undo_dialog(_: Request, scan: Record[ticket_pb2.CheckIn]) -> str:
     return dialog(
         said(f"The ticket of {time_text(scan.scan_time)} is good again, as if it had not been scanned."),
         hidden("ticket", scan.ticket),
@@ -40,7 +34,7 @@ def _undo_dialog(_: Request, scan: Record) -> str:
     )
 
 
-class CheckIns(RpcView):
+class CheckIns(RpcView[ticket_pb2.CheckIn]):
     """Scans of the doors of a performance, newest first."""
 
     key = "check-ins"
@@ -53,15 +47,15 @@ class CheckIns(RpcView):
         Reference("booking", view="bookings", text="booking_label"),
         StringField("place", label="Door"),
         StringField("device"),
-        BooleanField("offline", label="Without connection"),
-        BooleanField("conflict"),
+        Flag("offline", label="Without connection"),
+        Flag("conflict"),
         StringField("remark"),
         Reference("actor", label="Who scanned", view="users", text="actor_label"),
         StringField("ticket", exclude_from_list=True),
     )
     row_actions = ("undo",)
     narrowing: ClassVar[Sequence[Narrowing]] = (
-        Words("performance", "Performance", "7"),
+        Named("performance", "Performance", "performances", choices.performances),
         Choice("outcome", "What came of it", words_of(_Outcome)),
         Choice("only", "Only", (("conflicts", "conflicts"),)),
         Words("ticket", "Ticket", "performances/7/bookings/…/tickets/…"),
@@ -69,9 +63,9 @@ class CheckIns(RpcView):
 
     async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
         """A performance has to be chosen. Of that, how many have come in is told above the list."""
-        performance = in_full("performances", narrowed["performance"]) or "/".join(narrowed["ticket"].split("/")[:2])
+        performance = narrowed["performance"] or performance_of(narrowed["ticket"])
         if not performance:
-            request.state.hints = await _offered(request)
+            request.state.hints = [("Choose a performance.", "")]
             return None
         request.state.hints = [(await _counted(request, performance), "")]
         return {**narrowed, "performance": performance}
@@ -90,13 +84,12 @@ class CheckIns(RpcView):
         """None can be read by itself."""
         return
 
-    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[ticket_pb2.CheckIn]) -> None:
         """What people call those who scanned."""
         request.state.labels = await labels(request, [one.actor for one in messages])
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: ticket_pb2.CheckIn) -> Record[ticket_pb2.CheckIn]:
         """One scan."""
-        assert isinstance(message, ticket_pb2.CheckIn)  # noqa: S101 - by the call above
         booking = message.ticket.rpartition("/tickets/")[0]
         return Record(
             message,
@@ -147,20 +140,3 @@ async def _tickets(request: Request, performance: str, state: ticket_pb2.Ticket.
     wanted = ticket_pb2.ListTicketsRequest(parent=f"{performance}/bookings/-", state=state, page_size=1)
     found: ticket_pb2.ListTicketsResponse = await call(request, Rpc(BookingServiceStub, "ListTickets", wanted))
     return found.total_size
-
-
-async def _offered(request: Request) -> list[tuple[str, str]]:
-    """The next performances, each with a link to its scans."""
-    since = Timestamp()
-    since.FromDatetime(datetime.now(UTC) - _JUST_NOW)
-    wanted = performance_pb2.ListPerformancesRequest(start_time_from=since, page_size=_OFFERED)
-    found: performance_pb2.ListPerformancesResponse = await call(
-        request, Rpc(EventServiceStub, "ListPerformances", wanted)
-    )
-    return [
-        ("Choose a performance:", ""),
-        *(
-            (performance_label(one), str(request.url.include_query_params(performance=one.name)))
-            for one in found.performances
-        ),
-    ]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import link_row_action, row_action
 from starlette_admin.fields import StringField, TextAreaField
@@ -16,7 +15,7 @@ from console.columns import Amount, Moment, State
 from console.form_fields import Choosing, Lines, Minutes, OpenedWith, lines, minutes, plain, update
 from console.forms import dialog, entered, hidden, said, words
 from console.messages import fill
-from console.narrowing import Choice, Narrowing, Words, in_full, member, moment, words_of
+from console.narrowing import Choice, Named, Narrowing, Words, member, moment, words_of
 from console.narrowing import Moment as Time
 from console.records import Record
 from console.resources import RpcView
@@ -37,7 +36,7 @@ def _cancelling(_: Request, event: Any) -> str:
     )
 
 
-class Events(RpcView):
+class Events(RpcView[event_pb2.Event]):
     """Events, by the time of their next performance."""
 
     key = "events"
@@ -61,8 +60,8 @@ class Events(RpcView):
     narrowing: ClassVar[tuple[Narrowing, ...]] = (
         Words("text", "Title or description"),
         Choice("state", "State", words_of(event_pb2.Event.State)),
-        Words("category", "Category", "categories/1"),
-        Words("venue", "Venue", "venues/1"),
+        Named("category", "Category", "categories", choices.categories),
+        Named("venue", "Venue", "venues", choices.venues),
         Time("start_time_from", "From (UTC)"),
         Time("start_time_before", "Before (UTC)"),
     )
@@ -72,8 +71,8 @@ class Events(RpcView):
         wanted = event_pb2.ListEventsRequest(
             text=narrowed["text"],
             state=member(event_pb2.Event.State, narrowed["state"]),
-            category=in_full("categories", narrowed["category"]),
-            venue=in_full("venues", narrowed["venue"]),
+            category=narrowed["category"],
+            venue=narrowed["venue"],
             start_time_from=moment(narrowed["start_time_from"]),
             start_time_before=moment(narrowed["start_time_before"]),
         )
@@ -83,13 +82,12 @@ class Events(RpcView):
         """One."""
         return Rpc(EventServiceStub, "GetEvent", event_pb2.GetEventRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[event_pb2.Event]) -> None:
         """What their categories are called."""
         request.state.categories = dict(await choices.categories(request))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: event_pb2.Event) -> Record[event_pb2.Event]:
         """With what its category is called."""
-        assert isinstance(message, event_pb2.Event)  # noqa: S101 - by list_rpc
         if not hasattr(request.state, "categories"):
             await self.prepare(request, [message])
         named: Mapping[str, str] = request.state.categories

@@ -184,7 +184,9 @@ async def _change_seats(request: Request, rpc: Callable[..., Rpc[Any]]) -> Respo
     return JSONResponse(as_dict(await call(request, wanted)))
 
 
-def _values(form: Mapping[str, Any], zone: str, before: Record | None = None) -> dict[str, Any]:
+def _values(
+    form: Mapping[str, Any], zone: str, before: Record[box_office_pb2.Allocation] | None = None
+) -> dict[str, Any]:
     entered = plain({name: str(form.get(name) or "").strip() for name in _FIELDS})
     return {**entered, **in_zone(entered, _TIMES, zone, before)}
 

@@ -84,7 +84,7 @@ async def _part(calling: Awaitable[PartT]) -> Part[PartT]:
         return Part(problem=sentence(error))
 
 
-def _rows(part: Part[performance_pb2.ListPerformancesResponse]) -> Part[Sequence[Record]]:
+def _rows(part: Part[performance_pb2.ListPerformancesResponse]) -> Part[Sequence[Record[performance_pb2.Performance]]]:
     if part.found is None:
         return Part(problem=part.problem)
     return Part([Record(row, local_start=told(local_start(row))) for row in part.found.performances])

@@ -24,7 +24,7 @@ _LONGEST_ANSWER = 10_000
 _TEXT, _DETAIL = "fields/list/text.html", "fields/detail/text.html"
 
 
-class Inquiries(RpcView):
+class Inquiries(RpcView[contact_pb2.Inquiry]):
     """Inquiries, newest first. An answer goes out by mail, once."""
 
     key = "inquiries"
@@ -76,7 +76,7 @@ class Inquiries(RpcView):
         flash(request, f"Answered {(await call(request, wanted)).sender_name}.", "success")
 
 
-class ContactData(RpcView):
+class ContactData(RpcView[contact_pb2.ContactInfo]):
     """Where the house is found: one page, which customers see."""
 
     key = "contact"
@@ -104,13 +104,13 @@ class ContactData(RpcView):
         """The one there is."""
         return Rpc(ContactServiceStub, "GetContactInfo", contact_pb2.GetContactInfoRequest(name=name))
 
-    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> contact_pb2.ContactInfo:
         """UpdateContactInfo."""
         before: contact_pb2.ContactInfo = record.proto
         return await update(request, before, data, _update_info)
 
 
-class SocialLinks(RpcView):
+class SocialLinks(RpcView[contact_pb2.SocialLink]):
     """Links to the house elsewhere, in their order."""
 
     key = "social-links"
@@ -132,7 +132,7 @@ class SocialLinks(RpcView):
         """One link."""
         return Rpc(ContactServiceStub, "GetSocialLink", contact_pb2.GetSocialLinkRequest(name=name))
 
-    async def make(self, request: Request, data: dict[str, Any]) -> Message:
+    async def make(self, request: Request, data: dict[str, Any]) -> contact_pb2.SocialLink:
         """CreateSocialLink."""
         link = contact_pb2.SocialLink()
         fill(link, data)
@@ -141,7 +141,7 @@ class SocialLinks(RpcView):
         )
         return await call(request, wanted)
 
-    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> contact_pb2.SocialLink:
         """UpdateSocialLink."""
         before: contact_pb2.SocialLink = record.proto
         return await update(request, before, data, _update_link)

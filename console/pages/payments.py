@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import RequestAction, row_action
 from starlette_admin.fields import StringField
 from starlette_admin.flash import flash
 
+from console import choices
 from console.calling import call
 from console.columns import Amount, Moment, Reference, State
 from console.forms import choice, chosen, dialog, entered, money_of, said, words
 from console.known import labels
-from console.narrowing import Choice, Narrowing, Words, in_full, member, worded, words_of
+from console.narrowing import Choice, Named, Narrowing, Words, member, worded, words_of
 from console.pages.booking_parts import refunds_table
 from console.records import Record
 from console.resources import RpcView
-from console.tables import Rows, short
+from console.tables import Rows, performance_of, short
 from rowlock.v1 import payment_pb2
 from rowlock.v1.payment_pb2_grpc import PaymentServiceStub
 from rowlock_client.rpc import Rpc
@@ -32,7 +32,7 @@ _RESOLUTIONS: Final = (
 )
 
 
-def _refund_dialog(_: Request, payment: Record) -> str:
+def _refund_dialog(_: Request, payment: Record[payment_pb2.Payment]) -> str:
     return dialog(
         said("Gives money back over every policy. The booking and its tickets stay as they are."),
         words("amount", "Amount", hint=f"Of {payment.amount}; empty: all that is left. Such as 12.50."),
@@ -40,7 +40,7 @@ def _refund_dialog(_: Request, payment: Record) -> str:
     )
 
 
-def _resolve_dialog(_: Request, payment: Record) -> str:
+def _resolve_dialog(_: Request, payment: Record[payment_pb2.Payment]) -> str:
     return dialog(
         said(payment.discrepancy),
         choice("resolution", "Whose money is it?", _RESOLUTIONS),
@@ -48,7 +48,7 @@ def _resolve_dialog(_: Request, payment: Record) -> str:
     )
 
 
-class Payments(RpcView):
+class Payments(RpcView[payment_pb2.Payment]):
     """All payments, newest first."""
 
     key = "payments"
@@ -56,7 +56,6 @@ class Payments(RpcView):
     display_name = "payment"
     icon = "fa fa-credit-card"
     fields = (
-        StringField("name", exclude_from_list=True, exclude_from_detail=True),
         StringField("short", label="Payment", exclude_from_detail=True),
         Reference("booking", view="bookings", text="booking_label"),
         Reference("performance", view="performances", text="performance_label"),
@@ -75,11 +74,12 @@ class Payments(RpcView):
         Moment("resolve_time", label="Decided on", exclude_from_list=True),
         Moment("create_time", label="Made"),
         Moment("complete_time", label="Ended", exclude_from_list=True),
+        StringField("name", label="Resource", exclude_from_list=True, copy_to_clipboard=True),
         Rows("refunds", label="Refunds"),
     )
     row_actions = ("view", "refund", "resolve", "cancel")
     narrowing: ClassVar[Sequence[Narrowing]] = (
-        Words("performance", "Performance", "7"),
+        Named("performance", "Performance", "performances", choices.performances),
         Words("booking", "Booking", "performances/7/bookings/…"),
         Choice("state", "State", words_of(_State)),
         Choice("only", "Only", (("discrepancies", "those in doubt"),)),
@@ -89,7 +89,7 @@ class Payments(RpcView):
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[payment_pb2.ListPaymentsResponse]:
         """By performance or booking, by state, and whether something is in doubt."""
-        performance = in_full("performances", narrowed["performance"]) or "performances/-"
+        performance = narrowed["performance"] or "performances/-"
         wanted = payment_pb2.ListPaymentsRequest(
             parent=narrowed["booking"] or f"{performance}/bookings/-",
             state=member(_State, narrowed["state"]),
@@ -101,14 +101,13 @@ class Payments(RpcView):
         """One payment."""
         return Rpc(PaymentServiceStub, "GetPayment", payment_pb2.GetPaymentRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[payment_pb2.Payment]) -> None:
         """What people call the performances, and who decided."""
         names = [name for one in messages for name in (performance_of(one.name), one.resolver)]
         request.state.labels = await labels(request, names)
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: payment_pb2.Payment) -> Record[payment_pb2.Payment]:
         """A payment; with its refunds on a page of its own."""
-        assert isinstance(message, payment_pb2.Payment)  # noqa: S101 - by the calls above
         more: dict[str, Any] = {}
         if request.state.action == RequestAction.DETAIL:
             await self.prepare(request, [message])
@@ -196,8 +195,3 @@ class Payments(RpcView):
         """Give it up before money was taken."""
         await call(request, Rpc(PaymentServiceStub, "CancelPayment", payment_pb2.CancelPaymentRequest(name=pk)))
         flash(request, "The payment is given up.", "success")
-
-
-def performance_of(name: str) -> str:
-    """The performance in the name of what belongs to it."""
-    return "/".join(name.split("/")[:2])

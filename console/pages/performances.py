@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import link_row_action, row_action
 from starlette_admin.fields import EnumField, IntegerField, StringField
@@ -17,7 +16,7 @@ from console.forms import dialog, entered, hidden, said, words
 from console.known import performance_label
 from console.local_times import LocalMoment, in_zone
 from console.messages import fill
-from console.narrowing import Choice, Narrowing, Words, in_full, member, moment, words_of
+from console.narrowing import Choice, Named, Narrowing, Words, member, moment, words_of
 from console.narrowing import Moment as Time
 from console.pages.venues import ZONES
 from console.records import Record
@@ -37,7 +36,7 @@ def _cancelling(_: Request, performance: Any) -> str:
     )
 
 
-class Performances(RpcView):
+class Performances(RpcView[performance_pb2.Performance]):
     """Performances, by when they begin."""
 
     key = "performances"
@@ -116,20 +115,20 @@ class Performances(RpcView):
         "delete",
     )
     narrowing: ClassVar[tuple[Narrowing, ...]] = (
-        Words("event", "Event", "events/1"),
-        Words("venue", "Venue", "venues/1"),
+        Named("event", "Event", "events", choices.events),
+        Named("venue", "Venue", "venues", choices.venues),
         Words("text", "Title or description"),
         Choice("state", "State", words_of(performance_pb2.Performance.State)),
         Time("start_time_from", "From (UTC)"),
         Time("start_time_before", "Before (UTC)"),
-        Choice("order_by", "Order", [("start_time", "First to come"), ("start_time desc", "Last to come")]),
+        Choice("order_by", "Order", [("start_time", "Earliest first"), ("start_time desc", "Latest first")], none=""),
     )
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[performance_pb2.ListPerformancesResponse]:
         """By event, venue, words, state and time."""
         wanted = performance_pb2.ListPerformancesRequest(
-            event=in_full("events", narrowed["event"]),
-            venue=in_full("venues", narrowed["venue"]),
+            event=narrowed["event"],
+            venue=narrowed["venue"],
             text=narrowed["text"],
             state=member(performance_pb2.Performance.State, narrowed["state"]),
             start_time_from=moment(narrowed["start_time_from"]),
@@ -142,9 +141,10 @@ class Performances(RpcView):
         """One."""
         return Rpc(EventServiceStub, "GetPerformance", performance_pb2.GetPerformanceRequest(name=name))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(
+        self, request: Request, message: performance_pb2.Performance
+    ) -> Record[performance_pb2.Performance]:
         """With how much of it is taken."""
-        assert isinstance(message, performance_pb2.Performance)  # noqa: S101 - by list_rpc
         counts = message.counts
         taken = f"{counts.total - counts.available:,} of {counts.total:,}"
         return Record(message, taken=taken, label=performance_label(message))

@@ -3,21 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import ActionSelection, RequestAction, action, row_action
 from starlette_admin.fields import StringField
 from starlette_admin.flash import flash
 
+from console import choices
 from console.calling import call, one_by_one
 from console.columns import Amount, Moment, Reference, State
 from console.forms import choice, chosen, dialog, entered, said, words
 from console.known import labels
-from console.narrowing import Choice, Narrowing, Words, in_full, member, worded, words_of
-from console.pages.payments import performance_of
+from console.narrowing import Choice, Named, Narrowing, Words, member, worded, words_of
 from console.records import Record
 from console.resources import RpcView
-from console.tables import short
+from console.tables import performance_of, short
 from rowlock.v1 import payment_pb2
 from rowlock.v1.payment_pb2_grpc import PaymentServiceStub
 from rowlock_client.rpc import Rpc
@@ -26,7 +25,7 @@ _State: Final = payment_pb2.Refund.State
 _Method: Final = payment_pb2.Refund.Method
 
 
-def _retry_dialog(_: Request, refund: Record) -> str:
+def _retry_dialog(_: Request, refund: Record[payment_pb2.Refund]) -> str:
     return dialog(
         said(f"The provider refused {refund.amount}: {refund.error_reason or 'it did not say why'}."),
         words("reason", "What is different now"),
@@ -39,7 +38,7 @@ def _retry_all_dialog(_: Request) -> str:
     )
 
 
-def _settle_dialog(_: Request, refund: Record) -> str:
+def _settle_dialog(_: Request, refund: Record[payment_pb2.Refund]) -> str:
     return dialog(
         said(refund.discrepancy or f"{refund.amount} was paid back in another way than by the provider."),
         choice("method", "How", words_of(_Method), hint="Cash is counted in your open shift."),
@@ -48,7 +47,7 @@ def _settle_dialog(_: Request, refund: Record) -> str:
     )
 
 
-class Refunds(RpcView):
+class Refunds(RpcView[payment_pb2.Refund]):
     """All refunds, newest first."""
 
     key = "refunds"
@@ -56,7 +55,6 @@ class Refunds(RpcView):
     display_name = "refund"
     icon = "fa fa-rotate-left"
     fields = (
-        StringField("name", exclude_from_list=True, exclude_from_detail=True),
         StringField("short", label="Refund", exclude_from_detail=True),
         Reference("payment", view="payments", text="payment_label"),
         Reference("booking", view="bookings", text="booking_label"),
@@ -74,11 +72,12 @@ class Refunds(RpcView):
         Moment("create_time", label="Asked for"),
         Moment("next_attempt_time", label="Tried next", exclude_from_list=True),
         Moment("complete_time", label="Ended", exclude_from_list=True),
+        StringField("name", label="Resource", exclude_from_list=True, copy_to_clipboard=True),
     )
     row_actions = ("view", "retry", "settle")
     actions = ("retry_all", "export")
     narrowing: ClassVar[Sequence[Narrowing]] = (
-        Words("performance", "Performance", "7"),
+        Named("performance", "Performance", "performances", choices.performances),
         Words("booking", "Booking", "performances/7/bookings/…"),
         Choice("state", "State", words_of(_State)),
         Choice("only", "Only", (("discrepancies", "those in doubt"),)),
@@ -88,7 +87,7 @@ class Refunds(RpcView):
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[payment_pb2.ListRefundsResponse]:
         """By performance or booking, by state, and whether something is in doubt."""
-        performance = in_full("performances", narrowed["performance"]) or "performances/-"
+        performance = narrowed["performance"] or "performances/-"
         booking = narrowed["booking"] or f"{performance}/bookings/-"
         wanted = payment_pb2.ListRefundsRequest(
             parent=f"{booking}/payments/-",
@@ -101,14 +100,13 @@ class Refunds(RpcView):
         """One refund."""
         return Rpc(PaymentServiceStub, "GetRefund", payment_pb2.GetRefundRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[payment_pb2.Refund]) -> None:
         """What people call the performances, and who asked for it or settled it."""
         names = [n for one in messages for n in (performance_of(one.name), one.requester, one.settlement.settler)]
         request.state.labels = await labels(request, names)
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: payment_pb2.Refund) -> Record[payment_pb2.Refund]:
         """A refund."""
-        assert isinstance(message, payment_pb2.Refund)  # noqa: S101 - by the calls above
         if request.state.action == RequestAction.DETAIL:
             await self.prepare(request, [message])
         known: Mapping[str, str] = getattr(request.state, "labels", {})

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette_admin import CustomView, route
 
+from console import choices
 from console.calling import call
 from console.drawings import label_of, sales_drawing
-from console.narrowing import Choice, Moment, Narrowing, Words, in_full, moment, read_narrowed
+from console.narrowing import Choice, Moment, Named, Narrowing, moment, offer, read_narrowed
 from console.records import Record
 from console.rendering import render
 from rowlock.v1 import report_pb2
@@ -31,8 +32,8 @@ _METRICS: Final = {
 }
 _NARROWING: Final[Sequence[Narrowing]] = (
     Choice("grouping", "Rows", [(key, label) for key, (label, _) in _GROUPINGS.items()], none=""),
-    Words("event", "Event", "events/1"),
-    Words("performance", "Performance", "performances/1"),
+    Named("event", "Event", "events", choices.events),
+    Named("performance", "Performance", "performances", choices.performances),
     Moment("from", "Begins from (UTC)"),
     Moment("before", "Begins before (UTC)"),
     Choice("best", "Best events", [(key, label) for key, (label, _) in _METRICS.items()], none=""),
@@ -50,6 +51,7 @@ class Reports(CustomView):
     @route("")
     async def index(self, request: Request) -> Response:
         """The report that is asked for, and the best events."""
+        await offer(request, _NARROWING)
         narrowed = read_narrowed(_NARROWING, request.query_params)
         wanted = _wanted(report_pb2.GetSalesReportRequest, narrowed)
         wanted.page_size = _ROWS
@@ -92,8 +94,8 @@ class Reports(CustomView):
 def _wanted(kind: type[Any], narrowed: Mapping[str, str]) -> Any:
     return kind(
         grouping=_GROUPINGS[narrowed["grouping"] or "performance"][1],
-        event=in_full("events", narrowed["event"]),
-        performance=in_full("performances", narrowed["performance"]),
+        event=narrowed["event"],
+        performance=narrowed["performance"],
         start_time_from=moment(narrowed["from"]),
         start_time_before=moment(narrowed["before"]),
     )

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import link_row_action
 from starlette_admin.exceptions import FormValidationError
@@ -16,7 +15,7 @@ from console import choices
 from console.calling import call
 from console.columns import Moment
 from console.form_fields import Choosing, OpenedWith, Upload, update
-from console.narrowing import Narrowing, Words, in_full, member
+from console.narrowing import Named, Narrowing, member
 from console.records import Record
 from console.resources import RpcView
 from rowlock.v1 import seat_map_pb2
@@ -32,7 +31,7 @@ _WARNING_LENGTH: Final = 200
 """What is told on the next page travels in a cookie, and browsers drop large ones."""
 
 
-class SeatMaps(RpcView):
+class SeatMaps(RpcView[seat_map_pb2.SeatMap]):
     """Seat maps of one venue or of all."""
 
     key = "seat-maps"
@@ -72,24 +71,23 @@ class SeatMaps(RpcView):
         OpenedWith(),
     )
     row_actions = ("view", "edit", "new_version", "new_performance", "delete")
-    narrowing: ClassVar[tuple[Narrowing, ...]] = (Words("venue", "Venue", "venues/1"),)
+    narrowing: ClassVar[tuple[Narrowing, ...]] = (Named("venue", "Venue", "venues", choices.venues),)
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[seat_map_pb2.ListSeatMapsResponse]:
         """By venue."""
-        parent = in_full("venues", narrowed["venue"] or "-")
+        parent = narrowed["venue"] or "venues/-"
         return Rpc(EventServiceStub, "ListSeatMaps", seat_map_pb2.ListSeatMapsRequest(parent=parent))
 
     def get_rpc(self, name: str) -> Rpc[seat_map_pb2.SeatMap]:
         """Its newest version, without the drawing."""
         return Rpc(EventServiceStub, "GetSeatMap", seat_map_pb2.GetSeatMapRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Message]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[seat_map_pb2.SeatMap]) -> None:
         """What their venues are called."""
         request.state.venues = dict(await choices.venues(request))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: seat_map_pb2.SeatMap) -> Record[seat_map_pb2.SeatMap]:
         """With its venue, and its price zones as people read them."""
-        assert isinstance(message, seat_map_pb2.SeatMap)  # noqa: S101 - by list_rpc
         zones = ", ".join(f"{zone.zone} ({zone.place_count:,})" for zone in message.zones)
         venue = choices.venue_of(message.name)
         if not hasattr(request.state, "venues"):

@@ -3,22 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin import RequestAction, row_action
 from starlette_admin.fields import StringField
 from starlette_admin.flash import flash
 
+from console import choices
 from console.calling import call
 from console.columns import Amount, Moment, Reference, State
 from console.form_fields import price
 from console.forms import dialog, entered, money_of, said, words
 from console.known import labels
-from console.narrowing import Choice, Narrowing, Words, in_full, member, words_of
-from console.pages.booking_parts import booking_labels
+from console.narrowing import Choice, Named, Narrowing, member, words_of
 from console.records import Record, amount
 from console.resources import RpcView
-from console.tables import Cell, Rows, Table, short
+from console.tables import Cell, Rows, Table, performance_of, short
 from rowlock.v1 import booking_pb2, box_office_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock.v1.box_office_pb2_grpc import BoxOfficeServiceStub
@@ -28,7 +27,7 @@ _State: Final = box_office_pb2.Shift.State
 _LONGEST_NOTE: Final = 1000
 
 
-def _close_dialog(_: Request, shift: Record) -> str:
+def _close_dialog(_: Request, shift: Record[box_office_pb2.Shift]) -> str:
     return dialog(
         said(f"There should be {shift.expected_cash} in the drawer of {shift.till}."),
         words("counted", "Counted", required=True, hint="Such as 150.00."),
@@ -36,11 +35,11 @@ def _close_dialog(_: Request, shift: Record) -> str:
     )
 
 
-def _pay_out_dialog(_: Request, due: Record) -> str:
+def _pay_out_dialog(_: Request, due: Record[booking_pb2.CashDue]) -> str:
     return dialog(said(f"Hand {due.customer_label} {due.amount}. It is counted in your open shift."))
 
 
-class Shifts(RpcView):
+class Shifts(RpcView[box_office_pb2.Shift]):
     """Shifts, newest first: one's own; administrators see all."""
 
     key = "shifts"
@@ -82,14 +81,13 @@ class Shifts(RpcView):
         """One shift, with its totals."""
         return Rpc(BoxOfficeServiceStub, "GetShift", box_office_pb2.GetShiftRequest(name=name))
 
-    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[box_office_pb2.Shift]) -> None:
         """What people call those whose shifts they are, and the performances."""
         names = [name for one in messages for name in (one.staff, *(part.performance for part in one.performances))]
         request.state.labels = await labels(request, names)
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: box_office_pb2.Shift) -> Record[box_office_pb2.Shift]:
         """A shift."""
-        assert isinstance(message, box_office_pb2.Shift)  # noqa: S101 - by the calls above
         if request.state.action == RequestAction.DETAIL:
             await self.prepare(request, [message])
         known: Mapping[str, str] = getattr(request.state, "labels", {})
@@ -100,7 +98,7 @@ class Shifts(RpcView):
             totals_table=_totals_table(message, known),
         )
 
-    async def make(self, request: Request, data: dict[str, Any]) -> Message:
+    async def make(self, request: Request, data: dict[str, Any]) -> box_office_pb2.Shift:
         """Open one's own."""
         shift = box_office_pb2.Shift(till=data["till"], opening_cash=price(data["opening"] or "", "opening"))
         wanted = box_office_pb2.OpenShiftRequest(shift=shift)
@@ -128,7 +126,7 @@ class Shifts(RpcView):
         flash(request, f"The shift is closed. Difference: {amount(closed.difference)}.", "success")
 
 
-class CashDue(RpcView):
+class CashDue(RpcView[booking_pb2.CashDue]):
     """Who is owed cash, the longest owed first."""
 
     key = "cash-due"
@@ -144,31 +142,35 @@ class CashDue(RpcView):
         Moment("due_time", label="Owed since"),
     )
     row_actions = ("pay_out",)
-    narrowing: ClassVar[Sequence[Narrowing]] = (Words("performance", "Performance", "7"),)
+    narrowing: ClassVar[Sequence[Narrowing]] = (
+        Named("performance", "Performance", "performances", choices.performances),
+    )
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[booking_pb2.ListCashDueResponse]:
         """By performance."""
-        parent = in_full("performances", narrowed["performance"]) or "performances/-"
+        parent = narrowed["performance"] or "performances/-"
         return Rpc(BookingServiceStub, "ListCashDue", booking_pb2.ListCashDueRequest(parent=parent))
 
     async def find_by_pk(self, request: Request, pk: Any) -> Any:
         """None can be read by itself: see its booking."""
         return
 
-    async def prepare(self, request: Request, messages: Sequence[Any]) -> None:
+    async def prepare(self, request: Request, messages: Sequence[booking_pb2.CashDue]) -> None:
         """What people call the performances and customers."""
-        request.state.labels = await booking_labels(request, [_due(one) for one in messages])
+        request.state.labels = await labels(
+            request, [name for one in messages for name in (performance_of(one.booking), one.customer)]
+        )
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: booking_pb2.CashDue) -> Record[booking_pb2.CashDue]:
         """One booking for which cash is owed."""
-        due = _due(message)
         known: Mapping[str, str] = request.state.labels
+        performance = performance_of(message.booking)
         return Record(
             message,
-            booking_label=short(due.booking),
-            performance=due.performance,
-            performance_label=known.get(due.performance, due.performance),
-            customer_label=known.get(due.customer, due.customer),
+            booking_label=short(message.booking),
+            performance=performance,
+            performance_label=known.get(performance, performance),
+            customer_label=known.get(message.customer, message.customer),
         )
 
     @row_action(
@@ -184,10 +186,6 @@ class CashDue(RpcView):
         wanted = booking_pb2.PayOutCashRequest(name=pk)
         answer: booking_pb2.PayOutCashResponse = await call(request, Rpc(BookingServiceStub, "PayOutCash", wanted))
         flash(request, f"Paid out: {amount(answer.amount)}.", "success")
-
-
-def _due(message: Any) -> Record:
-    return Record(message, performance=message.booking.partition("/bookings/")[0])
 
 
 def _totals_table(shift: box_office_pb2.Shift, known: Mapping[str, str]) -> Table:

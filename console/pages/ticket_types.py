@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette_admin.exceptions import FormValidationError
 from starlette_admin.fields import IntegerField, StringField, TextAreaField
 
+from console import choices
 from console.calling import call
-from console.columns import Reference
-from console.form_fields import Lines, OpenedWith, lines, plain, price, update
+from console.form_fields import Choosing, Lines, OpenedWith, lines, plain, price, update
+from console.known import labels
 from console.local_times import LocalMoment, in_zone
 from console.messages import fill
-from console.narrowing import Narrowing, Words, in_full
+from console.narrowing import Named, Narrowing
 from console.records import Record
 from console.resources import RpcView
 from rowlock.v1 import performance_pb2, ticket_type_pb2
@@ -23,7 +23,7 @@ from rowlock_client.rpc import Rpc
 _TIMES = ("sale_start_time", "sale_end_time")
 
 
-class TicketTypes(RpcView):
+class TicketTypes(RpcView[ticket_type_pb2.TicketType]):
     """The ticket types of one performance, in their order."""
 
     key = "ticket-types"
@@ -33,17 +33,13 @@ class TicketTypes(RpcView):
     list_template = "ticket_types.html"
     fields = (
         StringField("name", label="Ticket type", read_only=True, exclude_from_create=True, exclude_from_edit=True),
-        Reference("performance", view="performances"),
-        StringField(
-            "parent",
-            label="Performance",
+        Choosing(
+            "performance",
+            view="performances",
+            text="performance_label",
+            choices=choices.performances,
             required=True,
-            placeholder="performances/1",
-            default=lambda request: request.query_params.get("performance"),
-            exclude_from_list=True,
-            exclude_from_detail=True,
             exclude_from_edit=True,
-            exclude_from_export=True,
         ),
         StringField("display_name", label="Name", required=True, maxlength=100, help_text="Such as Adult."),
         TextAreaField("description", maxlength=1000, exclude_from_list=True),
@@ -61,7 +57,9 @@ class TicketTypes(RpcView):
         IntegerField("position", min=0, max=10_000, help_text="Its place among the others."),
         OpenedWith(),
     )
-    narrowing: ClassVar[tuple[Narrowing, ...]] = (Words("performance", "Performance", "performances/1"),)
+    narrowing: ClassVar[tuple[Narrowing, ...]] = (
+        Named("performance", "Performance", "performances", choices.performances),
+    )
 
     async def narrow(self, request: Request, narrowed: dict[str, str]) -> Mapping[str, str] | None:
         """Only of one performance."""
@@ -69,22 +67,25 @@ class TicketTypes(RpcView):
 
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[ticket_type_pb2.ListTicketTypesResponse]:
         """Of one performance."""
-        parent = in_full("performances", narrowed["performance"])
+        parent = narrowed["performance"]
         return Rpc(EventServiceStub, "ListTicketTypes", ticket_type_pb2.ListTicketTypesRequest(parent=parent))
 
     def get_rpc(self, name: str) -> Rpc[ticket_type_pb2.TicketType]:
         """One."""
         return Rpc(EventServiceStub, "GetTicketType", ticket_type_pb2.GetTicketTypeRequest(name=name))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: ticket_type_pb2.TicketType) -> Record[ticket_type_pb2.TicketType]:
         """With its performance and the zone of its clocks."""
-        assert isinstance(message, ticket_type_pb2.TicketType)  # noqa: S101 - by list_rpc
         performance = message.name.partition("/ticketTypes/")[0]
-        return Record(message, performance=performance, time_zone=await self._zone(request, performance))
+        known = await labels(request, [performance])
+        zone = await self._zone(request, performance)
+        return Record(message, performance=performance, performance_label=known[performance], time_zone=zone)
 
     async def make(self, request: Request, data: dict[str, Any]) -> ticket_type_pb2.TicketType:
         """A new one."""
-        parent = in_full("performances", data["parent"].strip())
+        parent = data["performance"]
+        if not parent:
+            raise FormValidationError({"performance": "Choose the performance that it is sold for."})
         times = in_zone(data, _TIMES, await self._zone(request, parent))
         made = ticket_type_pb2.TicketType()
         fill(made, {**_values(data), **times})

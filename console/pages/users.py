@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette_admin import BooleanField, StringField, link_row_action, row_action
+from starlette_admin import StringField, link_row_action, row_action
 from starlette_admin.exceptions import ActionFailed
 from starlette_admin.flash import flash
 
 from console.calling import call, sentence, session_of
-from console.columns import Moment, Reference, State
+from console.columns import Flag, Moment, Reference, State
 from console.forms import boxes, choice, chosen, dialog, entered, whole_number, words
 from console.known import labels
 from console.messages import fill
@@ -35,7 +34,7 @@ _BOUNDS = {
 }
 
 
-class Users(RpcView):
+class Users(RpcView[auth_pb2.User]):
     """Accounts, oldest first. What they may do is changed by administrators."""
 
     key = "users"
@@ -45,9 +44,9 @@ class Users(RpcView):
     fields = (
         StringField("display_name", label="Name"),
         StringField("email", label="E-mail"),
-        State("role"),
-        BooleanField("email_verified", label="Address verified"),
-        BooleanField("disabled"),
+        State("role_word", label="Role"),
+        Flag("email_verified", label="Address verified"),
+        Flag("disabled"),
         Moment("create_time", label="Since"),
         StringField("name", label="Resource", exclude_from_list=True, copy_to_clipboard=True),
         StringField("locale", exclude_from_list=True),
@@ -68,6 +67,10 @@ class Users(RpcView):
     def get_rpc(self, name: str) -> Rpc[auth_pb2.User]:
         """One account."""
         return Rpc(AuthServiceStub, "GetUser", auth_pb2.GetUserRequest(name=name))
+
+    async def record(self, request: Request, message: auth_pb2.User) -> Record[auth_pb2.User]:
+        """With the role as people call it."""
+        return Record(message, role_word=_role(message.role))
 
     def offers(self, request: Request, name: str, record: Any) -> bool:
         """Administrators' actions to them, and of disabling and enabling the one that makes sense."""
@@ -172,7 +175,7 @@ class Users(RpcView):
         return RedirectResponse(request.url_for("console:detail", key="users").include_query_params(pk=pk), 303)
 
 
-class ApiKeys(RpcView):
+class ApiKeys(RpcView[auth_pb2.ApiKey]):
     """API keys of all accounts, newest first."""
 
     key = "api-keys"
@@ -199,9 +202,8 @@ class ApiKeys(RpcView):
         """All of them."""
         return Rpc(AuthServiceStub, "ListApiKeys", auth_pb2.ListApiKeysRequest(parent="users/-"))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def record(self, request: Request, message: auth_pb2.ApiKey) -> Record[auth_pb2.ApiKey]:
         """With whose it is, and what it may do in words."""
-        assert isinstance(message, auth_pb2.ApiKey)  # noqa: S101 - by list_rpc
         owner = "/".join(message.name.split("/")[:2])
         permitted = [worded(auth_pb2.ApiKey.Permission.Name(one)) for one in message.permissions]
         return Record(

@@ -21,7 +21,7 @@ from rowlock_client.rpc import Rpc
 ZONES = sorted(available_timezones())
 
 
-class Venues(RpcView):
+class Venues(RpcView[venue_pb2.Venue]):
     """All venues, by name."""
 
     key = "venues"

@@ -1,21 +1,22 @@
 """The lines before sales: each performance has one, which is off at first."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
 from starlette.requests import Request
-from starlette_admin import BooleanField, IntegerField, StringField
+from starlette_admin import IntegerField, StringField
 
+from console import choices
 from console.calling import call
-from console.columns import Moment, Reference, enum_field
+from console.columns import Flag, Moment, Reference, enum_field
 from console.form_fields import OpenedWith, update
 from console.known import labels
 from console.local_times import LocalMoment, in_zone
 from console.narrowing import Moment as MomentChoice
-from console.narrowing import Narrowing, Words, in_full, moment
+from console.narrowing import Named, Narrowing, moment
 from console.records import Record
 from console.resources import RpcView
 from rowlock.v1 import performance_pb2, waiting_room_pb2
@@ -24,9 +25,11 @@ from rowlock.v1.waiting_room_pb2_grpc import WaitingRoomServiceStub
 from rowlock_client.rpc import Rpc
 
 _ROOM = "/waitingRoom"
+_Room = waiting_room_pb2.WaitingRoom
+_Performance = performance_pb2.Performance
 
 
-class WaitingRooms(RpcView):
+class WaitingRooms(RpcView[_Room | _Performance]):
     """The waiting rooms of performances to come; a page of one tells its numbers anew every few seconds."""
 
     key = "waiting-rooms"
@@ -38,7 +41,7 @@ class WaitingRooms(RpcView):
     page_size_options = (10, 25)
     fields = (
         Reference("performance", view="performances", text="performance_label", exclude_from_edit=True),
-        BooleanField("enabled", label="On"),
+        Flag("enabled", label="On"),
         IntegerField("waiting_count", label="Waiting", exclude_from_edit=True),
         IntegerField("shopping_count", label="Shopping", exclude_from_edit=True),
         IntegerField("admit_count", label="Admitted at a time", min=1, max=10_000, required=True),
@@ -62,7 +65,7 @@ class WaitingRooms(RpcView):
         OpenedWith(),
     )
     narrowing: ClassVar[tuple[Narrowing, ...]] = (
-        Words("event", "Event", "events/1"),
+        Named("event", "Event", "events", choices.events),
         MomentChoice("from", "Begins from (UTC)"),
     )
     items = "performances"
@@ -72,7 +75,7 @@ class WaitingRooms(RpcView):
     def list_rpc(self, narrowed: Mapping[str, str]) -> Rpc[performance_pb2.ListPerformancesResponse]:
         """By performance: there is no list of rooms."""
         wanted = performance_pb2.ListPerformancesRequest(
-            event=in_full("events", narrowed["event"]), start_time_from=moment(narrowed["from"])
+            event=narrowed["event"], start_time_from=moment(narrowed["from"])
         )
         return Rpc(EventServiceStub, "ListPerformances", wanted)
 
@@ -80,22 +83,26 @@ class WaitingRooms(RpcView):
         """One room."""
         return Rpc(WaitingRoomServiceStub, "GetWaitingRoom", waiting_room_pb2.GetWaitingRoomRequest(name=name))
 
-    async def record(self, request: Request, message: Message) -> Record:
+    async def prepare(self, request: Request, messages: Sequence[_Room | _Performance]) -> None:
+        """The rooms of the performances in a list, all at once."""
+        rooms = await asyncio.gather(*(call(request, self.get_rpc(one.name + _ROOM)) for one in messages))
+        request.state.rooms = {room.name: room for room in rooms}
+
+    async def record(self, request: Request, message: _Room | _Performance) -> Record[_Room]:
         """The room; of a performance in a list, its room."""
-        if isinstance(message, performance_pb2.Performance):
-            room = await call(request, self.get_rpc(message.name + _ROOM))
-            return await self.record(request, room)
-        assert isinstance(message, waiting_room_pb2.WaitingRoom)  # noqa: S101 - by get_rpc
-        performance = message.name.removesuffix(_ROOM)
+        room: _Room = request.state.rooms[message.name + _ROOM] if isinstance(message, _Performance) else message
+        performance = room.name.removesuffix(_ROOM)
+        known = await labels(request, [performance])
         return Record(
-            message,
+            room,
             performance=performance,
-            performance_label=(await labels(request, [performance]))[performance],
-            admit_seconds=message.admit_interval.seconds,
-            admission_seconds=message.admission_duration.seconds,
+            label=f"Waiting room: {known[performance]}",
+            performance_label=known[performance],
+            admit_seconds=room.admit_interval.seconds,
+            admission_seconds=room.admission_duration.seconds,
         )
 
-    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> Message:
+    async def change(self, request: Request, record: Any, data: dict[str, Any]) -> _Room:
         """UpdateWaitingRoom."""
         seconds = {"admit_interval": "admit_seconds", "admission_duration": "admission_seconds"}
         times = in_zone(data, ("open_time",), "", record)

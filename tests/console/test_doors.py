@@ -24,7 +24,7 @@ def test_a_check_in_is_made_undone(office: BackOffice, visit: Visit) -> None:
     gate.check_in(bought.booking.performance, ticket.code, place="North gate")
 
     desk = visit("/check-ins/list", email)
-    desk.page.get_by_label("Performance").fill(bought.booking.performance)
+    desk.page.get_by_label("Performance").select_option(bought.booking.performance)
     press(desk.page, "Show")
     expect(desk.page.get_by_text("1 of 2 have come in, 1 have not.")).to_be_visible()
     scan = desk.page.locator("tbody tr")

@@ -16,6 +16,7 @@ from rowlock_client.rpc import Rpc
 from server import clock
 from server.states import Role
 from tests.console.conftest import BackOffice, Visitor
+from tests.console.test_bookings import press
 
 Visit = Callable[..., Visitor]
 
@@ -39,7 +40,7 @@ def test_an_inquiry_is_read_and_answered_once(office: BackOffice, visit: Visit) 
     somebody.page.get_by_role("row").filter(has_text="Lift?").click()
     expect(somebody.page.get_by_text("Is there a <lift>?")).to_be_visible()
 
-    somebody.page.get_by_role("button", name="Answer").click()
+    press(somebody.page, "Answer")
     somebody.page.get_by_label("Answer").last.fill("There is, by the stage door.")
     submit(somebody, "Send")
     expect(somebody.page.get_by_text("There is, by the stage door.")).to_be_visible()
@@ -54,7 +55,7 @@ def test_an_administrator_appoints_and_others_are_not_offered_to(office: BackOff
     newcomer = office.account(name="Linus")
     boss = visit(f"/users/list?text={newcomer}", office.account(Role.ADMIN))
     boss.page.get_by_role("row").filter(has_text=newcomer).click()
-    boss.page.get_by_role("button", name="Change role").click()
+    press(boss.page, "Change role")
     boss.page.locator(".modal.show").get_by_label("Role").select_option("Staff")
     submit(boss, "Change")
     expect(boss.page.get_by_text("Linus is Staff now.")).to_be_visible()
@@ -76,7 +77,7 @@ def test_the_secret_of_a_key_is_shown_once_and_works(office: BackOffice, visit: 
     partner = office.account(name="Partner")
     boss = visit(f"/users/list?text={partner}", office.account(Role.ADMIN))
     boss.page.get_by_role("row").filter(has_text=partner).click()
-    boss.page.get_by_role("button", name="New API key").click()
+    press(boss.page, "New API key")
     dialog = boss.page.locator(".modal.show")
     dialog.get_by_label("What it is for").fill("Web shop")
     dialog.get_by_label("Role").select_option("Partner")
@@ -84,7 +85,7 @@ def test_the_secret_of_a_key_is_shown_once_and_works(office: BackOffice, visit: 
     submit(boss, "Make it")
     expect(boss.page.get_by_role("alert")).to_contain_text("must be in the future")
 
-    boss.page.get_by_role("button", name="New API key").click()
+    press(boss.page, "New API key")
     dialog.get_by_label("What it is for").fill("Web shop")
     dialog.get_by_label("Role").select_option("Partner")
     dialog.get_by_label("Read", exact=True).check()

@@ -65,12 +65,34 @@ def test_cookies_and_headers_keep_others_out(office: BackOffice) -> None:
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    policy = answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    (nonce,) = re.findall(r"'nonce-([^']+)'", policy)
+    scripts = re.findall(r"<script\b[^>]*>", answer.text)
+    assert scripts
+    assert all(f'nonce="{nonce}"' in script for script in scripts)
     kept = {cookie.name: cookie for cookie in client.cookies.jar}
     assert kept["rowlock_console"].has_nonstandard_attr("HttpOnly") or kept["rowlock_console"].has_nonstandard_attr(
         "httponly"
     )
     assert str(kept["rowlock_console"].get_nonstandard_attr("samesite")).lower() == "lax"
+
+
+def test_no_script_runs_that_somebody_planted(office: BackOffice, visit: Visit) -> None:
+    office.account()
+    visitor = office.visit("/users/list", office.account(Role.STAFF))
+    # The one script in an attribute that the library's pages use.
+    visitor.page.get_by_label("Page size").select_option("50")
+    expect(visitor.page).to_have_url(re.compile("page_size=50"))
+    assert visitor.faults == []
+    visitor.page.evaluate("""() => {
+        const element = document.createElement("script");
+        element.textContent = "window.planted = 1";
+        document.body.append(element);
+        document.body.setAttribute("onclick", "window.planted = 2");
+        document.body.click();
+    }""")
+    assert visitor.page.evaluate("() => window.planted ?? 0") == 0
 
 
 def test_a_form_of_another_site_changes_nothing(office: BackOffice) -> None:

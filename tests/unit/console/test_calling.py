@@ -31,3 +31,9 @@ def test_each_fault_is_told_once() -> None:
     assert sentence(refused("two fields are wrong", one, other)) == (
         "two fields are wrong: a: is odd; b: is even (INVALID_FIELD)"
     )
+
+
+def test_what_only_programs_read_is_left_out() -> None:
+    assert sentence(refused("name: does not match regex pattern `^x$`")) == (
+        "name: is not written as it has to be (INVALID_FIELD)"
+    )
