@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from server.commands.children import child_environment
 from server.config import Settings
@@ -108,6 +109,12 @@ class Workers:
         async with self.at_work(point) as pid:
             await eventually(lambda: pid in self._workshop.ended, 60)
             assert self._workshop.ended[pid] == -signal.SIGKILL, f"the fault did not fire: {point}"
+
+
+def settings_of_workers(database_url: str, redis_url: str, folder: Path, **more: Any) -> Settings:
+    """Settings with which workers have messages of the test's own, whoever else uses its Redis."""
+    prefix = f"t{uuid4().hex[:8]}"
+    return Settings(database_url=database_url, redis_url=redis_url, data_dir=folder, redis_key_prefix=prefix, **more)
 
 
 def _paypal(settings: Settings) -> dict[str, object]:

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from server.config import Settings
 from server.db.engine import Database
 from tests.invariants import assert_sound
 from tests.partnering import PostOffice
 from tests.receiver import Receiver, answering, receiving
 from tests.staging import stage
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers
 
 pytestmark = pytest.mark.fault
 
@@ -23,13 +22,6 @@ BEFORE_IT_IS_SENT = [
     "lane was taken up",
 ]
 AFTER_IT_WAS_TAKEN = ["receiver has answered", "delivery is written down, not committed"]
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
 
 
 @pytest.fixture
@@ -44,11 +36,6 @@ def office(database: Database) -> Iterator[PostOffice]:
     office.execute("DELETE FROM webhook_endpoints")
     yield office
     assert_sound(database)
-
-
-@pytest.fixture
-def workers(workshop: Workshop, settings: Settings) -> Workers:
-    return Workers(workshop, settings)
 
 
 async def tell_of_two_changes(office: PostOffice, receiver: Receiver) -> None:

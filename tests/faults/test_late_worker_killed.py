@@ -4,10 +4,9 @@ These are the payments off the straight way: an outcome that nobody knew, money 
 up, and one that is compared with the provider's books after its end.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -21,7 +20,7 @@ from server.states import BookingState, PaymentState, RefundState, SimulatedOrde
 from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = pytest.mark.fault
 
@@ -40,22 +39,9 @@ def house(fresh_database: Database) -> Staged:
     return fresh_database.run_transaction(stage)
 
 
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
 @pytest.fixture
-def workers(workshop: Workshop, fresh_database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Workers:
-    settings = Settings(
-        database_url=fresh_database_url,
-        redis_url=fresh_valkey_url,
-        data_dir=tmp_path,
-        redis_key_prefix=f"t{uuid4().hex[:8]}",
-    )
-    return Workers(workshop, settings)
+def settings(fresh_database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
+    return settings_of_workers(fresh_database_url, fresh_valkey_url, tmp_path)
 
 
 async def another_takes_over(desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,13 +18,6 @@ from tests.struck_workers import Workers, Workshop
 pytestmark = pytest.mark.fault
 
 MAILS = 120
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
 
 
 @pytest.mark.promise("4.3")

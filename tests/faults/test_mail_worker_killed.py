@@ -5,7 +5,7 @@ Where nobody can know whether the mail server took one, it is not guessed: staff
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +27,6 @@ WHILE_THE_SERVER_CANNOT_HAVE_IT = [
     "mail server waits for the text",
     "mail is marked as handed over, not committed",
 ]
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.fake_paypal import FakePayPal, fake_paypal
 from tests.invariants import assert_sound
 from tests.paypal_desk import PayPalDesk, paypal_desk_on
 from tests.staging import Staged, stage
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = [pytest.mark.fault, pytest.mark.promise("1.7")]
 
@@ -43,26 +42,10 @@ def house(database: Database) -> Staged:
     return database.run_transaction(stage)
 
 
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
 @pytest.fixture
-def workers(
-    workshop: Workshop, paypal: FakePayPal, database_url: str, fresh_valkey_url: str, tmp_path: Path
-) -> Workers:
-    """Processes that are paid by the desk's PayPal."""
-    settings = Settings(
-        database_url=database_url,
-        redis_url=fresh_valkey_url,
-        data_dir=tmp_path,
-        redis_key_prefix=f"t{uuid4().hex[:8]}",
-        **paypal.settings(),
-    )
-    return Workers(workshop, settings)
+def settings(paypal: FakePayPal, database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
+    """Workers are paid by the desk's PayPal."""
+    return settings_of_workers(database_url, fresh_valkey_url, tmp_path, **paypal.settings())
 
 
 async def another_takes_over(desk: PayPalDesk) -> None:

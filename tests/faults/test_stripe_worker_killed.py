@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.invariants import assert_sound
 from tests.staging import Staged, stage
 from tests.stripe_desk import StripeDesk, stripe_desk_on
 from tests.stripe_mock import stripe_mock
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = pytest.mark.fault
 
@@ -49,27 +48,11 @@ def house(fresh_database: Database) -> Staged:
     return fresh_database.run_transaction(stage)
 
 
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
 @pytest.fixture
-def workers(
-    workshop: Workshop, desk: StripeDesk, fresh_database_url: str, fresh_valkey_url: str, tmp_path: Path
-) -> Workers:
-    """Processes that are paid by the desk's Stripe."""
-    settings = Settings(
-        database_url=fresh_database_url,
-        redis_url=fresh_valkey_url,
-        data_dir=tmp_path,
-        redis_key_prefix=f"t{uuid4().hex[:8]}",
-        stripe_secret_key="sk_test_123",
-        stripe_api_base=desk.address,
-    )
-    return Workers(workshop, settings)
+def settings(desk: StripeDesk, fresh_database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
+    """Workers are paid by the desk's Stripe."""
+    paid = {"stripe_secret_key": "sk_test_123", "stripe_api_base": desk.address}
+    return settings_of_workers(fresh_database_url, fresh_valkey_url, tmp_path, **paid)
 
 
 async def another_takes_over(desk: StripeDesk) -> None:

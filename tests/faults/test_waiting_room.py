@@ -1,9 +1,7 @@
 """kill -9 of a worker at any line while it moves a line, and of Redis: nobody is lost, nobody too many is admitted."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import redis
@@ -16,7 +14,7 @@ from tests.eventually import eventually
 from tests.invariants import assert_sound
 from tests.lining import HOUR, LineDesk
 from tests.staging import Staged
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = pytest.mark.fault
 
@@ -31,27 +29,12 @@ COMMITTED = ["step of a line was committed", "Redis was told of a step"]
 
 @pytest.fixture
 def settings(database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
-    """Short waits, and messages of the test's own."""
-    return Settings(
-        database_url=database_url, redis_url=fresh_valkey_url, data_dir=tmp_path, redis_key_prefix=f"t{uuid4().hex[:8]}"
-    )
+    return settings_of_workers(database_url, fresh_valkey_url, tmp_path)
 
 
 @pytest.fixture
 def desk(database: Database) -> LineDesk:
     return LineDesk(database)
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
-@pytest.fixture
-def workers(workshop: Workshop, settings: Settings) -> Workers:
-    return Workers(workshop, settings)
 
 
 def told(desk: LineDesk, house: Staged) -> int:

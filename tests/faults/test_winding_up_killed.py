@@ -4,9 +4,9 @@ Whatever was begun is gone on with: every booking ends once, every payment goes 
 itself is counted for staff.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.eventually import eventually
 from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = pytest.mark.fault
 
@@ -29,13 +29,7 @@ PAID, HELD, CASH = 4, 3, 2
 
 @pytest.fixture
 def settings(fresh_database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
-    """Short waits, and messages of the test's own."""
-    return Settings(
-        database_url=fresh_database_url,
-        redis_url=fresh_valkey_url,
-        data_dir=tmp_path,
-        redis_key_prefix=f"t{uuid4().hex[:8]}",
-    )
+    return settings_of_workers(fresh_database_url, fresh_valkey_url, tmp_path)
 
 
 @pytest.fixture
@@ -47,18 +41,6 @@ async def desk(fresh_database: Database) -> AsyncIterator[Desk]:
 @pytest.fixture
 def house(fresh_database: Database) -> Staged:
     return fresh_database.run_transaction(stage)
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
-@pytest.fixture
-def workers(workshop: Workshop, settings: Settings) -> Workers:
-    return Workers(workshop, settings)
 
 
 async def cancelled(desk: Desk, house: Staged) -> None:

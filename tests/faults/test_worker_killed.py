@@ -7,10 +7,9 @@ anybody who is gone.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import redis
@@ -24,7 +23,7 @@ from tests.eventually import eventually
 from tests.invariants import assert_sound
 from tests.paying import Desk, desk_on
 from tests.staging import Staged, stage
-from tests.struck_workers import Workers, Workshop
+from tests.struck_workers import Workers, settings_of_workers
 
 pytestmark = pytest.mark.fault
 
@@ -50,10 +49,7 @@ WHILE_EXPIRING = ["run-out holds were found", "ledger is about to commit", "ledg
 
 @pytest.fixture
 def settings(database_url: str, fresh_valkey_url: str, tmp_path: Path) -> Settings:
-    """Short waits, and messages of the test's own."""
-    return Settings(
-        database_url=database_url, redis_url=fresh_valkey_url, data_dir=tmp_path, redis_key_prefix=f"t{uuid4().hex[:8]}"
-    )
+    return settings_of_workers(database_url, fresh_valkey_url, tmp_path)
 
 
 @pytest.fixture
@@ -65,18 +61,6 @@ async def desk(database: Database) -> AsyncIterator[Desk]:
 @pytest.fixture
 def house(database: Database) -> Staged:
     return database.run_transaction(stage)
-
-
-@pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
-
-
-@pytest.fixture
-def workers(workshop: Workshop, settings: Settings) -> Workers:
-    return Workers(workshop, settings)
 
 
 async def another_takes_over(desk: Desk) -> None:
