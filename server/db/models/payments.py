@@ -21,9 +21,10 @@ class Payment(Base):
 
     ``bought_booking_id`` is the booking that late money bought instead of ``booking_id``, which had run out.
     ``compare_after_time`` is set while a payment that is over has still to be compared with the provider's books, which
-    is done some time (a setting) after it; ``discrepancy`` is what was found there that staff have to look at. Of a
-    payment that did not succeed it says why it is in doubt whose money was taken: such a payment is in nobody's
-    schedule until staff decide, which is kept in ``resolution`` and the three columns behind it.
+    is done some time (a setting) after it, and after each refund for as long as that may fail; ``discrepancy`` is what
+    was found there that staff have to look at. Of a payment that did not succeed it says why it is in doubt whose money
+    was taken: such a payment is in nobody's schedule until staff decide, which is kept in ``resolution`` and the three
+    columns behind it.
     """
 
     __tablename__ = "payments"
