@@ -17,6 +17,7 @@ from server.errors import DeadlineExceeded
 from server.seats.commands import BestAvailable, Cancel, Claim, Hold
 from server.seats.ledger import Ledger
 from server.seats.rules import touch_rules
+from tests.eventually import eventually
 from tests.invariants import assert_sound
 from tests.staging import Staged, stage
 
@@ -127,23 +128,31 @@ async def test_who_asks_for_the_newest_rules_sees_a_change_that_a_read_under_way
     assert {rules.version for rules in newest if rules is not None} == {2}
 
 
-@pytest.mark.parametrize(("gather_time", "most_batches"), [(timedelta(seconds=1), 3), (timedelta(0), 40)])
-async def test_after_a_crowd_the_next_batch_waits_for_company(
-    database: Database, house: Staged, gather_time: timedelta, most_batches: int
-) -> None:
-    ledger = Ledger(database, lambda _: None, gather_time=gather_time)
+async def test_after_a_crowd_the_next_batch_waits_for_company(database: Database, house: Staged) -> None:
+    ledger = Ledger(database, lambda _: None, gather_time=timedelta(hours=1))
+    await asyncio.gather(*(ledger.execute(named(house, number)) for number in range(20)))
+    crowd = ledger.batches
 
-    async def buyer(number: int) -> None:
-        await ledger.execute(named(house, 2 * number))
-        await asyncio.sleep(number * 0.01)  # they come back one by one, as from a network
-        await ledger.execute(named(house, 2 * number + 1))
+    coming = []
+    for number in range(20, 40):
+        coming.append(asyncio.create_task(ledger.execute(named(house, number))))
+        await asyncio.sleep(0)  # they come back one by one, as from a network
+    await eventually(lambda: len(ledger._waiting) == 20)
+    assert ledger.batches == crowd <= 2
 
-    await asyncio.gather(*(buyer(number) for number in range(20)))
+    ledger._gathered()  # the hour is over
+    await asyncio.gather(*coming)
     await ledger.close()
-
-    assert ledger.commands == 40
-    assert ledger.batches <= most_batches
+    assert (ledger.commands, ledger.batches) == (40, crowd + 1)
     assert_sound(database)
+
+
+async def test_who_need_not_gather_are_served_as_they_come(database: Database, house: Staged) -> None:
+    ledger = Ledger(database, lambda _: None, gather_time=timedelta(0))
+    await asyncio.gather(*(ledger.execute(named(house, number)) for number in range(20)))
+    await ledger.execute(named(house, 20))
+    await ledger.close()
+    assert ledger.commands == 21
 
 
 async def test_who_comes_alone_does_not_wait_for_company(database: Database, house: Staged) -> None:
