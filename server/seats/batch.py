@@ -18,6 +18,7 @@ import psycopg2
 
 from server import clock
 from server.errors import RowlockError, Unavailable
+from server.seats import arrays
 from server.seats import statements as sql
 from server.seats.admitting import needs_admission
 from server.seats.board import Board, Boards
@@ -206,12 +207,12 @@ class Batch:
 
     async def _collect_places(self, connection: LedgerConnection, named: Sequence[BookingKey]) -> None:
         if named:
-            rows = await connection.fetch(sql.PLACES_OF_BOOKINGS, sql.booking_columns(named))
+            rows = await connection.fetch(sql.PLACES_OF_BOOKINGS, arrays.booking_columns(named))
             for performance_id, places in rows:
                 self.places.update((performance_id, place) for place in places)
         if released := self._named_allocations():
             # Places leave an allocation and never join it, so no more than these need to be locked.
-            self.places.update(await connection.fetch(sql.PLACES_OF_ALLOCATIONS, sql.booking_columns(released)))
+            self.places.update(await connection.fetch(sql.PLACES_OF_ALLOCATIONS, arrays.booking_columns(released)))
         for number, command in enumerate(self.commands):
             performance_id = command.performance_id
             if isinstance(command, Hold | Add):
@@ -334,8 +335,8 @@ class Batch:
         }
         if not short:
             return
-        known = sql.uuids(booking_id for _, booking_id in self.run_out)
-        rows = await connection.fetch(sql.RUN_OUT, (sql.numbers(sorted(short)), state.now, known))
+        known = arrays.uuids(booking_id for _, booking_id in self.run_out)
+        rows = await connection.fetch(sql.RUN_OUT, (arrays.numbers(sorted(short)), state.now, known))
         if rows:
             self.run_out.update({(owner, UUID(booking)): tuple(places) for owner, booking, places in rows})
             raise RestartError
@@ -343,7 +344,7 @@ class Batch:
         if doubtful:
             rows = await connection.fetch(
                 "SELECT performance_id, revision FROM inventories WHERE performance_id = ANY(%s::bigint[])",
-                (sql.numbers(sorted(doubtful)),),
+                (arrays.numbers(sorted(doubtful)),),
             )
             for performance_id, revision in rows:
                 board = self.boards.get(performance_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from server.db.ids import new_id
+from server.seats import arrays
 from server.seats import statements as sql
 from server.seats.commands import Block, Confirm, Release
 from server.seats.money import Script, returned
@@ -21,16 +22,16 @@ def add_allocations(script: Script, state: State, decisions: Sequence[Decision])
         script.add(
             sql.INSERT_ALLOCATIONS,
             state.now,
-            sql.numbers(command.performance_id for command, _ in made),
-            sql.uuids(command.action_id for command, _ in made),
-            [aside.owner for _, aside in made],
-            [aside.note for _, aside in made],
-            sql.times(aside.release_time for _, aside in made),
-            sql.uuids(command.actor_id for command, _ in made),
+            arrays.numbers(command.performance_id for command, _ in made),
+            arrays.uuids(command.action_id for command, _ in made),
+            arrays.texts(aside.owner for _, aside in made),
+            arrays.texts(aside.note for _, aside in made),
+            arrays.times(aside.release_time for _, aside in made),
+            arrays.uuids(command.actor_id for command, _ in made),
         )
     if ended:
         keys = [(command.performance_id, command.allocation_id) for command in ended]
-        script.add(sql.END_ALLOCATIONS, state.now, *sql.booking_columns(keys))
+        script.add(sql.END_ALLOCATIONS, state.now, *arrays.booking_columns(keys))
 
 
 def add_till_entries(script: Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -44,15 +45,15 @@ def add_till_entries(script: Script, state: State, decisions: Sequence[Decision]
         script.add(
             sql.INSERT_TILL_ENTRIES,
             state.now,
-            sql.numbers(booking.performance_id for _, booking, _ in entries),
-            sql.uuids(new_id() for _ in entries),
-            sql.uuids(actor_id for _, _, actor_id in entries),
-            sql.uuids(booking.id for _, booking, _ in entries),
-            sql.numbers(kind for (kind, _, _), _, _ in entries),
-            sql.numbers(tickets for (_, tickets, _), _, _ in entries),
-            sql.numbers(amount for (_, _, amount), _, _ in entries),
-            [booking.currency for _, booking, _ in entries],
-            sql.uuids(actor_id for _, _, actor_id in entries),
+            arrays.numbers(booking.performance_id for _, booking, _ in entries),
+            arrays.uuids(new_id() for _ in entries),
+            arrays.uuids(actor_id for _, _, actor_id in entries),
+            arrays.uuids(booking.id for _, booking, _ in entries),
+            arrays.numbers(kind for (kind, _, _), _, _ in entries),
+            arrays.numbers(tickets for (_, tickets, _), _, _ in entries),
+            arrays.numbers(amount for (_, _, amount), _, _ in entries),
+            arrays.texts(booking.currency for _, booking, _ in entries),
+            arrays.uuids(actor_id for _, _, actor_id in entries),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from server.seats import arrays
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.connection import LedgerConnection
@@ -41,7 +42,7 @@ async def lock_seats(
     if not places:
         await connection.execute(begin)
         return {}
-    rows = await connection.fetch(begin + sql.LOCK_SEATS, sql.place_columns(places))
+    rows = await connection.fetch(begin + sql.LOCK_SEATS, arrays.place_columns(places))
     return {
         (performance_id, place): (_ROWS.get(state) if allocation is None else None)
         or SeatRow(SeatState(state), booking and UUID(booking), allocation and UUID(allocation))
@@ -55,7 +56,7 @@ async def lock_allocations(
     """Lock allocations in the given order, which is the order of (performance, id); absent ones are left out."""
     if not keys:
         return {}
-    rows = await connection.fetch(sql.LOCK_ALLOCATIONS, sql.booking_columns(keys))
+    rows = await connection.fetch(sql.LOCK_ALLOCATIONS, arrays.booking_columns(keys))
     return {
         (performance_id, UUID(allocation)): AllocationRow(AllocationState(state), release_time, version)
         for performance_id, allocation, state, release_time, version in rows
@@ -68,7 +69,7 @@ async def lock_admissions(
     """Lock queue entries in the given order, which is the order of (performance, id); absent ones are left out."""
     if not keys:
         return {}
-    rows = await connection.fetch(sql.LOCK_ADMISSIONS, sql.booking_columns(keys))
+    rows = await connection.fetch(sql.LOCK_ADMISSIONS, arrays.booking_columns(keys))
     return {
         (performance_id, UUID(entry_id)): AdmissionRow(UUID(customer_id), QueueEntryState(state), expire_time)
         for performance_id, entry_id, customer_id, state, expire_time in rows
@@ -79,7 +80,7 @@ async def lock_bookings(connection: LedgerConnection, keys: Sequence[BookingKey]
     """Lock bookings in the given order, which is the order of (performance, id); absent ones are left out."""
     if not keys:
         return {}
-    rows = await connection.fetch(sql.LOCK_BOOKINGS, sql.booking_columns(keys))
+    rows = await connection.fetch(sql.LOCK_BOOKINGS, arrays.booking_columns(keys))
     found = [Booking.from_json(row["performance_id"], UUID(row["id"]), row) for (row,) in rows]
     return {(booking.performance_id, booking.id): booking for booking in found}
 
@@ -90,7 +91,7 @@ async def lock_tickets(connection: LedgerConnection, keys: Sequence[BookingKey])
     """
     if not keys:
         return frozenset()
-    rows = await connection.fetch(LOCK_TICKETS, sql.booking_columns(keys))
+    rows = await connection.fetch(LOCK_TICKETS, arrays.booking_columns(keys))
     return frozenset(
         (performance_id, place) for performance_id, place, state in rows if state == TicketState.CHECKED_IN
     )
@@ -102,7 +103,7 @@ async def lock_payments(
     """Lock payments in the given order, which is the order of (performance, id), after their bookings."""
     if not keys:
         return {}
-    rows = await connection.fetch(sql.LOCK_PAYMENTS, sql.booking_columns(keys))
+    rows = await connection.fetch(sql.LOCK_PAYMENTS, arrays.booking_columns(keys))
     return {
         (performance_id, UUID(payment_id)): PaymentRow(UUID(booking_id), PaymentState(state), amount, currency)
         for performance_id, payment_id, booking_id, state, amount, currency in rows
@@ -123,12 +124,12 @@ async def read_limits(
     ((state.now, quotas, answers, versions),) = await connection.fetch(
         sql.READ,
         (
-            sql.numbers(performance_id for performance_id, _ in quota_keys),
-            [key for _, key in quota_keys],
-            sql.numbers(performance_id for performance_id, _, _ in requests),
-            sql.uuids(actor_id for _, actor_id, _ in requests),
-            [request_id for _, _, request_id in requests],
-            sql.numbers(state.rules),
+            arrays.numbers(performance_id for performance_id, _ in quota_keys),
+            arrays.texts([key for _, key in quota_keys]),
+            arrays.numbers(performance_id for performance_id, _, _ in requests),
+            arrays.uuids(actor_id for _, actor_id, _ in requests),
+            arrays.texts([request_id for _, _, request_id in requests]),
+            arrays.numbers(state.rules),
         ),
     )
     newest = dict(versions or ())

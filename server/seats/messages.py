@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from server.domain.notifications import is_bulk, message_id
-from server.seats import statements as sql
+from server.seats import arrays
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Command, Return
 from server.seats.state import Decision, State
@@ -52,12 +52,12 @@ def messages(state: State, decisions: Sequence[Decision]) -> Iterator[Message]:
 def columns(told: Sequence[Message]) -> tuple[object, ...]:
     """Columns of ``INSERT_NOTIFICATIONS``, after the time."""
     return (
-        sql.numbers(message.booking.performance_id for message in told),
-        sql.uuids(message.id for message in told),
-        sql.numbers(message.kind for message in told),
-        sql.uuids(message.booking.customer_id for message in told),
-        sql.uuids(message.booking.id for message in told),
-        [message.reason for message in told],
+        arrays.numbers(message.booking.performance_id for message in told),
+        arrays.uuids(message.id for message in told),
+        arrays.numbers(message.kind for message in told),
+        arrays.uuids(message.booking.customer_id for message in told),
+        arrays.uuids(message.booking.id for message in told),
+        arrays.texts(message.reason for message in told),
         [is_bulk(message.kind) for message in told],
     )
 

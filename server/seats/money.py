@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from server.db.ids import new_id
+from server.seats import arrays
 from server.seats import money_statements as money_sql
-from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Confirm, Return
 from server.seats.state import Decision
@@ -77,28 +77,28 @@ def add_returns(script: Script, decisions: Sequence[Decision]) -> None:
     places = [(one.booking, place) for one in all_returned for place in one.places]
     script.add(
         money_sql.VOID_TICKETS,
-        sql.numbers(booking.performance_id for booking, _ in places),
-        sql.uuids(booking.id for booking, _ in places),
-        sql.numbers(place for _, place in places),
+        arrays.numbers(booking.performance_id for booking, _ in places),
+        arrays.uuids(booking.id for booking, _ in places),
+        arrays.numbers(place for _, place in places),
     )
     paid = [one for one in all_returned if one.booking.payment_id is not None]
     if not paid:
         return
     payments = (
-        sql.numbers(one.booking.performance_id for one in paid),
-        sql.uuids(one.booking.payment_id for one in paid),
+        arrays.numbers(one.booking.performance_id for one in paid),
+        arrays.uuids(one.booking.payment_id for one in paid),
     )
     script.add(money_sql.LOCK_PAID, *payments)
     script.add(
         money_sql.REQUEST_REFUNDS,
         *payments,
-        sql.uuids(new_id() for _ in paid),
+        arrays.uuids(new_id() for _ in paid),
         # A booking that ends gets back all that is left of its payment; single tickets what they cost.
-        sql.numbers(None if len(one.places) == len(one.booking.places) else one.amount for one in paid),
-        [one.command.reason or _usual_reason(one.command) for one in paid],
-        sql.uuids(one.command.actor_id for one in paid),
-        sql.uuids(one.booking.id for one in paid),
-        [sql.uuids(one.command.ticket_ids if isinstance(one.command, Return) else ()) for one in paid],
+        arrays.numbers(None if len(one.places) == len(one.booking.places) else one.amount for one in paid),
+        arrays.texts(one.command.reason or _usual_reason(one.command) for one in paid),
+        arrays.uuids(one.command.actor_id for one in paid),
+        arrays.uuids(one.booking.id for one in paid),
+        arrays.texts(arrays.uuids(one.command.ticket_ids if isinstance(one.command, Return) else ()) for one in paid),
     )
 
 
@@ -108,15 +108,15 @@ def add_box_office_entries(script: Script, decisions: Sequence[Decision]) -> Non
     if entries:
         script.add(
             money_sql.INSERT_ENTRIES,
-            sql.numbers(entry.booking.performance_id for entry in entries),
-            sql.numbers(entry.kind for entry in entries),
-            sql.uuids(entry.booking.id for entry in entries),
-            sql.numbers(entry.number for entry in entries),
-            sql.numbers(entry.debit for entry in entries),
-            sql.numbers(entry.credit for entry in entries),
-            sql.numbers(entry.amount for entry in entries),
-            [entry.booking.currency for entry in entries],
-            sql.uuids(entry.actor_id for entry in entries),
+            arrays.numbers(entry.booking.performance_id for entry in entries),
+            arrays.numbers(entry.kind for entry in entries),
+            arrays.uuids(entry.booking.id for entry in entries),
+            arrays.numbers(entry.number for entry in entries),
+            arrays.numbers(entry.debit for entry in entries),
+            arrays.numbers(entry.credit for entry in entries),
+            arrays.numbers(entry.amount for entry in entries),
+            arrays.texts(entry.booking.currency for entry in entries),
+            arrays.uuids(entry.actor_id for entry in entries),
         )
 
 

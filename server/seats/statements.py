@@ -1,16 +1,10 @@
 """The SQL of one batch: a fixed number of set-based statements, however many commands it carries.
 
 Each statement names the performance in every join, so that the same text runs where the tables are distributed by
-it. Values travel as array literals, which psycopg2 quotes as one string a column.
+it. Values travel as columns, see ``arrays``.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
-
-from server.seats.booking import Booking, quoted
-from server.seats.state import Place, SeatRow
+from typing import Final
 
 LOCK_SEATS: Final = """
 SELECT s.performance_id, s.place, s.state, s.booking_id, s.allocation_id
@@ -284,78 +278,3 @@ WITH delta AS (
 )
 SELECT performance_id, revision FROM bumped
 """
-
-
-def numbers(values: Iterable[int | None]) -> str:
-    """An array literal of integers, enums included; None becomes NULL."""
-    return "{" + ",".join(["NULL" if value is None else "%d" % value for value in values]) + "}"  # noqa: UP031 - fastest
-
-
-def uuids(values: Iterable[UUID | None]) -> str:
-    """An array literal of UUIDs; None becomes NULL."""
-    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
-
-
-def place_columns(places: Sequence[Place]) -> tuple[str, str]:
-    """(performance, place) pairs as two columns."""
-    return numbers(p for p, _ in places), numbers(n for _, n in places)
-
-
-def booking_columns(keys: Sequence[tuple[int, UUID]]) -> tuple[str, str]:
-    """(performance, booking) pairs as two columns."""
-    return numbers(p for p, _ in keys), uuids(b for _, b in keys)
-
-
-def seat_columns(seats: Sequence[tuple[Place, SeatRow]]) -> tuple[str, ...]:
-    """Columns of ``SET_SEATS``."""
-    return (
-        numbers(place[0] for place, _ in seats),
-        numbers(place[1] for place, _ in seats),
-        numbers(row.state for _, row in seats),
-        uuids(row.booking_id for _, row in seats),
-    )
-
-
-def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
-    """Columns of ``INSERT_BOOKINGS``, after the time."""
-    return (
-        numbers(b.performance_id for b in rows),
-        uuids(b.id for b in rows),
-        uuids(b.customer_id for b in rows),
-        numbers(b.state for b in rows),
-        [numbers(b.places) for b in rows],
-        [numbers(b.ticket_type_ids) for b in rows],
-        [numbers(b.prices) for b in rows],
-        [b.currency for b in rows],
-        times(b.hold_expire_time for b in rows),
-        uuids(b.payment_id for b in rows),
-        numbers(b.confirmed_by for b in rows),
-        [b.note for b in rows],
-        numbers(b.version for b in rows),
-        times(b.confirm_time for b in rows),
-        times(b.end_time for b in rows),
-    )
-
-
-def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
-    """Columns of ``UPDATE_BOOKINGS``."""
-    return (
-        numbers(b.performance_id for b in rows),
-        uuids(b.id for b in rows),
-        numbers(b.state for b in rows),
-        [numbers(b.places) for b in rows],
-        [numbers(b.ticket_type_ids) for b in rows],
-        [numbers(b.prices) for b in rows],
-        [b.currency for b in rows],
-        times(b.hold_expire_time for b in rows),
-        numbers(b.confirmed_by for b in rows),
-        numbers(b.version for b in rows),
-        times(b.update_time for b in rows),
-        times(b.confirm_time for b in rows),
-        times(b.end_time for b in rows),
-    )
-
-
-def times(values: Iterable[datetime | None]) -> str:
-    """An array literal of times; None becomes NULL."""
-    return "{" + ",".join(map(quoted, values)) + "}"

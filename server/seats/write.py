@@ -10,6 +10,7 @@ from psycopg2 import Binary
 
 from server.db.ids import new_id
 from server.domain.staff_records import as_json
+from server.seats import arrays
 from server.seats import statements as sql
 from server.seats.booking import Booking
 from server.seats.box_office import add_allocations, add_till_entries
@@ -85,11 +86,11 @@ def _add_seats(script: _Script, state: State, seats: Sequence[tuple[Place, SeatR
     """Seats as they are now; few of them ever join or leave an allocation."""
     stay = [(place, row) for place, row in seats if row.allocation_id == state.locked[place].allocation_id]
     if stay:
-        script.add(sql.SET_SEATS, *sql.seat_columns(stay))
+        script.add(sql.SET_SEATS, *arrays.seat_columns(stay))
     if len(stay) < len(seats):
         moved = [(place, row) for place, row in seats if row.allocation_id != state.locked[place].allocation_id]
-        allocations = sql.uuids(row.allocation_id for _, row in moved)
-        script.add(sql.SET_SEATS_AND_ALLOCATIONS, *sql.seat_columns(moved), allocations)
+        allocations = arrays.uuids(row.allocation_id for _, row in moved)
+        script.add(sql.SET_SEATS_AND_ALLOCATIONS, *arrays.seat_columns(moved), allocations)
 
 
 def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -102,9 +103,9 @@ def _add_bookings(script: _Script, state: State, decisions: Sequence[Decision]) 
         key = (decision.after.performance_id, decision.after.id)
         (new if decision.before is None or key in new else changed)[key] = decision.after
     if new:
-        script.add(sql.INSERT_BOOKINGS, state.now, *sql.new_booking_columns(list(new.values())))
+        script.add(sql.INSERT_BOOKINGS, state.now, *arrays.new_booking_columns(list(new.values())))
     if changed:
-        script.add(sql.UPDATE_BOOKINGS, *sql.changed_booking_columns(list(changed.values())))
+        script.add(sql.UPDATE_BOOKINGS, *arrays.changed_booking_columns(list(changed.values())))
 
 
 def _add_quotas(script: _Script, decisions: Sequence[Decision]) -> None:
@@ -123,13 +124,17 @@ def _add_quotas(script: _Script, decisions: Sequence[Decision]) -> None:
         # Two statements follow; this keeps their locks in the order of all other batches.
         script.add(sql.LOCK_QUOTAS, *_quota_columns(rows)[:2])
     if taken:
-        script.add(sql.TAKE_QUOTAS, *_quota_columns(taken), sql.numbers(ceilings[key] for key, _ in taken))
+        script.add(sql.TAKE_QUOTAS, *_quota_columns(taken), arrays.numbers(ceilings[key] for key, _ in taken))
     if given:
         script.add(sql.GIVE_QUOTAS, *_quota_columns(given))
 
 
 def _quota_columns(rows: Sequence[tuple[tuple[int, str], int]]) -> tuple[object, ...]:
-    return sql.numbers(key[0] for key, _ in rows), [key[1] for key, _ in rows], sql.numbers(n for _, n in rows)
+    return (
+        arrays.numbers(key[0] for key, _ in rows),
+        arrays.texts([key[1] for key, _ in rows]),
+        arrays.numbers(n for _, n in rows),
+    )
 
 
 def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
@@ -145,22 +150,22 @@ def _add_sales(script: _Script, state: State, decisions: Sequence[Decision]) -> 
     script.add(
         sql.INSERT_TICKETS,
         state.now,
-        sql.numbers(booking.performance_id for booking, _, _ in tickets),
-        sql.uuids(new_id() for _ in tickets),
-        sql.uuids(booking.id for booking, _, _ in tickets),
-        sql.uuids(booking.customer_id for booking, _, _ in tickets),
-        sql.numbers(place for _, place, _ in tickets),
-        sql.numbers(kind for _, _, kind in tickets),
-        sql.uuids(UUID(bytes=os.urandom(16)) for _ in tickets),
+        arrays.numbers(booking.performance_id for booking, _, _ in tickets),
+        arrays.uuids(new_id() for _ in tickets),
+        arrays.uuids(booking.id for booking, _, _ in tickets),
+        arrays.uuids(booking.customer_id for booking, _, _ in tickets),
+        arrays.numbers(place for _, place, _ in tickets),
+        arrays.numbers(kind for _, _, kind in tickets),
+        arrays.uuids(UUID(bytes=os.urandom(16)) for _ in tickets),
     )
     paid = [command for _, command in sold if command.payment_id is not None]
     if paid:
         script.add(
             sql.SETTLE_PAYMENTS,
-            sql.numbers(command.performance_id for command in paid),
-            sql.uuids(command.payment_id for command in paid),
-            [command.provider_reference for command in paid],
-            [command.capture_reference for command in paid],
+            arrays.numbers(command.performance_id for command in paid),
+            arrays.uuids(command.payment_id for command in paid),
+            arrays.texts(command.provider_reference for command in paid),
+            arrays.texts(command.capture_reference for command in paid),
         )
 
 
@@ -180,16 +185,16 @@ def _add_successions(script: _Script, decisions: Sequence[Decision]) -> None:
     ]
     script.add(
         sql.LINK_BOOKINGS,
-        sql.numbers(performance_id for performance_id, _, _, _ in links),
-        sql.uuids(booking_id for _, booking_id, _, _ in links),
-        sql.uuids(replaces for _, _, replaces, _ in links),
-        sql.uuids(replaced_by for _, _, _, replaced_by in links),
+        arrays.numbers(performance_id for performance_id, _, _, _ in links),
+        arrays.uuids(booking_id for _, booking_id, _, _ in links),
+        arrays.uuids(replaces for _, _, replaces, _ in links),
+        arrays.uuids(replaced_by for _, _, _, replaced_by in links),
     )
     script.add(
         sql.SET_BOUGHT_BOOKINGS,
-        sql.numbers(command.performance_id for command, _, _ in successions),
-        sql.uuids(command.payment_id for command, _, _ in successions),
-        sql.uuids(new for _, _, new in successions),
+        arrays.numbers(command.performance_id for command, _, _ in successions),
+        arrays.uuids(command.payment_id for command, _, _ in successions),
+        arrays.uuids(new for _, _, new in successions),
     )
 
 
@@ -211,27 +216,28 @@ def _add_admissions(script: _Script, state: State, decisions: Sequence[Decision]
         script.add(
             sql.USE_ADMISSIONS,
             state.now,
-            sql.numbers(performance_id for performance_id, _, _ in used),
-            sql.uuids(entry_id for _, entry_id, _ in used),
-            sql.uuids(booking_id for _, _, booking_id in used),
+            arrays.numbers(performance_id for performance_id, _, _ in used),
+            arrays.uuids(entry_id for _, entry_id, _ in used),
+            arrays.uuids(booking_id for _, _, booking_id in used),
         )
 
 
 def _add_log(script: _Script, state: State, decisions: Sequence[Decision]) -> None:
     commands = [decision.command for decision in decisions]
+    requests = [command.request for command in commands]
     script.add(
         sql.APPEND_LOG,
         state.now,
-        sql.numbers(command.performance_id for command in commands),
-        sql.uuids(_subject(decision) for decision in decisions),
-        sql.numbers(_version(d) for d in decisions),
-        [command.kind.value for command in commands],
-        sql.numbers(None if d.before is None else d.before.state for d in decisions),
-        sql.numbers(None if d.after is None else d.after.state for d in decisions),
-        sql.uuids(command.actor_id for command in commands),
-        [None if command.request is None else command.request.request_id for command in commands],
-        [None if command.request is None else command.request.fingerprint.hex() for command in commands],
-        ["null" if d.after is None else d.after.to_json() for d in decisions],
+        arrays.numbers(command.performance_id for command in commands),
+        arrays.uuids(_subject(decision) for decision in decisions),
+        arrays.numbers(_version(d) for d in decisions),
+        arrays.texts([command.kind.value for command in commands]),
+        arrays.numbers(None if d.before is None else d.before.state for d in decisions),
+        arrays.numbers(None if d.after is None else d.after.state for d in decisions),
+        arrays.uuids(command.actor_id for command in commands),
+        arrays.texts([None if request is None else request.request_id for request in requests]),
+        arrays.texts([None if request is None else request.fingerprint.hex() for request in requests]),
+        arrays.texts(["null" if d.after is None else d.after.to_json() for d in decisions]),
     )
 
 
@@ -272,12 +278,12 @@ def _bump_revisions(
     performances = sorted(moves)
     script.add(
         sql.BUMP_REVISIONS,
-        sql.numbers(performances),
-        sql.numbers(state.rules[p].version for p in performances),
-        sql.numbers(moves[p][SeatState.AVAILABLE] for p in performances),
-        sql.numbers(moves[p][SeatState.HELD] for p in performances),
-        sql.numbers(moves[p][SeatState.SOLD] for p in performances),
-        sql.numbers(moves[p][SeatState.BLOCKED] for p in performances),
+        arrays.numbers(performances),
+        arrays.numbers(state.rules[p].version for p in performances),
+        arrays.numbers(moves[p][SeatState.AVAILABLE] for p in performances),
+        arrays.numbers(moves[p][SeatState.HELD] for p in performances),
+        arrays.numbers(moves[p][SeatState.SOLD] for p in performances),
+        arrays.numbers(moves[p][SeatState.BLOCKED] for p in performances),
         [Binary(bodies[p]) if p in bodies else None for p in performances],
     )
     return {p: (bodies[p], changed) for p, changed in changes.items()}

@@ -18,9 +18,9 @@ from server.domain import check_ins
 from server.domain.check_in_rules import Scan
 from server.domain.check_ins import Recorded
 from server.errors import RowlockError
+from server.seats.arrays import booking_columns
 from server.seats.commands import Cancel
 from server.seats.money_statements import LOCK_TICKETS
-from server.seats.statements import booking_columns
 from server.services.scan_queue import ScanQueue
 from server.states import CheckInOutcome, TicketState
 from tests.doors import POLICY, sold, tickets_of
