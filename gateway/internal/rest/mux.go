@@ -13,6 +13,7 @@ import (
 	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // spread calls over servers that say they serve
@@ -26,6 +27,12 @@ const serviceConfig = `{
   "loadBalancingConfig": [{"round_robin": {}}],
   "healthCheckConfig": {"serviceName": ""}
 }`
+
+// A server that was away for long is found again within seconds; by itself gRPC would look every two minutes only.
+var reconnecting = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
+}
 
 const largestAnswer = 32 << 20 // a page of 20,000 seats is about 5 MB
 
@@ -43,6 +50,7 @@ func Connect(
 		grpc.WithTransportCredentials(protection),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
+		grpc.WithConnectParams(reconnecting),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithChainUnaryInterceptor(inTime(callTimeout), asMeant, again, askForLimits),
 		grpc.WithChainStreamInterceptor(streams.watch),

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rowlock/rowlock/gateway/internal/rest"
+	rowlock "github.com/rowlock/rowlock/gen/go/rowlock/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
@@ -33,6 +36,22 @@ func ready(connection grpc.ClientConnInterface, stopping func() bool) http.Handl
 			return
 		}
 		fmt.Fprintln(w, "ok")
+	}
+}
+
+// nowhere refuses what no page is for: the path, or the method if GET finds a page there.
+func nowhere(pages *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		asked := r.Clone(r.Context())
+		asked.Method = http.MethodGet
+		if _, found := pages.Handler(asked); found != "/" {
+			w.Header().Set("Allow", "GET, HEAD")
+			said := rest.Refusal(codes.Unimplemented, rowlock.ErrorReason_NOT_IMPLEMENTED, "this path takes GET, HEAD")
+			rest.Refuse(w, r, http.StatusMethodNotAllowed, said)
+			return
+		}
+		said := "there is nothing at this path; /docs has all"
+		rest.Refuse(w, r, http.StatusNotFound, rest.Refusal(codes.NotFound, rowlock.ErrorReason_NOT_FOUND, said))
 	}
 }
 

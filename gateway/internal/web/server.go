@@ -142,10 +142,7 @@ func handler(
 		routes.Handle("GET /kiosk/", compress(kiosk(s.Kiosk)))
 	}
 	routes.Handle("GET /{$}", http.RedirectHandler(home, http.StatusFound))
-	routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		said := "there is nothing at this path; /docs has all"
-		rest.Refuse(w, r, http.StatusNotFound, rest.Refusal(codes.NotFound, rowlock.ErrorReason_NOT_FOUND, said))
-	})
+	routes.HandleFunc("/", nowhere(routes))
 	guarded := forwardedBy(s.TrustedProxies, bounded(s.BodyLimit, rpcOr(compress(calls), routes)))
 	return observed(patient(s.WriteTimeout, safe(shared(s.CORSOrigins, guarded)))), nil
 }
