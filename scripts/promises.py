@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 <!-- Written by scripts/promises.py from the `promise` markers of the tests: change those, then `make gen`. -->
 
 What Rowlock promises, by which calls it keeps it, and the tests that hold it to that. The ids group the promises by
-what they grew from: 0 the plainest shop, 1 live halls, 2 the line before a sale, 3 reservations, 4 services.
+what they grew from: 0 the plainest shop, 1 live halls, 2 the line before a sale, 3 bookings, 4 services.
 Run the tests of one promise by the names in its row: `make test ARGS="-k name_of_the_test"`.
 
 | id | promise | by | shown by |

@@ -103,7 +103,16 @@ def seats(
     limit: int,
     halls: Halls,
 ) -> SeatPage:
-    """Places of a performance in the order of their index, those behind ``after``. ``session`` sees one snapshot.
+    """Places of a performance in the order of their index. ``session`` sees one snapshot.
+
+    Args:
+        session: a transaction.
+        performance_id: whose.
+        chosen: which of them.
+        staff: also those of drafts.
+        after: the index of the last place of the page before; None: from the first on.
+        limit: how many at most.
+        halls: where the drawing is taken from.
 
     Raises:
         NotFound: there is no such performance for the caller to see.

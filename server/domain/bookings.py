@@ -144,6 +144,14 @@ def set_note(
 ) -> Booking:
     """Replace the note of a booking that is held or confirmed.
 
+    Args:
+        session: a transaction.
+        performance_id: of the booking.
+        booking_id: its id.
+        owner: the customer whose it has to be; None: anybody's, for staff.
+        note: the new one; empty: none.
+        etag: what the caller believes to be current; empty: does not care.
+
     Raises:
         NotFound: absent, or not the owner's.
         FailedPrecondition: BOOKING_STATE or HOLD_EXPIRED, the booking has ended.
@@ -167,7 +175,7 @@ def set_note(
 
 
 def get_ticket(session: Session, performance_id: int, booking_id: UUID, ticket_id: UUID, owner: UUID | None) -> Ticket:
-    """A ticket.
+    """A ticket; ``owner`` None: whoever's it is, for staff.
 
     Raises:
         NotFound: absent, or not the owner's.

@@ -30,7 +30,7 @@ class CheckInPage:
 def undo(
     session: Session, performance_id: int, booking_id: UUID, ticket_id: UUID, *, reason: str, actor_id: UUID
 ) -> ScannedTicket:
-    """Take a check-in back: the ticket lets in again, and the record says who did that and why.
+    """Take a check-in back: the ticket lets in again, and the record says who did that (``actor_id``) and why.
 
     Raises:
         NotFound: no such ticket.

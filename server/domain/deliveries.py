@@ -192,6 +192,13 @@ def fail(session: Session, lane: Lane, said: Said, answer: Answer, give_up_after
 
     After ``give_up_after`` it depends: if nothing at all was taken for so long, the end point is switched off, and its
     owner is told; if others were, the message is given up, and its performance goes on with the next.
+
+    Args:
+        session: a transaction.
+        lane: as it was taken up.
+        said: the message.
+        answer: how it was answered, if at all.
+        give_up_after: for how long a message is tried.
     """
     # The end point first, then its lanes: the order in which it is switched on and off, too.
     endpoint = session.get(WebhookEndpoint, lane.endpoint_id, with_for_update={"key_share": True})

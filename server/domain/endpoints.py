@@ -213,7 +213,15 @@ def attempts(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[WebhookDelivery]:
-    """Attempts to deliver to an end point, newest first."""
+    """Attempts to deliver to an end point, newest first, at most ``limit``.
+
+    Args:
+        session: a transaction.
+        endpoint: whose.
+        failed_only: leave out those that were taken.
+        after: the last one of the page before, by time and id; None: from the newest on.
+        limit: how many at most.
+    """
     query = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id)
     if failed_only:
         query = query.where(WebhookDelivery.outcome != DeliveryOutcome.DELIVERED)

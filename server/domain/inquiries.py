@@ -17,7 +17,7 @@ from server.states import InquiryState, NotificationKind
 
 
 def submit(session: Session, *, sender_name: str, sender_email: str, subject: str, message: str) -> Inquiry:
-    """Keep a question."""
+    """Keep a question until staff answer it; ``sender_email`` gets the answer."""
     inquiry = Inquiry(id=new_id(), sender_name=sender_name, sender_email=sender_email, subject=subject, message=message)
     session.add(inquiry)
     return inquiry

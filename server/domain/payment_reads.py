@@ -37,7 +37,7 @@ class PaymentPage:
 
 
 def get(session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None) -> ShownPayment:
-    """A payment.
+    """A payment; ``owner`` None: whoever's it is, for staff.
 
     Raises:
         NotFound: absent, or not the owner's.
@@ -130,7 +130,7 @@ def by_keys(session: Session, keys: Sequence[tuple[int, UUID]], *, decided: bool
 def seen(
     payment: Payment | None, performance_id: int, booking_id: UUID, payment_id: UUID, owner: UUID | None
 ) -> Payment:
-    """The payment, if it is there for this caller.
+    """The payment, if it is there for this caller; ``owner`` None: for staff.
 
     Raises:
         NotFound: absent, of another booking, or not the owner's.

@@ -26,7 +26,7 @@ class RefundPage:
 def get(
     session: Session, performance_id: int, booking_id: UUID, payment_id: UUID, refund_id: UUID, *, owner: UUID | None
 ) -> Refund:
-    """A refund.
+    """A refund; ``owner`` None: whoever's it is, for staff.
 
     Raises:
         NotFound: absent, or of another customer's payment.

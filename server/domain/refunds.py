@@ -46,7 +46,16 @@ def request(
     reason: str,
     actor_id: UUID,
 ) -> Refund:
-    """Ask for a refund as staff do, over every policy; ``amount`` None: all that is left.
+    """Ask for a refund as staff do, over every policy.
+
+    Args:
+        session: a transaction.
+        performance_id: of the payment.
+        booking_id: the one that was paid.
+        payment_id: what is to be given back.
+        amount: how much, in minor units of the payment's currency; None: all that is left.
+        reason: why, in words of staff; they are mailed to the customer.
+        actor_id: who asks.
 
     Raises:
         NotFound: no such payment.

@@ -36,7 +36,15 @@ class Listing(Generic[Row]):
 
 
 def found(row: Row | None, name: str) -> Row:
-    """The row, or NOT_FOUND under its resource name."""
+    """The row, if there is one.
+
+    Args:
+        row: what a query has found.
+        name: the resource name by which it was asked for.
+
+    Raises:
+        NotFound: there is none.
+    """
     if row is None:
         raise NotFound.of(name)
     return row
@@ -87,6 +95,9 @@ def unique(session: Session, field: str, description: str) -> Iterator[None]:
         session: flushed at the end of the block.
         field: the request's field that must be unique.
         description: what is taken, for people.
+
+    Raises:
+        AlreadyExists: with the field as its fault.
     """
     try:
         yield

@@ -65,6 +65,13 @@ class ShiftPage:
 def open_shift(session: Session, staff_id: UUID, *, till: str, opening_cash: int, currency: str) -> ShiftView:
     """Open a shift.
 
+    Args:
+        session: a transaction.
+        staff_id: whose.
+        till: how the till is called.
+        opening_cash: what is in the drawer, in minor units.
+        currency: in which the till is kept.
+
     Raises:
         FailedPrecondition: SHIFT_OPEN, this member of staff has one, or somebody at this till.
     """
@@ -85,7 +92,16 @@ def open_shift(session: Session, staff_id: UUID, *, till: str, opening_cash: int
 def count_cash_refund(
     session: Session, staff_id: UUID, performance_id: int, booking_id: UUID, *, amount: int, currency: str
 ) -> None:
-    """Count cash that a customer fetched in the open shift of whoever handed it out, if they have one."""
+    """Count cash that a customer fetched in the open shift of whoever handed it out, if they have one.
+
+    Args:
+        session: a transaction.
+        staff_id: who handed it out.
+        performance_id: of the booking.
+        booking_id: what it had been paid for.
+        amount: how much, in minor units.
+        currency: of the amount; a shift in another one is not concerned.
+    """
     shift = session.scalars(
         select(Shift)
         .where(Shift.staff_id == staff_id, Shift.state == ShiftState.OPEN, Shift.currency == currency)

@@ -68,7 +68,7 @@ def receive(
 
 
 def row_of(provider: Provider, event: ProviderEvent, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The columns of a new message, but for when it is due."""
+    """The columns of a new message, but for when it is due; ``body`` and ``headers`` as they came."""
     said = {fact.name: getattr(event, fact.name) for fact in fields(ProviderEvent)}
     return said | {
         "id": new_id(),

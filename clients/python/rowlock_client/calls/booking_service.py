@@ -96,10 +96,16 @@ def bookings(
     page_size: int = 0,
     page_token: str = "",
 ) -> Rpc[booking_pb2.ListBookingsResponse]:
-    """List one's own bookings, newest first; staff: all, or those of `customer`.
+    """List one's own bookings, newest first; staff: all.
 
-    With `text` only the booking that it names: by its id or, of one performance, the end of that; by the code of a
-    ticket; or by what a payment provider calls a payment.
+    Args:
+        performance: `performances/{performance}`; by default of all.
+        state: only those in this state.
+        customer: only this customer's, by staff: `users/{user}`.
+        text: only the booking that it names: by its id or, of one performance, the end of that; by the code of a
+            ticket; or by what a payment provider calls a payment.
+        page_size: at most so many; 0: 50.
+        page_token: of the page before.
     """
     request = booking_pb2.ListBookingsRequest(
         parent=performance, state=state, customer=customer, text=text, page_size=page_size, page_token=page_token
@@ -170,7 +176,15 @@ def upload_scans(
 def check_ins(
     performance: str, *, only_conflicts: bool = False, ticket: str = "", page_size: int = 0, page_token: str = ""
 ) -> Rpc[ticket_pb2.ListCheckInsResponse]:
-    """List the scans of a performance's doors, newest first. Staff."""
+    """List the scans of a performance's doors, newest first. Staff.
+
+    Args:
+        performance: `performances/{performance}`.
+        only_conflicts: only people who were let in and should not have been.
+        ticket: only those of this ticket, by its name.
+        page_size: at most so many; 0: 50.
+        page_token: of the page before.
+    """
     request = ticket_pb2.ListCheckInsRequest(
         parent=performance, only_conflicts=only_conflicts, ticket=ticket, page_size=page_size, page_token=page_token
     )

@@ -107,7 +107,16 @@ def seats(
     page_size: int = 0,
     page_token: str = "",
 ) -> Rpc[performance_pb2.ListSeatsResponse]:
-    """List places with their states and what can buy them, in the order of their index."""
+    """List places with their states and what can buy them, in the order of their index.
+
+    Args:
+        performance: `performances/{performance}`.
+        state: only those in this state.
+        zone: only those of this price zone, by its name.
+        section: only those of this section, by its name.
+        page_size: at most so many; 0: 50.
+        page_token: of the page before.
+    """
     request = performance_pb2.ListSeatsRequest(
         parent=performance, state=state, zone=zone, section=section, page_size=page_size, page_token=page_token
     )

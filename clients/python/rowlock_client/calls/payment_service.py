@@ -18,7 +18,14 @@ def pay(
     return_uri: str = "",
     cancel_uri: str = "",
 ) -> Rpc[payment_pb2.Payment]:
-    """Begin to pay a held booking. Nothing is charged until the customer approves: see `approval_uri`, `simulate`."""
+    """Begin to pay a held booking. Nothing is charged until the customer approves: see `approval_uri`, `simulate`.
+
+    Args:
+        booking: `performances/{performance}/bookings/{booking}`; the server takes the amount from its own prices.
+        provider: who is to take the money.
+        return_uri: where the provider sends the customer after the approval, https; empty: what the server has set.
+        cancel_uri: where it sends a customer who changed their mind; empty: `return_uri`.
+    """
     request = payment_pb2.CreatePaymentRequest(
         parent=booking,
         payment=payment_pb2.Payment(provider=provider),
