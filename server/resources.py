@@ -285,7 +285,7 @@ def notification(notification_id: UUID) -> str:
 
 
 def parse_webhook_endpoint(name: str, me: UUID | None = None, field: str = "name") -> tuple[UUID, UUID]:
-    """``users/{uuid}/webhookEndpoints/{uuid}`` to (user, end point); ``users/me`` means ``me``."""
+    """``users/{uuid}/webhookEndpoints/{uuid}`` to (user, endpoint); ``users/me`` means ``me``."""
     user, endpoint = _match(_WEBHOOK_ENDPOINT, name, field, "users/{user}/webhookEndpoints/{webhook_endpoint}")
     if user != "me":
         return UUID(user), UUID(endpoint)
@@ -295,7 +295,7 @@ def parse_webhook_endpoint(name: str, me: UUID | None = None, field: str = "name
 
 
 def webhook_endpoint(user_id: UUID, endpoint_id: UUID) -> str:
-    """Name of a webhook end point."""
+    """Name of a webhook endpoint."""
     return f"users/{user_id}/webhookEndpoints/{endpoint_id}"
 
 
@@ -320,5 +320,5 @@ def staff_action(action_id: UUID) -> str:
 
 
 def webhook_delivery(user_id: UUID, endpoint_id: UUID, delivery_id: UUID) -> str:
-    """Name of an attempt to deliver to a webhook end point."""
+    """Name of an attempt to deliver to a webhook endpoint."""
     return f"{webhook_endpoint(user_id, endpoint_id)}/deliveries/{delivery_id}"

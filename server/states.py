@@ -310,7 +310,7 @@ class ChangeKind(IntEnum):
 
 
 class DeliveryOutcome(IntEnum):
-    """What came of an attempt to deliver to a webhook end point."""
+    """What came of an attempt to deliver to a webhook endpoint."""
 
     DELIVERED = 1
     FAILED = 2

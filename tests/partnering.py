@@ -1,4 +1,4 @@
-"""Partners in tests: the log of changes and webhook end points, driven step by step."""
+"""Partners in tests: the log of changes and webhook endpoints, driven step by step."""
 
 import asyncio
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class PostOffice:
         self.database.run_transaction(lambda session: session.execute(text(sql)))
 
     def subscribe(self, uri: str, owner: UUID | None = None, sight: Sight | None = None, **more: Any) -> NewSecret:
-        """An end point of somebody who sees everything, or what is said."""
+        """An endpoint of somebody who sees everything, or what is said."""
         owner_id = owner or partner(self.database)
         values = {"display_name": "", "kinds": [], **more}
         return self.database.run_transaction(
@@ -116,7 +116,7 @@ class PostOffice:
 
 
 def partner(database: Database) -> UUID:
-    """An account that owns keys and end points."""
+    """An account that owns keys and endpoints."""
     owner_id = uuid4()
 
     def work(session: Session) -> None:

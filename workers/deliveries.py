@@ -1,4 +1,4 @@
-"""Keeps the log of changes, and tells webhook end points of them."""
+"""Keeps the log of changes, and tells webhook endpoints of them."""
 
 from typing import Final
 

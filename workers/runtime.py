@@ -49,7 +49,7 @@ class WorkerRuntime:
         comparisons: works off payments that are to be compared with their provider's books.
         webhooks: works off what providers have told.
         mails: works off messages that are due.
-        deliveries: works off what webhook end points are to be told.
+        deliveries: works off what webhook endpoints are to be told.
         deliverer: tells them, and keeps the log of what changed.
         sender: sends them.
         providers: what speaks to those who move money.
@@ -137,7 +137,7 @@ class WorkerRuntime:
 
 
 def _deliverer(settings: Settings, database: Database) -> Deliverer:
-    """What tells webhook end points."""
+    """What tells webhook endpoints."""
     return Deliverer(
         database,
         Sending(

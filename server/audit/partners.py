@@ -26,7 +26,7 @@ ALWAYS: Final = {
             WHERE c.performance_id = b.performance_id AND c.kind = 1 AND c.data->>'id' = b.id::text
             ORDER BY c.id DESC LIMIT 1) newest ON newest.new_state <> b.state
         WHERE b.update_time > now() - interval '1 day'""",
-    "a lane that is not done with is due, unless its end point is off": """
+    "a lane that is not done with is due, unless its endpoint is off": """
         SELECT l.performance_id, l.endpoint_id FROM webhook_lanes l JOIN webhook_endpoints e ON e.id = l.endpoint_id
         WHERE e.disable_time IS NULL AND l.target > l.cursor AND l.next_attempt_time IS NULL""",
     "what is switched off sends nothing": """

@@ -22,19 +22,19 @@ class PartnerSettings(Area):
         "At least 4 days: a delivery is tried for three.",
     )
     delivery_retention: PositiveDuration = setting(
-        timedelta(days=14), "How long attempts to deliver to partners' webhook end points can be looked at."
+        timedelta(days=14), "How long attempts to deliver to partners' webhook endpoints can be looked at."
     )
     delivery_timeout: Annotated[
         timedelta, BeforeValidator(read_duration), Field(gt=timedelta(0), le=timedelta(seconds=30))
-    ] = setting(seconds(10), "Longest time for one message to a webhook end point. At most 30s.")
+    ] = setting(seconds(10), "Longest time for one message to a webhook endpoint. At most 30s.")
     delivery_private_networks: bool = setting(
         False,
-        "Whether webhook end points may be in private networks, and without TLS: for tests, and where all partners are "
+        "Whether webhook endpoints may be in private networks, and without TLS: for tests, and where all partners are "
         "of the house. Whoever may make one can then have Rowlock call whatever it can reach.",
     )
     delivery_ca_file: FilePath | None = setting(
         None,
-        "PEM authorities that the certificates of webhook end points are checked by. Unset: those of the system.",
+        "PEM authorities that the certificates of webhook endpoints are checked by. Unset: those of the system.",
     )
     delivery_sweep_interval: PositiveDuration = setting(
         seconds(0.5), "How often new changes are looked for, to be read and delivered."

@@ -150,11 +150,11 @@ def require_kept(sequence: ChangeSequence, after: int) -> None:
 def next_of_lane(
     session: Session, sight: Sight, kinds: Collection[int], performance_id: int, *, after: int, target: int, limit: int
 ) -> Sequence[Change]:
-    """The next changes of one performance for an end point, the oldest first. What was deleted is passed over.
+    """The next changes of one performance for an endpoint, the oldest first. What was deleted is passed over.
 
     Args:
         session: where to read.
-        sight: what the end point may be told.
+        sight: what the endpoint may be told.
         kinds: of these only; empty: of all.
         performance_id: the performance.
         after: the position behind which to begin.

@@ -1,6 +1,6 @@
-"""Deliveries to webhook end points: what is to be said next, and what came of it.
+"""Deliveries to webhook endpoints: what is to be said next, and what came of it.
 
-An end point has a lane for each performance (`server.domain.delivery_lanes`). What concerns it there is delivered one
+An endpoint has a lane for each performance (`server.domain.delivery_lanes`). What concerns it there is delivered one
 by one, in order of position; a message that is not taken holds up its lane and no other. A worker takes a lane up by
 moving ``next_attempt_time`` into the future; whatever it writes afterwards counts only if nobody else has taken the
 lane up since (``attempt_count``). A worker that is killed between an answer and its commit so leaves a message that is
@@ -103,14 +103,14 @@ class Said:
 def take_due(
     session: Session, limit: int, lease: timedelta, most_each: int, busy: Mapping[UUID, int]
 ) -> Sequence[Lane]:
-    """Take up lanes that are due, of each end point only some: a slow one is not to keep all workers busy.
+    """Take up lanes that are due, of each endpoint only some: a slow one is not to keep all workers busy.
 
     Args:
         session: a transaction.
         limit: how many at most.
         lease: for how long.
-        most_each: lanes of one end point at once.
-        busy: how many the caller works on already, by end point.
+        most_each: lanes of one endpoint at once.
+        busy: how many the caller works on already, by endpoint.
     """
     due = session.execute(
         select(WebhookLane.endpoint_id, func.min(WebhookLane.next_attempt_time).label("first"))
@@ -134,7 +134,7 @@ def take_due(
 
 
 def errand(session: Session, lane: Lane, limit: int) -> Errand | None:
-    """What is to be sent in a lane; None: its end point was switched off or deleted."""
+    """What is to be sent in a lane; None: its endpoint was switched off or deleted."""
     endpoint = session.get(WebhookEndpoint, lane.endpoint_id)
     if endpoint is None or endpoint.disable_time is not None:
         return None
@@ -190,7 +190,7 @@ def settle(session: Session, lane: Lane, said: Said, answer: Answer, *, attempt:
 def fail(session: Session, lane: Lane, said: Said, answer: Answer, give_up_after: timedelta = GIVE_UP_AFTER) -> None:
     """Write down that a message was not taken, and when it is tried again.
 
-    After ``give_up_after`` it depends: if nothing at all was taken for so long, the end point is switched off, and its
+    After ``give_up_after`` it depends: if nothing at all was taken for so long, the endpoint is switched off, and its
     owner is told; if others were, the message is given up, and its performance goes on with the next.
 
     Args:
@@ -200,7 +200,7 @@ def fail(session: Session, lane: Lane, said: Said, answer: Answer, give_up_after
         answer: how it was answered, if at all.
         give_up_after: for how long a message is tried.
     """
-    # The end point first, then its lanes: the order in which it is switched on and off, too.
+    # The endpoint first, then its lanes: the order in which it is switched on and off, too.
     endpoint = session.get(WebhookEndpoint, lane.endpoint_id, with_for_update={"key_share": True})
     if endpoint is None:
         return
@@ -259,7 +259,7 @@ def rest(session: Session, lane: Lane) -> None:
 
 
 def stop(session: Session, lane: Lane) -> None:
-    """Let a lane be whose end point is switched off."""
+    """Let a lane be whose endpoint is switched off."""
     _change(session, lane, next_attempt_time=None)
 
 
@@ -305,7 +305,7 @@ def _lane(row: WebhookLane) -> Lane:
 def _record(
     session: Session, lane: Lane, said: Said, answer: Answer, *, attempt: int, outcome: DeliveryOutcome
 ) -> None:
-    # Written only while there is an end point: it may be deleted while a message is on its way.
+    # Written only while there is an endpoint: it may be deleted while a message is on its way.
     if session.get(WebhookEndpoint, lane.endpoint_id, with_for_update={"read": True, "key_share": True}) is None:
         return
     session.add(
@@ -343,7 +343,7 @@ def _change(session: Session, lane: Lane, **values: Any) -> bool:
 
 
 def _switch_off(session: Session, endpoint_id: UUID, answer: Answer, since: datetime) -> None:
-    """Switch an end point off, and tell its owner."""
+    """Switch an endpoint off, and tell its owner."""
     if answer.status == GONE:
         reason = "the receiver answered 410 Gone"
     else:

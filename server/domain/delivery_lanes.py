@@ -1,6 +1,6 @@
-"""Lanes: which end points are to be told of what, and how far.
+"""Lanes: which endpoints are to be told of what, and how far.
 
-An end point has a lane for each performance, and one for tests. A lane says how far its end point was told
+An endpoint has a lane for each performance, and one for tests. A lane says how far its endpoint was told
 (``cursor``), how far it is to be told (``target``), and when somebody looks after it next (``next_attempt_time``);
 `server.domain.deliveries` does the telling.
 """
@@ -29,7 +29,7 @@ _IDS: Final = UUID("0b9f6a0e-4b51-5c5e-8f63-6a7cf0a3d1c8")
 
 
 def message_id(endpoint_id: UUID, position: int) -> str:
-    """The ``webhook-id`` of a change at an end point: the same however often it is sent."""
+    """The ``webhook-id`` of a change at an endpoint: the same however often it is sent."""
     return f"msg_{uuid5(_IDS, f'{endpoint_id}/{position}').hex}"
 
 
@@ -39,7 +39,7 @@ def test_message_id(test_id: UUID) -> str:
 
 
 def spread(session: Session, placed: Sequence[Placed]) -> int:
-    """Put changes that have just got their positions into the lanes of the end points that they concern.
+    """Put changes that have just got their positions into the lanes of the endpoints that they concern.
 
     Returns:
         How many lanes have something to be sent now.
@@ -73,7 +73,7 @@ def spread(session: Session, placed: Sequence[Placed]) -> int:
 
 
 def concerns(sight: Sight, kinds: Collection[int], one: Placed, names: frozenset[str]) -> bool:
-    """Whether an end point may be told of a change; drafts are looked at when it is sent. Pure.
+    """Whether an endpoint may be told of a change; drafts are looked at when it is sent. Pure.
 
     Args:
         sight: what it may see.

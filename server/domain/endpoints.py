@@ -1,4 +1,4 @@
-"""Webhook end points: the addresses that partners have changes sent to, and the secrets that sign messages.
+"""Webhook endpoints: the addresses that partners have changes sent to, and the secrets that sign messages.
 
 A secret must be at hand to sign with it, so it is stored as it is, like the keys that sign tokens. Nothing ever shows
 it again after it was made.
@@ -34,7 +34,7 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """An end point, and the text of the secret that it has just got."""
+    """An endpoint, and the text of the secret that it has just got."""
 
     endpoint: WebhookEndpoint
     secret: str
@@ -43,7 +43,7 @@ class NewSecret:
 def create(
     session: Session, owner_id: UUID, sight: Sight, *, uri: str, display_name: str, kinds: Sequence[int]
 ) -> NewSecret:
-    """Make an end point.
+    """Make an endpoint.
 
     Args:
         session: where to write.
@@ -64,7 +64,7 @@ def create(
     if (count or 0) >= MOST_ENDPOINTS:
         raise FailedPrecondition(
             "WEBHOOK_ENDPOINT_LIMIT",
-            f"an account has at most {MOST_ENDPOINTS} webhook end points",
+            f"an account has at most {MOST_ENDPOINTS} webhook endpoints",
             limit=str(MOST_ENDPOINTS),
         )
     secret = secrets.token_bytes(_SECRET_BYTES)
@@ -85,7 +85,7 @@ def create(
 
 
 def sight_of(endpoint: WebhookEndpoint) -> Sight:
-    """What an end point may be told."""
+    """What an endpoint may be told."""
     return Sight(
         customer_id=None if endpoint.all_bookings else endpoint.user_id,
         scopes=frozenset(endpoint.scopes),
@@ -94,10 +94,10 @@ def sight_of(endpoint: WebhookEndpoint) -> Sight:
 
 
 def get(session: Session, owner_id: UUID, endpoint_id: UUID, *, lock: bool = False) -> WebhookEndpoint:
-    """An end point of a user's.
+    """An endpoint of a user's.
 
     Raises:
-        NotFound: that user has no such end point.
+        NotFound: that user has no such endpoint.
     """
     endpoint = session.get(WebhookEndpoint, endpoint_id, with_for_update={"key_share": True} if lock else None)
     if endpoint is None or endpoint.user_id != owner_id:
@@ -108,7 +108,7 @@ def get(session: Session, owner_id: UUID, endpoint_id: UUID, *, lock: bool = Fal
 def page(
     session: Session, owner_id: UUID | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> tuple[Sequence[WebhookEndpoint], int]:
-    """End points, newest first, and how many there are in all; ``owner_id`` None: those of everybody.
+    """Endpoints, newest first, and how many there are in all; ``owner_id`` None: those of everybody.
 
     Raises:
         NotFound: no such user.
@@ -129,7 +129,7 @@ def page(
 def change(
     session: Session, owner_id: UUID, endpoint_id: UUID, values: Mapping[str, Any], etag: str
 ) -> WebhookEndpoint:
-    """Change an end point. Switched on again, it gets what it has missed.
+    """Change an endpoint. Switched on again, it gets what it has missed.
 
     Args:
         session: where to write.
@@ -139,7 +139,7 @@ def change(
         etag: what the caller knows of it; empty: nothing.
 
     Raises:
-        NotFound: that user has no such end point.
+        NotFound: that user has no such endpoint.
         Aborted: ETAG_MISMATCH.
     """
     endpoint = get(session, owner_id, endpoint_id, lock=True)
@@ -155,10 +155,10 @@ def change(
 
 
 def delete(session: Session, owner_id: UUID, endpoint_id: UUID) -> None:
-    """Delete an end point; its lanes and deliveries go with it.
+    """Delete an endpoint; its lanes and deliveries go with it.
 
     Raises:
-        NotFound: that user has no such end point.
+        NotFound: that user has no such endpoint.
     """
     endpoint = session.get(WebhookEndpoint, endpoint_id, with_for_update=True)
     if endpoint is None or endpoint.user_id != owner_id:
@@ -168,10 +168,10 @@ def delete(session: Session, owner_id: UUID, endpoint_id: UUID) -> None:
 
 
 def rotate(session: Session, owner_id: UUID, endpoint_id: UUID, overlap: timedelta) -> NewSecret:
-    """Give an end point another secret; until ``overlap`` has passed, messages are signed by the former one, too.
+    """Give an endpoint another secret; until ``overlap`` has passed, messages are signed by the former one, too.
 
     Raises:
-        NotFound: that user has no such end point.
+        NotFound: that user has no such endpoint.
     """
     endpoint = get(session, owner_id, endpoint_id, lock=True)
     secret = secrets.token_bytes(_SECRET_BYTES)
@@ -184,7 +184,7 @@ def rotate(session: Session, owner_id: UUID, endpoint_id: UUID, overlap: timedel
 
 
 def switch_off(session: Session, endpoint_id: UUID, reason: str) -> WebhookEndpoint | None:
-    """Switch an end point off because it does not work; None: it is gone, or off already."""
+    """Switch an endpoint off because it does not work; None: it is gone, or off already."""
     endpoint = session.get(WebhookEndpoint, endpoint_id, with_for_update={"key_share": True}, populate_existing=True)
     if endpoint is None or endpoint.disable_time is not None:
         return None
@@ -196,7 +196,7 @@ def switch_off(session: Session, endpoint_id: UUID, reason: str) -> WebhookEndpo
 
 
 def waiting(session: Session, endpoint_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """For how many performances end points have something left to be delivered."""
+    """For how many performances endpoints have something left to be delivered."""
     rows = session.execute(
         select(WebhookLane.endpoint_id, func.count())
         .where(WebhookLane.endpoint_id.in_(endpoint_ids), WebhookLane.target > WebhookLane.cursor)
@@ -213,7 +213,7 @@ def attempts(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[WebhookDelivery]:
-    """Attempts to deliver to an end point, newest first, at most ``limit``.
+    """Attempts to deliver to an endpoint, newest first, at most ``limit``.
 
     Args:
         session: a transaction.
@@ -232,13 +232,13 @@ def attempts(
 
 
 def require_on(endpoint: WebhookEndpoint) -> None:
-    """Return if an end point is switched on.
+    """Return if an endpoint is switched on.
 
     Raises:
         FailedPrecondition: WEBHOOK_ENDPOINT_DISABLED.
     """
     if endpoint.disable_time is not None:
-        raise FailedPrecondition("WEBHOOK_ENDPOINT_DISABLED", "the webhook end point is switched off")
+        raise FailedPrecondition("WEBHOOK_ENDPOINT_DISABLED", "the webhook endpoint is switched off")
 
 
 def secret_text(secret: bytes) -> str:

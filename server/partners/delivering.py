@@ -1,4 +1,4 @@
-"""Takes lanes of webhook end points up and works them off: one message after another, each settled before the next."""
+"""Takes lanes of webhook endpoints up and works them off: one message after another, each settled before the next."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ from server.seats.halls import Halls
 
 MOST_AT_ONCE: Final = 256
 _EACH: Final = 4
-"""Lanes of one end point in work at once, in one process."""
+"""Lanes of one endpoint in work at once, in one process."""
 _MESSAGES: Final = 20
 """Messages of a lane that are read together."""
 _GIVEN: Final = 1_000
@@ -34,7 +34,7 @@ _LEASE: Final = timedelta(seconds=60)
 
 
 class Deliverer:
-    """Tells end points what changed.
+    """Tells endpoints what changed.
 
     Args:
         database: where the log and the lanes are.
@@ -78,7 +78,7 @@ class Deliverer:
         return lanes
 
     def pause(self) -> float | None:
-        """Soon after, lanes may be taken up that were left because others of their end point were in work."""
+        """Soon after, lanes may be taken up that were left because others of their endpoint were in work."""
         return 0.1 if self._busy and max(self._busy.values()) >= _EACH else None
 
     async def carry_on(self, lane: Lane) -> None:

@@ -1,4 +1,4 @@
-"""PartnerService: what changed, and the webhook end points that are told of it."""
+"""PartnerService: what changed, and the webhook endpoints that are told of it."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
         database: where everything is.
         halls: gives places their ids.
         waker: has messages sent at once.
-        addresses: which of them end points may have.
+        addresses: which of them endpoints may have.
     """
 
     def __init__(self, database: Database, halls: Halls, waker: Waker, addresses: Addresses) -> None:
@@ -90,7 +90,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
     async def CreateWebhookEndpoint(
         self, request: pb.CreateWebhookEndpointRequest, context: Context
     ) -> pb.CreateWebhookEndpointResponse:
-        """Make an end point. Its secret is told once: a repeated request gets the end point without it."""
+        """Make an endpoint. Its secret is told once: a repeated request gets the endpoint without it."""
         who = caller()
         owner_id = _owner(who, resources.parse_user(request.parent, who.user_id, "parent"), request.parent)
         wanted = request.webhook_endpoint
@@ -119,14 +119,14 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
         )
 
     async def GetWebhookEndpoint(self, request: pb.GetWebhookEndpointRequest, context: Context) -> pb.WebhookEndpoint:
-        """Read an end point."""
+        """Read an endpoint."""
         named = _named(request.name)
         return await self._database.read(lambda session: _shown(session, [endpoints.get(session, *named)])[0])
 
     async def ListWebhookEndpoints(
         self, request: pb.ListWebhookEndpointsRequest, context: Context
     ) -> pb.ListWebhookEndpointsResponse:
-        """List end points, newest first."""
+        """List endpoints, newest first."""
         who = caller()
         owner_id = None
         if request.parent != _ALL_USERS:
@@ -147,7 +147,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
     async def UpdateWebhookEndpoint(
         self, request: pb.UpdateWebhookEndpointRequest, context: Context
     ) -> pb.WebhookEndpoint:
-        """Change an end point."""
+        """Change an endpoint."""
         wanted = request.webhook_endpoint
         named = _named(wanted.name, "webhook_endpoint.name")
         values = {path: getattr(wanted, path) for path in paths_of(request.update_mask, wanted, _WRITABLE)}
@@ -164,7 +164,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
         return answer
 
     async def DeleteWebhookEndpoint(self, request: pb.DeleteWebhookEndpointRequest, context: Context) -> Empty:
-        """Delete an end point."""
+        """Delete an endpoint."""
         named = _named(request.name)
 
         def work(session: Session) -> Empty:
@@ -176,7 +176,7 @@ class PartnerService(partner_pb2_grpc.PartnerServiceServicer):
     async def RotateWebhookSecret(
         self, request: pb.RotateWebhookSecretRequest, context: Context
     ) -> pb.RotateWebhookSecretResponse:
-        """Give an end point another secret, which is told once."""
+        """Give an endpoint another secret, which is told once."""
         named = _named(request.name)
         asked = length_in(request, "overlap")
         overlap = _SECRET_OVERLAP if asked is None else asked
@@ -285,14 +285,14 @@ def _sight_of(who: Caller) -> Sight:
 
 
 def _sight_for(who: Caller, owner_id: UUID) -> Sight:
-    """What an end point that the caller makes may be told: what they see; but staff's for somebody else only that
+    """What an endpoint that the caller makes may be told: what they see; but staff's for somebody else only that
     one's bookings, since the address is not theirs.
     """
     return _sight_of(who) if who.user_id == owner_id else Sight(customer_id=owner_id)
 
 
 def _named(name: str, field: str = "name") -> tuple[UUID, UUID]:
-    """The owner and the id of an end point that the caller may have to do with."""
+    """The owner and the id of an endpoint that the caller may have to do with."""
     who = caller()
     owner_id, endpoint_id = resources.parse_webhook_endpoint(name, who.user_id, field)
     return _owner(who, owner_id, name), endpoint_id

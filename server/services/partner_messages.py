@@ -1,4 +1,4 @@
-"""Changes, webhook end points and deliveries as callers see them."""
+"""Changes, webhook endpoints and deliveries as callers see them."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ def change_message(change: Change, hall: Hall | None) -> partner_pb2.Change:
 
 
 def endpoint_message(endpoint: WebhookEndpoint, waiting: int = 0) -> partner_pb2.WebhookEndpoint:
-    """An end point, without its secret; ``waiting`` is for how many performances something is to be delivered."""
+    """An endpoint, without its secret; ``waiting`` is for how many performances something is to be delivered."""
     former = endpoint.former_secret_expire_time
     return partner_pb2.WebhookEndpoint(
         name=resources.webhook_endpoint(endpoint.user_id, endpoint.id),

@@ -39,7 +39,7 @@ def office(database: Database) -> Iterator[PostOffice]:
 
 
 async def tell_of_two_changes(office: PostOffice, receiver: Receiver) -> None:
-    """Two changes that nobody has placed yet, for one end point."""
+    """Two changes that nobody has placed yet, for one endpoint."""
     house = office.database.run_transaction(stage)
     await office.deliverer.place()
     office.subscribe(receiver.uri)

@@ -17,7 +17,7 @@ from tests.staging import stage
 
 @pytest.fixture
 async def inhabited(fresh_database: Database) -> Database:
-    """With changes that have their positions, an end point that nobody answers at, and a key that was charged."""
+    """With changes that have their positions, an endpoint that nobody answers at, and a key that was charged."""
     office = PostOffice(fresh_database)
     owner = partner(fresh_database)
     office.subscribe("http://127.0.0.1:1/", owner)

@@ -220,7 +220,7 @@ class Maker:
         return {"rowlock.dev/QueueEntry": mine, "rowlock.dev/WaitingRoom": room}, {"rowlock.dev/QueueEntry": foreign}
 
     async def _endpoint(self, staff: Metadata) -> str:
-        """A webhook end point."""
+        """A webhook endpoint."""
         partners: partner_pb2_grpc.PartnerServiceAsyncStub = partner_pb2_grpc.PartnerServiceStub(self.channel)
         wanted = partner_pb2.WebhookEndpoint(uri=RECEIVER)
         made = await partners.CreateWebhookEndpoint(

@@ -93,7 +93,7 @@ class House:
         return await self.partners.ListChanges(partner_pb2.ListChangesRequest(**request), metadata=who)
 
     async def endpoint(self, who: Metadata, uri: str, **more: Any) -> partner_pb2.CreateWebhookEndpointResponse:
-        """Make an end point."""
+        """Make an endpoint."""
         wanted = partner_pb2.WebhookEndpoint(uri=uri, **more)
         request = partner_pb2.CreateWebhookEndpointRequest(parent="users/me", webhook_endpoint=wanted)
         return await self.partners.CreateWebhookEndpoint(request, metadata=who)

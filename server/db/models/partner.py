@@ -100,10 +100,10 @@ class WebhookEndpoint(Timestamps, Base):
 
 
 class WebhookLane(Base):
-    """What an end point still has to be told of one performance, in order; nothing overtakes in a lane.
+    """What an endpoint still has to be told of one performance, in order; nothing overtakes in a lane.
 
     Everything up to ``cursor`` is done with, everything up to ``target`` is to be looked at. ``next_attempt_time`` is
-    when; null: the lane is empty, or its end point is switched off. ``failure_count`` and ``failing_since`` are of the
+    when; null: the lane is empty, or its endpoint is switched off. ``failure_count`` and ``failing_since`` are of the
     message behind the cursor. ``test_id`` is a test to be sent, in the lane of performance 0 only.
     """
 

@@ -88,7 +88,7 @@ def test_every_due_column_of_the_schema_is_in_it(database: Database, kinds: dict
         "webhook_lanes",
     }
     assert set(due) == tables
-    # And holds, changes to be placed, end points that are off, and money in doubt, which is for people alone.
+    # And holds, changes to be placed, endpoints that are off, and money in doubt, which is for people alone.
     assert len(kinds) == len(tables) + 4
 
 

@@ -218,7 +218,7 @@ async def test_a_slow_receiver_holds_up_nobody_else(fresh_database: Database, re
         await office.deliverer.place()
         await office.drain.run()
         await eventually(lambda: len(receiver.arrivals) == 8 and len(slow.arrivals) >= 4)
-        assert len(slow.arrivals) == 4, "no more of one end point at once"
+        assert len(slow.arrivals) == 4, "no more of one endpoint at once"
         awake.set()
         await office.drain.finish()
         await office.work()

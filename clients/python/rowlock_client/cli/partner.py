@@ -210,7 +210,7 @@ def webhooks(
     ca: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """List webhook end points, newest first."""
+    """List webhook endpoints, newest first."""
     request = partner_pb2.ListWebhookEndpointsRequest(parent=owner, page_size=1000)
     with connect(server, ca) as client:
         page: partner_pb2.ListWebhookEndpointsResponse = client.call(Rpc(_Partners, "ListWebhookEndpoints", request))
@@ -279,7 +279,7 @@ def deliveries(
     ca: CaFile = None,
     as_json: Json = False,
 ) -> None:
-    """List attempts to deliver to an end point, newest first, and how they were answered."""
+    """List attempts to deliver to an endpoint, newest first, and how they were answered."""
     request = partner_pb2.ListWebhookDeliveriesRequest(parent=endpoint, page_size=most, failed_only=failed)
     with connect(server, ca) as client:
         page: partner_pb2.ListWebhookDeliveriesResponse = client.call(Rpc(_Partners, "ListWebhookDeliveries", request))
@@ -328,7 +328,7 @@ def switch(
     server: Server = DEFAULT_TARGET,
     ca: CaFile = None,
 ) -> None:
-    """Switch an end point off or on."""
+    """Switch an endpoint off or on."""
     wanted = partner_pb2.WebhookEndpoint(name=endpoint, disabled=not on)
     mask = FieldMask(paths=["disabled"])
     request = partner_pb2.UpdateWebhookEndpointRequest(webhook_endpoint=wanted, update_mask=mask)
@@ -345,7 +345,7 @@ def rotate_secret(
     server: Server = DEFAULT_TARGET,
     ca: CaFile = None,
 ) -> None:
-    """Give an end point another secret, which is shown once, here."""
+    """Give an endpoint another secret, which is shown once, here."""
     request = partner_pb2.RotateWebhookSecretRequest(name=endpoint)
     request.overlap.FromTimedelta(timedelta(hours=overlap))
     with connect(server, ca) as client:
@@ -356,7 +356,7 @@ def rotate_secret(
 @app.command("delete-webhook")
 @told
 def delete_webhook(endpoint: Endpoint, server: Server = DEFAULT_TARGET, ca: CaFile = None) -> None:
-    """Delete an end point, with the record of its deliveries."""
+    """Delete an endpoint, with the record of its deliveries."""
     with connect(server, ca) as client:
         client.call(Rpc(_Partners, "DeleteWebhookEndpoint", partner_pb2.DeleteWebhookEndpointRequest(name=endpoint)))
     typer.echo("It is gone.")

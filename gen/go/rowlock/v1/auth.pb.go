@@ -112,7 +112,7 @@ const (
 	ApiKey_PAY ApiKey_Permission = 3
 	// To give up what was paid for, and so to have money returned.
 	ApiKey_REFUND ApiKey_Permission = 4
-	// To have changes sent: everything about webhook end points.
+	// To have changes sent: everything about webhook endpoints.
 	ApiKey_WEBHOOKS ApiKey_Permission = 5
 	// To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
 	// must be given: a key without permissions does not have it.

@@ -223,9 +223,9 @@ const (
 	// FAILED_PRECONDITION. Changes behind that position were deleted, because they are old. Read what you need by other
 	// calls, and go on at the oldest that is left. [outdated_position]
 	ErrorReason_CHANGES_OUTDATED ErrorReason = 201
-	// FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first.
+	// FAILED_PRECONDITION. The webhook endpoint is switched off. Switch it on first.
 	ErrorReason_WEBHOOK_ENDPOINT_DISABLED ErrorReason = 202
-	// FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]
+	// FAILED_PRECONDITION. The account has as many webhook endpoints as it may have. Delete one. [limit]
 	ErrorReason_WEBHOOK_ENDPOINT_LIMIT ErrorReason = 203
 	// RESOURCE_EXHAUSTED. The file would be larger than one answer may be. Narrow the conditions, or read the report page
 	// by page. [limit, in bytes]

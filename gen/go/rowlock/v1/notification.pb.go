@@ -60,7 +60,7 @@ const (
 	Notification_EMAIL_CHANGED Notification_Kind = 13
 	// The account has another password now.
 	Notification_PASSWORD_CHANGED Notification_Kind = 14
-	// A webhook end point was switched off, because nothing was taken for long.
+	// A webhook endpoint was switched off, because nothing was taken for long.
 	Notification_WEBHOOK_ENDPOINT_OFF Notification_Kind = 15
 )
 

@@ -510,7 +510,7 @@ type WebhookEndpoint struct {
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
 	// How many performances have changes that are still to be delivered, or to be tried again.
 	WaitingPerformances int32 `protobuf:"varint,13,opt,name=waiting_performances,json=waitingPerformances,proto3" json:"waiting_performances,omitempty"`
-	// Changes with every change of the end point; sent back, it makes sure that nobody else changed it meanwhile.
+	// Changes with every change of the endpoint; sent back, it makes sure that nobody else changed it meanwhile.
 	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -807,12 +807,12 @@ func (x *WebhookDelivery) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Makes an end point.
+// Makes an endpoint.
 type CreateWebhookEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose it is: `users/{user}` or `users/me`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The end point; `name`, `etag` and what is output only are ignored.
+	// The endpoint; `name`, `etag` and what is output only are ignored.
 	WebhookEndpoint *WebhookEndpoint `protobuf:"bytes,2,opt,name=webhook_endpoint,json=webhookEndpoint,proto3" json:"webhook_endpoint,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -871,10 +871,10 @@ func (x *CreateWebhookEndpointRequest) GetRequestId() string {
 	return ""
 }
 
-// A new end point.
+// A new endpoint.
 type CreateWebhookEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	WebhookEndpoint *WebhookEndpoint `protobuf:"bytes,1,opt,name=webhook_endpoint,json=webhookEndpoint,proto3" json:"webhook_endpoint,omitempty"`
 	// The secret, `whsec_…`, by which receivers check signatures. Nobody can read it again. Empty in a repeated answer.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
@@ -926,10 +926,10 @@ func (x *CreateWebhookEndpointResponse) GetSecret() string {
 	return ""
 }
 
-// Asks for an end point.
+// Asks for an endpoint.
 type GetWebhookEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -972,7 +972,7 @@ func (x *GetWebhookEndpointRequest) GetName() string {
 	return ""
 }
 
-// Asks for a page of end points.
+// Asks for a page of endpoints.
 type ListWebhookEndpointsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose: `users/{user}`, `users/me`, or, for STAFF, `users/-` for those of all.
@@ -1036,10 +1036,10 @@ func (x *ListWebhookEndpointsRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of end points.
+// A page of endpoints.
 type ListWebhookEndpointsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end points, newest first.
+	// The endpoints, newest first.
 	WebhookEndpoints []*WebhookEndpoint `protobuf:"bytes,1,rep,name=webhook_endpoints,json=webhookEndpoints,proto3" json:"webhook_endpoints,omitempty"`
 	// For the next page. Empty: this is the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1100,10 +1100,10 @@ func (x *ListWebhookEndpointsResponse) GetTotalSize() int32 {
 	return 0
 }
 
-// Changes an end point.
+// Changes an endpoint.
 type UpdateWebhookEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point, by its `name`, with the new values. With an `etag` it must not have changed since.
+	// The endpoint, by its `name`, with the new values. With an `etag` it must not have changed since.
 	WebhookEndpoint *WebhookEndpoint `protobuf:"bytes,1,opt,name=webhook_endpoint,json=webhookEndpoint,proto3" json:"webhook_endpoint,omitempty"`
 	// Which of `uri`, `display_name`, `kinds` and `disabled` to change. Empty: those that are set.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1164,10 +1164,10 @@ func (x *UpdateWebhookEndpointRequest) GetRequestId() string {
 	return ""
 }
 
-// Deletes an end point.
+// Deletes an endpoint.
 type DeleteWebhookEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1219,10 +1219,10 @@ func (x *DeleteWebhookEndpointRequest) GetRequestId() string {
 	return ""
 }
 
-// Gives an end point another secret.
+// Gives an endpoint another secret.
 type RotateWebhookSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// For how long messages are signed by the former secret, too. Unset: 24 hours; 0: not at all; at most 30 days.
 	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
@@ -1283,10 +1283,10 @@ func (x *RotateWebhookSecretRequest) GetRequestId() string {
 	return ""
 }
 
-// The end point has another secret.
+// The endpoint has another secret.
 type RotateWebhookSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	WebhookEndpoint *WebhookEndpoint `protobuf:"bytes,1,opt,name=webhook_endpoint,json=webhookEndpoint,proto3" json:"webhook_endpoint,omitempty"`
 	// The new secret, `whsec_…`. Nobody can read it again. Empty in a repeated answer.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
@@ -1341,7 +1341,7 @@ func (x *RotateWebhookSecretResponse) GetSecret() string {
 // Has a test sent.
 type TestWebhookEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-].
 	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1442,7 +1442,7 @@ func (x *TestWebhookEndpointResponse) GetWebhookId() string {
 // Has changes sent again.
 type ReplayDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The position behind which to begin. 0: at the oldest change that is kept.
 	AfterPosition int64 `protobuf:"varint,2,opt,name=after_position,json=afterPosition,proto3" json:"after_position,omitempty"`
@@ -1561,7 +1561,7 @@ func (x *ReplayDeliveriesResponse) GetPerformanceCount() int32 {
 // Asks for a page of attempts.
 type ListWebhookDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The end point.
+	// The endpoint.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many to return at most. 0: 50; more than 1000 counts as 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

@@ -47,28 +47,28 @@ const (
 //
 // A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
 // own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-// Somebody else's end point is NOT_FOUND.
+// Somebody else's endpoint is NOT_FOUND.
 type PartnerServiceClient interface {
 	// Lists changes behind a position, the oldest first. To follow the log, ask again with `next_position` for as long as
 	// there are changes, and then about once a second. PARTNER (with READ) and STAFF. Errors: NOT_FOUND, CHANGES_OUTDATED.
 	ListChanges(ctx context.Context, in *ListChangesRequest, opts ...grpc.CallOption) (*ListChangesResponse, error)
-	// Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-	// WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+	// Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+	// WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
 	// performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-	// repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+	// repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
 	CreateWebhookEndpoint(ctx context.Context, in *CreateWebhookEndpointRequest, opts ...grpc.CallOption) (*CreateWebhookEndpointResponse, error)
-	// Reads an end point. Errors: NOT_FOUND.
+	// Reads an endpoint. Errors: NOT_FOUND.
 	GetWebhookEndpoint(ctx context.Context, in *GetWebhookEndpointRequest, opts ...grpc.CallOption) (*WebhookEndpoint, error)
-	// Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+	// Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
 	// PAGE_TOKEN_INVALID.
 	ListWebhookEndpoints(ctx context.Context, in *ListWebhookEndpointsRequest, opts ...grpc.CallOption) (*ListWebhookEndpointsResponse, error)
-	// Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+	// Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
 	// log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
 	UpdateWebhookEndpoint(ctx context.Context, in *UpdateWebhookEndpointRequest, opts ...grpc.CallOption) (*WebhookEndpoint, error)
-	// Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
 	DeleteWebhookEndpoint(ctx context.Context, in *DeleteWebhookEndpointRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-	// Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+	// Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+	// Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
 	RotateWebhookSecret(ctx context.Context, in *RotateWebhookSecretRequest, opts ...grpc.CallOption) (*RotateWebhookSecretResponse, error)
 	// Has one message of the type `test` sent, once. What came of it is found by ListWebhookDeliveries within seconds.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_DISABLED.
@@ -77,7 +77,7 @@ type PartnerServiceClient interface {
 	// keeps the ids loses nothing and does nothing twice. Idempotent by `request_id`. Errors: NOT_FOUND, CHANGES_OUTDATED,
 	// WEBHOOK_ENDPOINT_DISABLED.
 	ReplayDeliveries(ctx context.Context, in *ReplayDeliveriesRequest, opts ...grpc.CallOption) (*ReplayDeliveriesResponse, error)
-	// Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+	// Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
 	// setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListWebhookDeliveries(ctx context.Context, in *ListWebhookDeliveriesRequest, opts ...grpc.CallOption) (*ListWebhookDeliveriesResponse, error)
 }
@@ -203,28 +203,28 @@ func (c *partnerServiceClient) ListWebhookDeliveries(ctx context.Context, in *Li
 //
 // A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
 // own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-// Somebody else's end point is NOT_FOUND.
+// Somebody else's endpoint is NOT_FOUND.
 type PartnerServiceServer interface {
 	// Lists changes behind a position, the oldest first. To follow the log, ask again with `next_position` for as long as
 	// there are changes, and then about once a second. PARTNER (with READ) and STAFF. Errors: NOT_FOUND, CHANGES_OUTDATED.
 	ListChanges(context.Context, *ListChangesRequest) (*ListChangesResponse, error)
-	// Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-	// WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+	// Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+	// WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
 	// performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-	// repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+	// repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
 	CreateWebhookEndpoint(context.Context, *CreateWebhookEndpointRequest) (*CreateWebhookEndpointResponse, error)
-	// Reads an end point. Errors: NOT_FOUND.
+	// Reads an endpoint. Errors: NOT_FOUND.
 	GetWebhookEndpoint(context.Context, *GetWebhookEndpointRequest) (*WebhookEndpoint, error)
-	// Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+	// Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
 	// PAGE_TOKEN_INVALID.
 	ListWebhookEndpoints(context.Context, *ListWebhookEndpointsRequest) (*ListWebhookEndpointsResponse, error)
-	// Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+	// Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
 	// log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
 	UpdateWebhookEndpoint(context.Context, *UpdateWebhookEndpointRequest) (*WebhookEndpoint, error)
-	// Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
+	// Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
 	DeleteWebhookEndpoint(context.Context, *DeleteWebhookEndpointRequest) (*emptypb.Empty, error)
-	// Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-	// Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+	// Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+	// Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
 	RotateWebhookSecret(context.Context, *RotateWebhookSecretRequest) (*RotateWebhookSecretResponse, error)
 	// Has one message of the type `test` sent, once. What came of it is found by ListWebhookDeliveries within seconds.
 	// Idempotent by `request_id`. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_DISABLED.
@@ -233,7 +233,7 @@ type PartnerServiceServer interface {
 	// keeps the ids loses nothing and does nothing twice. Idempotent by `request_id`. Errors: NOT_FOUND, CHANGES_OUTDATED,
 	// WEBHOOK_ENDPOINT_DISABLED.
 	ReplayDeliveries(context.Context, *ReplayDeliveriesRequest) (*ReplayDeliveriesResponse, error)
-	// Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+	// Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
 	// setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListWebhookDeliveries(context.Context, *ListWebhookDeliveriesRequest) (*ListWebhookDeliveriesResponse, error)
 	mustEmbedUnimplementedPartnerServiceServer()

@@ -149,7 +149,7 @@ class ApiKey(_message.Message):
         REFUND: ApiKey._Permission.ValueType  # 4
         """To give up what was paid for, and so to have money returned."""
         WEBHOOKS: ApiKey._Permission.ValueType  # 5
-        """To have changes sent: everything about webhook end points."""
+        """To have changes sent: everything about webhook endpoints."""
         ALL_BOOKINGS: ApiKey._Permission.ValueType  # 6
         """To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
         must be given: a key without permissions does not have it.
@@ -169,7 +169,7 @@ class ApiKey(_message.Message):
     REFUND: ApiKey.Permission.ValueType  # 4
     """To give up what was paid for, and so to have money returned."""
     WEBHOOKS: ApiKey.Permission.ValueType  # 5
-    """To have changes sent: everything about webhook end points."""
+    """To have changes sent: everything about webhook endpoints."""
     ALL_BOOKINGS: ApiKey.Permission.ValueType  # 6
     """To be told of everybody's bookings by ListChanges and webhooks, and not only of those of the key's own account. It
     must be given: a key without permissions does not have it.

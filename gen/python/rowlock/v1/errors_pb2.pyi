@@ -260,9 +260,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     calls, and go on at the oldest that is left. [outdated_position]
     """
     WEBHOOK_ENDPOINT_DISABLED: _ErrorReason.ValueType  # 202
-    """FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first."""
+    """FAILED_PRECONDITION. The webhook endpoint is switched off. Switch it on first."""
     WEBHOOK_ENDPOINT_LIMIT: _ErrorReason.ValueType  # 203
-    """FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]"""
+    """FAILED_PRECONDITION. The account has as many webhook endpoints as it may have. Delete one. [limit]"""
     REPORT_TOO_LARGE: _ErrorReason.ValueType  # 220
     """--- reports ---
 
@@ -504,9 +504,9 @@ CHANGES_OUTDATED: ErrorReason.ValueType  # 201
 calls, and go on at the oldest that is left. [outdated_position]
 """
 WEBHOOK_ENDPOINT_DISABLED: ErrorReason.ValueType  # 202
-"""FAILED_PRECONDITION. The webhook end point is switched off. Switch it on first."""
+"""FAILED_PRECONDITION. The webhook endpoint is switched off. Switch it on first."""
 WEBHOOK_ENDPOINT_LIMIT: ErrorReason.ValueType  # 203
-"""FAILED_PRECONDITION. The account has as many webhook end points as it may have. Delete one. [limit]"""
+"""FAILED_PRECONDITION. The account has as many webhook endpoints as it may have. Delete one. [limit]"""
 REPORT_TOO_LARGE: ErrorReason.ValueType  # 220
 """--- reports ---
 

@@ -63,7 +63,7 @@ class Notification(_message.Message):
         PASSWORD_CHANGED: Notification._Kind.ValueType  # 14
         """The account has another password now."""
         WEBHOOK_ENDPOINT_OFF: Notification._Kind.ValueType  # 15
-        """A webhook end point was switched off, because nothing was taken for long."""
+        """A webhook endpoint was switched off, because nothing was taken for long."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What it is about."""
@@ -99,7 +99,7 @@ class Notification(_message.Message):
     PASSWORD_CHANGED: Notification.Kind.ValueType  # 14
     """The account has another password now."""
     WEBHOOK_ENDPOINT_OFF: Notification.Kind.ValueType  # 15
-    """A webhook end point was switched off, because nothing was taken for long."""
+    """A webhook endpoint was switched off, because nothing was taken for long."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)

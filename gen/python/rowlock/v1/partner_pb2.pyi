@@ -244,7 +244,7 @@ class WebhookEndpoint(_message.Message):
     waiting_performances: _builtins.int
     """How many performances have changes that are still to be delivered, or to be tried again."""
     etag: _builtins.str
-    """Changes with every change of the end point; sent back, it makes sure that nobody else changed it meanwhile."""
+    """Changes with every change of the endpoint; sent back, it makes sure that nobody else changed it meanwhile."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___Change.Kind.ValueType]:
         """What is sent. Empty: changes of all kinds."""
@@ -400,7 +400,7 @@ Global___WebhookDelivery: _TypeAlias = WebhookDelivery  # noqa: Y015
 
 @_typing.final
 class CreateWebhookEndpointRequest(_message.Message):
-    """Makes an end point."""
+    """Makes an endpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -413,7 +413,7 @@ class CreateWebhookEndpointRequest(_message.Message):
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     @_builtins.property
     def webhook_endpoint(self) -> Global___WebhookEndpoint:
-        """The end point; `name`, `etag` and what is output only are ignored."""
+        """The endpoint; `name`, `etag` and what is output only are ignored."""
 
     def __init__(
         self,
@@ -432,7 +432,7 @@ Global___CreateWebhookEndpointRequest: _TypeAlias = CreateWebhookEndpointRequest
 
 @_typing.final
 class CreateWebhookEndpointResponse(_message.Message):
-    """A new end point."""
+    """A new endpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -442,7 +442,7 @@ class CreateWebhookEndpointResponse(_message.Message):
     """The secret, `whsec_…`, by which receivers check signatures. Nobody can read it again. Empty in a repeated answer."""
     @_builtins.property
     def webhook_endpoint(self) -> Global___WebhookEndpoint:
-        """The end point."""
+        """The endpoint."""
 
     def __init__(
         self,
@@ -460,13 +460,13 @@ Global___CreateWebhookEndpointResponse: _TypeAlias = CreateWebhookEndpointRespon
 
 @_typing.final
 class GetWebhookEndpointRequest(_message.Message):
-    """Asks for an end point."""
+    """Asks for an endpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The end point."""
+    """The endpoint."""
     def __init__(
         self,
         *,
@@ -482,7 +482,7 @@ Global___GetWebhookEndpointRequest: _TypeAlias = GetWebhookEndpointRequest  # no
 
 @_typing.final
 class ListWebhookEndpointsRequest(_message.Message):
-    """Asks for a page of end points."""
+    """Asks for a page of endpoints."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -512,7 +512,7 @@ Global___ListWebhookEndpointsRequest: _TypeAlias = ListWebhookEndpointsRequest  
 
 @_typing.final
 class ListWebhookEndpointsResponse(_message.Message):
-    """A page of end points."""
+    """A page of endpoints."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -525,7 +525,7 @@ class ListWebhookEndpointsResponse(_message.Message):
     """How many there are on all pages together."""
     @_builtins.property
     def webhook_endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___WebhookEndpoint]:
-        """The end points, newest first."""
+        """The endpoints, newest first."""
 
     def __init__(
         self,
@@ -544,7 +544,7 @@ Global___ListWebhookEndpointsResponse: _TypeAlias = ListWebhookEndpointsResponse
 
 @_typing.final
 class UpdateWebhookEndpointRequest(_message.Message):
-    """Changes an end point."""
+    """Changes an endpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -555,7 +555,7 @@ class UpdateWebhookEndpointRequest(_message.Message):
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     @_builtins.property
     def webhook_endpoint(self) -> Global___WebhookEndpoint:
-        """The end point, by its `name`, with the new values. With an `etag` it must not have changed since."""
+        """The endpoint, by its `name`, with the new values. With an `etag` it must not have changed since."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
@@ -578,14 +578,14 @@ Global___UpdateWebhookEndpointRequest: _TypeAlias = UpdateWebhookEndpointRequest
 
 @_typing.final
 class DeleteWebhookEndpointRequest(_message.Message):
-    """Deletes an end point."""
+    """Deletes an endpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The end point."""
+    """The endpoint."""
     request_id: _builtins.str
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     def __init__(
@@ -604,7 +604,7 @@ Global___DeleteWebhookEndpointRequest: _TypeAlias = DeleteWebhookEndpointRequest
 
 @_typing.final
 class RotateWebhookSecretRequest(_message.Message):
-    """Gives an end point another secret."""
+    """Gives an endpoint another secret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -612,7 +612,7 @@ class RotateWebhookSecretRequest(_message.Message):
     OVERLAP_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The end point."""
+    """The endpoint."""
     request_id: _builtins.str
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     @_builtins.property
@@ -636,7 +636,7 @@ Global___RotateWebhookSecretRequest: _TypeAlias = RotateWebhookSecretRequest  # 
 
 @_typing.final
 class RotateWebhookSecretResponse(_message.Message):
-    """The end point has another secret."""
+    """The endpoint has another secret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -646,7 +646,7 @@ class RotateWebhookSecretResponse(_message.Message):
     """The new secret, `whsec_…`. Nobody can read it again. Empty in a repeated answer."""
     @_builtins.property
     def webhook_endpoint(self) -> Global___WebhookEndpoint:
-        """The end point."""
+        """The endpoint."""
 
     def __init__(
         self,
@@ -671,7 +671,7 @@ class TestWebhookEndpointRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The end point."""
+    """The endpoint."""
     request_id: _builtins.str
     """Makes a repeated request harmless: see REQUEST_ID_REUSED. A UUID is recommended; 1 to 64 of [A-Za-z0-9_-]."""
     def __init__(
@@ -721,7 +721,7 @@ class ReplayDeliveriesRequest(_message.Message):
     PERFORMANCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The end point."""
+    """The endpoint."""
     after_position: _builtins.int
     """The position behind which to begin. 0: at the oldest change that is kept."""
     performance: _builtins.str
@@ -777,7 +777,7 @@ class ListWebhookDeliveriesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FAILED_ONLY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The end point."""
+    """The endpoint."""
     page_size: _builtins.int
     """How many to return at most. 0: 50; more than 1000 counts as 1000."""
     page_token: _builtins.str

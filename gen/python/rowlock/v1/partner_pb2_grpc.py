@@ -36,7 +36,7 @@ class PartnerServiceStub:
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -107,7 +107,7 @@ class PartnerServiceServicer:
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     def ListChanges(self, request, context):
@@ -119,24 +119,24 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateWebhookEndpoint(self, request, context):
-        """Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-        WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+        """Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+        WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
         performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-        repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+        repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWebhookEndpoint(self, request, context):
-        """Reads an end point. Errors: NOT_FOUND.
+        """Reads an endpoint. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhookEndpoints(self, request, context):
-        """Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+        """Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
         PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -144,7 +144,7 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWebhookEndpoint(self, request, context):
-        """Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+        """Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
         log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -152,15 +152,15 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWebhookEndpoint(self, request, context):
-        """Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
+        """Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateWebhookSecret(self, request, context):
-        """Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-        Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+        """Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+        Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,7 +184,7 @@ class PartnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhookDeliveries(self, request, context):
-        """Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+        """Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
         setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -262,7 +262,7 @@ class PartnerService:
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     @staticmethod

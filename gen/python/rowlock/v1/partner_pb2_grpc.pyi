@@ -37,7 +37,7 @@ class PartnerServiceStub:
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     @_typing.overload
@@ -49,26 +49,26 @@ class PartnerServiceStub:
     there are changes, and then about once a second. PARTNER (with READ) and STAFF. Errors: NOT_FOUND, CHANGES_OUTDATED.
     """
     CreateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_partner_pb2.CreateWebhookEndpointRequest, _partner_pb2.CreateWebhookEndpointResponse]
-    """Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-    WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+    """Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+    WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
     performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-    repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+    repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
     """
     GetWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_partner_pb2.GetWebhookEndpointRequest, _partner_pb2.WebhookEndpoint]
-    """Reads an end point. Errors: NOT_FOUND."""
+    """Reads an endpoint. Errors: NOT_FOUND."""
     ListWebhookEndpoints: _grpc.UnaryUnaryMultiCallable[_partner_pb2.ListWebhookEndpointsRequest, _partner_pb2.ListWebhookEndpointsResponse]
-    """Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+    """Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
     PAGE_TOKEN_INVALID.
     """
     UpdateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_partner_pb2.UpdateWebhookEndpointRequest, _partner_pb2.WebhookEndpoint]
-    """Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+    """Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
     log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
     """
     DeleteWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_partner_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]
-    """Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
+    """Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
     RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_partner_pb2.RotateWebhookSecretRequest, _partner_pb2.RotateWebhookSecretResponse]
-    """Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-    Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+    """Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+    Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
     """
     TestWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_partner_pb2.TestWebhookEndpointRequest, _partner_pb2.TestWebhookEndpointResponse]
     """Has one message of the type `test` sent, once. What came of it is found by ListWebhookDeliveries within seconds.
@@ -80,7 +80,7 @@ class PartnerServiceStub:
     WEBHOOK_ENDPOINT_DISABLED.
     """
     ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_partner_pb2.ListWebhookDeliveriesRequest, _partner_pb2.ListWebhookDeliveriesResponse]
-    """Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+    """Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
     setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
     """
 
@@ -95,7 +95,7 @@ class PartnerServiceAsyncStub(PartnerServiceStub):
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -104,26 +104,26 @@ class PartnerServiceAsyncStub(PartnerServiceStub):
     there are changes, and then about once a second. PARTNER (with READ) and STAFF. Errors: NOT_FOUND, CHANGES_OUTDATED.
     """
     CreateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_partner_pb2.CreateWebhookEndpointRequest, _partner_pb2.CreateWebhookEndpointResponse]  # type: ignore[assignment]
-    """Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-    WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+    """Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+    WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
     performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-    repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+    repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
     """
     GetWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_partner_pb2.GetWebhookEndpointRequest, _partner_pb2.WebhookEndpoint]  # type: ignore[assignment]
-    """Reads an end point. Errors: NOT_FOUND."""
+    """Reads an endpoint. Errors: NOT_FOUND."""
     ListWebhookEndpoints: _aio.UnaryUnaryMultiCallable[_partner_pb2.ListWebhookEndpointsRequest, _partner_pb2.ListWebhookEndpointsResponse]  # type: ignore[assignment]
-    """Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+    """Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
     PAGE_TOKEN_INVALID.
     """
     UpdateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_partner_pb2.UpdateWebhookEndpointRequest, _partner_pb2.WebhookEndpoint]  # type: ignore[assignment]
-    """Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+    """Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
     log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
     """
     DeleteWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_partner_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
+    """Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
     RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_partner_pb2.RotateWebhookSecretRequest, _partner_pb2.RotateWebhookSecretResponse]  # type: ignore[assignment]
-    """Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-    Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+    """Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+    Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
     """
     TestWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_partner_pb2.TestWebhookEndpointRequest, _partner_pb2.TestWebhookEndpointResponse]  # type: ignore[assignment]
     """Has one message of the type `test` sent, once. What came of it is found by ListWebhookDeliveries within seconds.
@@ -135,7 +135,7 @@ class PartnerServiceAsyncStub(PartnerServiceStub):
     WEBHOOK_ENDPOINT_DISABLED.
     """
     ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_partner_pb2.ListWebhookDeliveriesRequest, _partner_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
-    """Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+    """Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
     setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
     """
 
@@ -149,7 +149,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
 
     A partner sees the performances that its API key is narrowed to (all, if it is not), and of them the bookings of its
     own account with all that belongs to them; those of everybody if the key has ALL_BOOKINGS. STAFF see everything.
-    Somebody else's end point is NOT_FOUND.
+    Somebody else's endpoint is NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -168,10 +168,10 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.CreateWebhookEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.CreateWebhookEndpointResponse, _abc.Awaitable[_partner_pb2.CreateWebhookEndpointResponse]]:
-        """Makes an end point: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
-        WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The end point sees what its maker sees now: the
+        """Makes an endpoint: changes are sent to its address from now on. Its secret is told once, here. PARTNER (with
+        WEBHOOKS), for themselves, and STAFF; at most 20 for each account. The endpoint sees what its maker sees now: the
         performances that the API key is narrowed to, and ALL_BOOKINGS, are kept with it. Idempotent by `request_id`: a
-        repeated call gets the end point, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
+        repeated call gets the endpoint, without the secret. Errors: NOT_FOUND, WEBHOOK_ENDPOINT_LIMIT.
         """
 
     @_abc_1.abstractmethod
@@ -180,7 +180,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.GetWebhookEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.WebhookEndpoint, _abc.Awaitable[_partner_pb2.WebhookEndpoint]]:
-        """Reads an end point. Errors: NOT_FOUND."""
+        """Reads an endpoint. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListWebhookEndpoints(
@@ -188,7 +188,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.ListWebhookEndpointsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.ListWebhookEndpointsResponse, _abc.Awaitable[_partner_pb2.ListWebhookEndpointsResponse]]:
-        """Lists end points, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
+        """Lists endpoints, newest first; STAFF may list those of all users by `users/-`. Errors: NOT_FOUND,
         PAGE_TOKEN_INVALID.
         """
 
@@ -198,7 +198,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.UpdateWebhookEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.WebhookEndpoint, _abc.Awaitable[_partner_pb2.WebhookEndpoint]]:
-        """Changes an end point. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
+        """Changes an endpoint. With `disabled` it is switched off, or on again; then it gets what it has missed, as far as the
         log still has it. Idempotent by `request_id`. Errors: NOT_FOUND, UPDATE_MASK_INVALID, ETAG_MISMATCH.
         """
 
@@ -208,7 +208,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.DeleteWebhookEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes an end point, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
+        """Deletes an endpoint, with the record of its deliveries. Idempotent by `request_id`. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def RotateWebhookSecret(
@@ -216,8 +216,8 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.RotateWebhookSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.RotateWebhookSecretResponse, _abc.Awaitable[_partner_pb2.RotateWebhookSecretResponse]]:
-        """Gives an end point another secret, which is told once, here. Until the former one ends, messages are signed by both.
-        Idempotent by `request_id`: a repeated call gets the end point, without the secret. Errors: NOT_FOUND.
+        """Gives an endpoint another secret, which is told once, here. Until the former one ends, messages are signed by both.
+        Idempotent by `request_id`: a repeated call gets the endpoint, without the secret. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -247,7 +247,7 @@ class PartnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _partner_pb2.ListWebhookDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_partner_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_partner_pb2.ListWebhookDeliveriesResponse]]:
-        """Lists attempts to deliver to an end point, newest first, each with what was answered. They are kept for two weeks (a
+        """Lists attempts to deliver to an endpoint, newest first, each with what was answered. They are kept for two weeks (a
         setting). Errors: NOT_FOUND, PAGE_TOKEN_INVALID.
         """
 
