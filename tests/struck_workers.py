@@ -53,7 +53,7 @@ class Workshop:
             stripe_secret_key=settings.stripe_secret_key,
             stripe_api_base=settings.stripe_api_base,
             **_paypal(settings),
-            payment_call_timeout="1s",
+            payment_call_timeout=f"{_call_timeout(settings).total_seconds()}s",
             payment_resolve_interval="100ms",
             payment_sweep_interval="300ms",
             expiry_sweep_interval="300ms",
@@ -115,6 +115,13 @@ def settings_of_workers(database_url: str, redis_url: str, folder: Path, **more:
     """Settings with which workers have messages of the test's own, whoever else uses its Redis."""
     prefix = f"t{uuid4().hex[:8]}"
     return Settings(database_url=database_url, redis_url=redis_url, data_dir=folder, redis_key_prefix=prefix, **more)
+
+
+def _call_timeout(settings: Settings) -> timedelta:
+    """How long a worker waits for a provider: not long, as nobody wants to wait for a silent one, unless it is told."""
+    return (
+        settings.payment_call_timeout if "payment_call_timeout" in settings.model_fields_set else timedelta(seconds=1)
+    )
 
 
 def _paypal(settings: Settings) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """kill -9 of a worker between PayPal's effect and our knowledge of it: the next one finds out, and repeats nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from server.config import Settings
 from server.db.engine import Database
 from server.fake_provider.behaviour import Behaviour, Call
 from server.states import BookingState, PaymentState, RefundState, Resolution
-from tests.fake_paypal import FakePayPal, fake_paypal
+from tests.fake_paypal import LONG, FakePayPal, fake_paypal
 from tests.invariants import assert_sound
 from tests.paypal_desk import PayPalDesk, paypal_desk_on
 from tests.staging import Staged, stage
@@ -102,6 +103,40 @@ async def test_killed_after_paypal_has_given_money_back(desk: PayPalDesk, house:
     await another_takes_over(desk)
 
     assert [(one.state, one.amount) for one in desk.refunds(payment)] == [(RefundState.SUCCEEDED, 2500)]
+
+
+@pytest.mark.parametrize("by_message", [True, False], ids=["told", "compared"])
+@pytest.mark.parametrize(
+    "point", ["PayPal has said what became of the refund", "refund is taken back, not committed", "before it is noted"]
+)
+async def test_killed_while_paypal_takes_a_refund_back(
+    desk: PayPalDesk, house: Staged, workers: Workers, point: str, by_message: bool
+) -> None:
+    _, payment = await desk.approved(house, 3)
+    await desk.capture(payment)
+    await desk.settle()
+    await desk.cancel(desk.find_booking(house, payment.booking_id))
+    await desk.settle()
+    (refund,) = desk.refunds(payment)
+    await asyncio.to_thread(desk.paypal.control.take_back, str(refund.provider_reference))
+    if by_message:
+        await desk.deliver((await desk.told(payment))[-1])
+        noted = "message is written down, not committed"
+    else:
+        desk.one("UPDATE payments SET compare_after_time = '-infinity' WHERE id = :id", id=payment.id)
+        noted = "comparison was put off, not committed"
+
+    # A comparison that gets no answer is put off for an hour, which a slow machine must not take for one.
+    await workers.with_settings(payment_call_timeout=LONG).die(noted if point == "before it is noted" else point)
+    assert_sound(desk.database)
+    desk.one("UPDATE provider_webhooks SET next_attempt_time = now() WHERE next_attempt_time IS NOT NULL")
+    await desk.handle()
+    await desk.compare()
+    await another_takes_over(desk)
+
+    (failed,) = desk.refunds(payment)
+    assert (failed.state, failed.taken_back) == (RefundState.FAILED, [refund.provider_reference])
+    assert desk.one("SELECT count(*) FROM book_entries WHERE kind = 8 AND source_id = :id", id=refund.id) == 1
 
 
 @pytest.mark.parametrize("point", ["PayPal has answered the capture", "doubt is written down, not committed"])
