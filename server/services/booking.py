@@ -5,7 +5,7 @@ is done here is to turn names into places and back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -134,9 +134,9 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         """Claim places, all or none."""
         who = caller()
         performance_id = resources.parse_performance(request.parent, "parent")
-        await self._rules(performance_id)
+        rules = await self._rules(performance_id)
         await self._require_scope(who, performance_id)
-        (named, wants), hall = await self._by_names(performance_id, lambda rules: requested(request, rules))
+        (named, wants), hall = await self._by_names(rules, lambda rules: requested(request, rules))
         customer_id = await self._customers.named(who, request.customer)
         booking_id = new_id()
         hold = Hold(
@@ -155,10 +155,10 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
             record=record_of(request, resources.booking(performance_id, booking_id)),
         )
         count = len(named) + sum(want.quantity for want in wants)
-        return await self._message(await self._charged(request, count, lambda: self._ledger.execute(hold)))
+        return booking_message(await self._charged(request, count, hold), hall)
 
     async def _charged(
-        self, request: pb.CreateBookingRequest | pb.AddSeatsRequest, count: int, work: Callable[[], Awaitable[Booking]]
+        self, request: pb.CreateBookingRequest | pb.AddSeatsRequest, count: int, command: Hold | Add
     ) -> Booking:
         """Claim places, as far as the caller's API key may claim any more today."""
         return await charged(
@@ -166,8 +166,8 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
             caller(),
             KeyQuota.HELD_PLACES,
             amount=count,
-            reference=reference_of(request),
-            work=work,
+            reference=lambda: reference_of(request),
+            work=lambda: self._ledger.execute(command),
         )
 
     def _admission(self, text: str, performance_id: int) -> Admission | None:
@@ -181,14 +181,14 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         """Claim further seats for a held booking."""
         await self._customers.require_verified(caller())
         on, rules = await self._on_booking(request)
-        named, hall = await self._by_names(rules.performance_id, lambda rules: claims(request.seats, rules))
+        named, hall = await self._by_names(rules, lambda rules: claims(request.seats, rules))
         add = Add(**on, claims=named, hall=hall)
-        return await self._message(await self._charged(request, len(named), lambda: self._ledger.execute(add)))
+        return booking_message(await self._charged(request, len(named), add), hall)
 
     async def RemoveSeats(self, request: pb.RemoveSeatsRequest, context: Context) -> pb.Booking:
         """Give places of a held booking back."""
         on, rules = await self._on_booking(request)
-        places, hall = await self._by_names(rules.performance_id, lambda rules: places_of(request.seats, rules))
+        places, hall = await self._by_names(rules, lambda rules: places_of(request.seats, rules))
         return await self._carry_out(Remove(**on, places=places, hall=hall))
 
     async def ExtendBooking(self, request: pb.ExtendBookingRequest, context: Context) -> pb.Booking:
@@ -368,11 +368,10 @@ class BookingService(TicketMethods, DoorMethods, CashMethods, booking_pb2_grpc.B
         assert booking is not None, "only blocking has no booking to answer"  # noqa: S101
         return booking_message(booking, (await self._rules(booking.performance_id)).hall)
 
-    async def _by_names(self, performance_id: int, read: Callable[[SaleRules], Named]) -> tuple[Named, Hall]:
+    async def _by_names(self, rules: SaleRules, read: Callable[[SaleRules], Named]) -> tuple[Named, Hall]:
         """What ``read`` makes of a request's names, and in which hall; what is not known is looked for once more."""
-        rules = await self._rules(performance_id)
         try:
             return read(rules), rules.hall
         except InvalidArgument:
-            rules = await self._rules(performance_id, fresh=True)
+            rules = await self._rules(rules.performance_id, fresh=True)
             return read(rules), rules.hall

@@ -3,7 +3,7 @@
 Everything that is wrong with it whatever the state of the seats is said here, with the field that is at fault.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -43,16 +43,12 @@ def claims(seats: Sequence[pb.SeatClaim], rules: SaleRules) -> tuple[Claim, ...]
     Raises:
         InvalidArgument: SEAT_UNKNOWN, a seat named twice, or a ticket type of another performance.
     """
-    places = _indexes((claim.seat for claim in seats), rules.hall, "seats[{}].seat")
-    return tuple(
-        Claim(
-            place,
-            _ticket_type(claim.ticket_type, rules.performance_id, f"seats[{n}].ticket_type")
-            if claim.ticket_type
-            else None,
-        )
-        for n, (place, claim) in enumerate(zip(places, seats, strict=True))
-    )
+    places = _indexes([claim.seat for claim in seats], rules.hall, "seats[{}].seat")
+    kinds = [
+        _ticket_type(kind, rules.performance_id, f"seats[{n}].ticket_type") if kind else None
+        for n, kind in enumerate([claim.ticket_type for claim in seats])
+    ]
+    return tuple(map(Claim, places, kinds))
 
 
 def places_of(seat_ids: Sequence[str], rules: SaleRules) -> tuple[int, ...]:
@@ -97,21 +93,14 @@ def tickets_of(request: pb.RefundTicketsRequest) -> tuple[UUID, ...]:
     return tuple(ids)
 
 
-def _indexes(seat_ids: Iterable[str], hall: Hall, field: str) -> list[int]:
-    places: list[int] = []
-    unknown: list[tuple[int, str]] = []
-    seen: set[int] = set()
-    for n, seat in enumerate(seat_ids):
-        place = hall.index_of.get(seat)
-        if place is None:
-            unknown.append((n, seat))
-        elif place in seen:
-            raise InvalidArgument.of(field.format(n), "names a seat a second time")
-        else:
-            seen.add(place)
-            places.append(place)
-    if unknown:
-        raise _seat_unknown(unknown, field)
+def _indexes(seat_ids: Sequence[str], hall: Hall, field: str) -> list[int]:
+    found = [hall.index_of.get(seat) for seat in seat_ids]
+    places = [place for place in found if place is not None]
+    if len(set(places)) < len(places):
+        again = next(n for n, place in enumerate(found) if place is not None and place in found[:n])
+        raise InvalidArgument.of(field.format(again), "names a seat a second time")
+    if len(places) < len(found):
+        raise _seat_unknown([(n, seat_ids[n]) for n, place in enumerate(found) if place is None], field)
     return places
 
 

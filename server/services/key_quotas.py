@@ -25,7 +25,7 @@ async def charged(
     quota: KeyQuota,
     *,
     amount: int,
-    reference: str,
+    reference: Callable[[], str],
     work: Callable[[], Awaitable[Answer]],
 ) -> Answer:
     """Charge the caller's API key, if it has quotas, and do the work.
@@ -35,7 +35,7 @@ async def charged(
         who: the caller.
         quota: what is used up.
         amount: how much of it.
-        reference: the same whenever the same request is sent: see ``reference_of``.
+        reference: gives what is the same whenever the same request is sent: see ``reference_of``.
         work: is done if the quota allows it; refused, it costs nothing.
 
     Raises:
@@ -45,12 +45,13 @@ async def charged(
     key_id = who.key_id
     if key_id is None or not who.has_quotas or amount < 1:
         return await work()
-    new = await database.transaction(lambda session: key_uses.charge(session, key_id, quota, reference, amount))
+    named = reference()
+    new = await database.transaction(lambda session: key_uses.charge(session, key_id, quota, named, amount))
     try:
         return await work()
     except RowlockError as refusal:
         if new and isinstance(refusal, _WITHOUT_EFFECT):
-            await database.transaction(lambda session: key_uses.give_back(session, key_id, quota, reference))
+            await database.transaction(lambda session: key_uses.give_back(session, key_id, quota, named))
         raise
 
 

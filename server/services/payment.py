@@ -86,7 +86,7 @@ class PaymentService(PaymentStaffMethods):
             KeyQuota.SOLD_PLACES,
             amount=await self._places(who, performance_id, booking_id),
             # Of the booking: a second try to pay for it sells no more places than the first.
-            reference=request.parent,
+            reference=lambda: request.parent,
             work=lambda: self._change(who, begin),
         )
         if answer.state == pb.Payment.PROCESSING:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import overload
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -15,6 +16,14 @@ _NANOS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@overload
+def timestamp(time: datetime) -> Timestamp: ...
+
+
+@overload
+def timestamp(time: datetime | None) -> Timestamp | None: ...
+
+
 def timestamp(time: datetime | None) -> Timestamp | None:
     """A time as a message; None stays unset."""
     if time is None:
@@ -22,6 +31,12 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     # What Timestamp.FromDatetime does, without its detour over a calendar: every answer carries several.
     since = time - _EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+
+
+@lru_cache(maxsize=1024)
+def shared_timestamp(time: datetime) -> Timestamp:
+    """A time that many answers name, as all that a batch decided do: put the message into another, never change it."""
+    return timestamp(time)
 
 
 def time_in(message: Message, field: str) -> datetime | None:
