@@ -119,6 +119,14 @@ async def listening(address: str, token: str, performance_id: int, **how: Any) -
             await task
 
 
+async def next_changes(stream: Any) -> tuple[int, list[tuple[int, int]]]:
+    """The revision and the changes, place and state, of the next message that has any; heartbeats are passed over."""
+    async with asyncio.timeout(60):
+        while not (message := await stream.read()).HasField("changes"):
+            assert message.HasField("heartbeat"), message
+    return message.revision, [(change.index, change.state) for change in message.changes.changes]
+
+
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return when the condition holds.
 

@@ -79,6 +79,7 @@ def test_every_service_is_known_to_be_healthy_before_it_is_used(compose: dict[st
             assert how["condition"] == ("service_completed_successfully" if once else "service_healthy"), (name, needed)
 
 
+@pytest.mark.promise("4.9")
 def test_all_of_rowlock_runs_in_the_containers(compose: dict[str, Any]) -> None:
     assert {"postgres", "valkey", "migrate", "server", "worker", "scheduler", "gateway", "console"} <= {
         name for name, service in compose["services"].items() if "profiles" not in service

@@ -175,7 +175,6 @@ async def test_headers_that_are_too_long_are_refused(door: Door) -> None:
     assert endless.status_code == 431
 
 
-@pytest.mark.promise("0.8")
 async def test_an_idempotency_key_makes_a_second_try_harmless(door: Door) -> None:
     key = {"Idempotency-Key": "the-same-thing"}
     first, again = [await door.book(door.staff, 20, **key) for _ in range(2)]

@@ -160,6 +160,7 @@ async def test_one_address_signed_up_eight_times_at_once_is_one_account(fresh_da
     assert rows(fresh_database, User) == 1
 
 
+@pytest.mark.promise("4.1")
 async def test_two_users_who_want_the_same_address_at_once(fresh_database: Database) -> None:
     users = [account(fresh_database, f"{name}@example.com") for name in ("ada", "bob", "eve")]
     outcomes = await at_once(

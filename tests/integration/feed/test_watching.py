@@ -263,6 +263,7 @@ async def test_a_draft_is_for_staff_until_it_is_published(
             assert kinds(public) == ["snapshot"]
 
 
+@pytest.mark.promise("1.3")
 async def test_a_watcher_needs_a_token(server: FeedServer, house: Staged) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
         stream = event_pb2_grpc.EventServiceStub(channel).WatchSeats(

@@ -364,6 +364,29 @@ async def test_a_box_office_sale_ends_the_payment_that_was_begun(desk: Desk, hou
     assert_sound(desk.database, quiet=True)
 
 
+@pytest.mark.promise("0.9")
+@pytest.mark.parametrize(
+    ("rate", "ends"),
+    [
+        (0.0, {PaymentState.FAILED}),
+        (1.0, {PaymentState.SUCCEEDED}),
+        (0.5, {PaymentState.FAILED, PaymentState.SUCCEEDED}),
+    ],
+)
+async def test_a_payment_of_which_nothing_is_said_ends_by_chance(
+    database: Database, house: Staged, rate: float, ends: set[PaymentState]
+) -> None:
+    provider = Simulator(database, success_rate=rate, delay=timedelta(0))
+    async with desk_on(database, provider=provider) as desk:
+        # That forty fair coins fall alike happens once in 550 thousand million times.
+        payments = [await desk.pay(await desk.hold(house, place)) for place in range(40)]
+        for payment in payments:
+            await desk.capture(payment)
+        await desk.settle()
+        assert {desk.payment(payment).state for payment in payments} == ends
+        assert_sound(database, quiet=True)
+
+
 class TakesTheWrongAmount(Simulator):
     """A provider that takes another amount than it is asked for, until it is mended."""
 

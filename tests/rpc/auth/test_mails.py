@@ -147,10 +147,12 @@ async def test_another_spelling_of_an_address_is_no_new_one(client: Client) -> N
     assert await mails_to(client.database, person.email.capitalize()) == []
 
 
+@pytest.mark.promise("4.1")
 async def test_who_signs_up_with_a_known_address_is_answered_by_a_mail_to_its_owner(client: Client) -> None:
     person = await client.sign_up()
     again = pb.SignUpRequest(display_name="Eve", email=person.email, password=NEW_PASSWORD)
     await client.auth.SignUp(again)
+    assert (await client.log_in(person.email)).name == person.name
     assert await mails_to(client.database, person.email) == [VERIFICATION, NotificationKind.ACCOUNT_EXISTS]
 
 

@@ -295,6 +295,7 @@ async def test_a_repeated_request_gives_the_first_answer(office: BoxOffice, hous
     assert await office.bookings.CancelBooking(cancel, metadata=who) == ended
 
 
+@pytest.mark.promise("2.3")
 @pytest.mark.promise("3.2")
 async def test_customers_list_their_own_and_staff_list_all(office: BoxOffice, house: Staged) -> None:
     anna, bert = await office.client.sign_up(), await office.customer()

@@ -60,6 +60,7 @@ async def test_paid(office: BoxOffice, house: Staged) -> None:
     assert page.total_size == 2
 
 
+@pytest.mark.promise("0.9")
 @pytest.mark.promise("0.10")
 @pytest.mark.promise("0.11")
 @pytest.mark.promise("3.6")

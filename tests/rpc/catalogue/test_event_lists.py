@@ -44,7 +44,7 @@ async def starts(house: House, **request: object) -> list[int]:
     return [one.start_time.seconds for one in answer.performances]
 
 
-@pytest.mark.promise("3.1", "4.4")
+@pytest.mark.promise("2.3", "3.1", "4.4")
 async def test_events_come_by_their_next_performance_and_those_without_one_last(house: House) -> None:
     category = (await house.category()).name
     for title, days in (("in ten", 10), ("in five", 5), ("over", -5)):

@@ -37,9 +37,12 @@ async def update_type(house: House, name: str, *paths: str, **fields: object) ->
 
 @pytest.mark.promise("4.8")
 async def test_a_performance_begins_with_every_place_available_and_the_usual_rules(house: House) -> None:
-    event = await house.event(title="The Tempest")
+    event = await house.event(title="The Tempest", description="An island")
     made = await house.on_sale(event.name, start_time=in_days(30))
     read = await house.events.GetPerformance(pb.GetPerformanceRequest(name=made.name))
+    assert read.start_time == in_days(30)
+    shown = await house.events.GetEvent(event_pb2.GetEventRequest(name=read.event))
+    assert (shown.title, shown.description) == ("The Tempest", "An island")
     assert (read.event, read.event_title) == (event.name, "The Tempest")
     assert (read.venue, read.seat_map, read.seat_map_version) == (house.venue, house.seat_map, 1)
     assert read.venue_display_name.startswith("House")
@@ -178,7 +181,7 @@ async def test_a_change_of_the_rules_counts_from_the_next_claim(house: House) ->
     await house.book(performance.name, "Stalls-A-3")
 
 
-@pytest.mark.promise("3.1")
+@pytest.mark.promise("2.3", "3.1")
 async def test_ticket_types_are_read_by_everybody_in_their_order(house: House) -> None:
     performance = await house.performance()
     student = await house.ticket_type(performance.name, display_name="Student", price=euros(1250), position=2)
