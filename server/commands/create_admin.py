@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rowlock.v1.auth_pb2 import SignUpRequest
+from server.commands.checking import require_valid
 from server.commands.database import reachable_database
 from server.config import load_settings
 from server.db.engine import Database
@@ -28,9 +30,9 @@ def create_admin(
     The password is asked for, or read as one line from standard input if that is no terminal; it is never an
     argument, which every user of the machine could read.
     """
-    if "@" not in email[1:-1]:
-        raise typer.BadParameter("is no e-mail address", param_hint="--email")
-    password = _password()
+    asked = SignUpRequest(email=email, display_name=name, password=_password())
+    require_valid(asked, {"email": "--email", "display_name": "--name", "password": "password"})
+    password = asked.password
     try:
         require_acceptable(password, email=email, display_name=name)
     except InvalidArgument as error:

@@ -9,7 +9,9 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rowlock.v1 import seat_map_pb2, venue_pb2
 from server import resources
+from server.commands.checking import require_valid
 from server.commands.database import reachable_database
 from server.config import load_settings
 from server.db.engine import Database
@@ -34,6 +36,10 @@ def import_seat_map(
     name: Annotated[str | None, typer.Option(help="Name of the seat map; instead of the one in the file.")] = None,
 ) -> None:
     """Check a seat map file and store it. A file with faults is told every fault, and nothing is stored."""
+    if not venue.startswith("venues/"):
+        asked = venue_pb2.CreateVenueRequest(venue=venue_pb2.Venue(display_name=venue))
+        require_valid(asked, {"venue.display_name": "--venue"})
+    require_valid(seat_map_pb2.SeatMap(display_name=name or ""), {"display_name": "--name"})
     try:
         document = read(file.read_bytes())
     except SeatMapFileError as error:

@@ -31,7 +31,7 @@ def shell(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -92,6 +92,28 @@ def test_making_the_same_administrator_again_changes_nothing(fresh_database: Dat
     assert "had an account" in outputs[1]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--email", "boss"),
+        ("--email", "the boss@example.org"),
+        ("--email", f"{'x' * 300}@example.org"),
+        ("--name", ""),
+        ("--name", "x" * 101),
+        ("--name", "The\x01boss"),
+    ],
+)
+def test_a_wrong_address_or_name_makes_no_administrator(fresh_database: Database, wrong: tuple[str, str]) -> None:
+    given = {"--email": "boss@example.org", "--name": "The boss"} | dict([wrong])
+    result = run(
+        *("create-admin", *(word for option in given.items() for word in option)),
+        given="a long word nobody guesses\n",
+        ROWLOCK_DATABASE_URL=fresh_database.url,
+    )
+    assert (result.exit_code, wrong[0] in result.output) == (2, True)
+    assert fresh_database.run_transaction(lambda session: session.scalars(select(User)).all()) == []
+
+
 @pytest.mark.parametrize("password", ["short", "password1", ""])
 def test_a_weak_password_makes_no_administrator(fresh_database: Database, password: str) -> None:
     result = run(
@@ -131,6 +153,16 @@ def test_a_seat_map_of_a_venue_that_is_not_there_is_refused(fresh_database: Data
     result = import_seat_map(fresh_database, "examples/cinema.json", "venues/7")
     assert result.exit_code == 2
     assert "venues/7" in result.output
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 201, "Au\x01rora", "\u202earoruA"])
+def test_a_seat_map_makes_no_venue_with_a_name_that_no_venue_may_have(fresh_database: Database, wrong: str) -> None:
+    result = import_seat_map(fresh_database, "examples/cinema.json", wrong)
+    assert (result.exit_code, "--venue" in result.output) == (2, True)
+    named = ("--venue", "Aurora", "--name", wrong or "\t")
+    result = run("import-seat-map", "examples/cinema.json", *named, ROWLOCK_DATABASE_URL=fresh_database.url)
+    assert (result.exit_code, "--name" in result.output) == (2, True)
+    assert fresh_database.run_transaction(lambda session: session.scalars(select(Venue)).all()) == []
 
 
 def test_every_fault_of_a_seat_map_file_is_told_and_nothing_is_stored(fresh_database: Database, tmp_path: Path) -> None:
