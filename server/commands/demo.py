@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.config import StartError
 from server.supervisor import stop_signals
 
 if TYPE_CHECKING:
@@ -39,8 +40,12 @@ def demo(
     with stop_signals(), ExitStack() as stack:
         folder = stack.enter_context(data_folder())
         typer.echo("Starting PostgreSQL, Valkey, two servers, a worker and a scheduler …")
-        with open_house(folder) as house:
-            verdict = asyncio.run(run(house, customers=customers, watchers=watchers, seed=seed, say=typer.echo))
+        try:
+            with open_house(folder) as house:
+                verdict = asyncio.run(run(house, customers=customers, watchers=watchers, seed=seed, say=typer.echo))
+        except StartError:
+            typer.echo(f"The servers' log is {folder / 'log'}", err=True)
+            raise
         _show(verdict)
         if not verdict.good or verdict.surprises:
             stack.pop_all()

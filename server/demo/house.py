@@ -38,7 +38,7 @@ _PAYPAL: Final = ("paypal_mode", "paypal_base_url", "paypal_client_id", "paypal_
 _FAULT_RATE: Final = 0.06
 _DECLINE_RATE: Final = 0.06
 _STOP_SECONDS: Final = 5.0
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -192,11 +192,9 @@ async def wait_until_open(house: House) -> None:
     """Return when every server sells.
 
     Raises:
-        StartError: one does not within a minute.
+        StartError: one does not within three minutes.
     """
-    async with asyncio.TaskGroup() as group:
-        for address in house.servers:
-            group.create_task(_wait_for(address, house.performance))
+    await asyncio.gather(*(_wait_for(address, house.performance) for address in house.servers))
 
 
 async def _wait_for(address: str, performance: str) -> None:

@@ -57,12 +57,15 @@ class Tls:
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: only one of certificate and key is given.
+            ValueError: only one of certificate and key is given, or `ca_file` has no certificate.
         """
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file must be given together")
+        authorities = self.ca_file.read_bytes() if self.ca_file else None
+        if authorities is not None and b"-----BEGIN CERTIFICATE-----" not in authorities:
+            raise ValueError(f"{self.ca_file} has no PEM certificate")
         return grpc.ssl_channel_credentials(
-            root_certificates=self.ca_file.read_bytes() if self.ca_file else None,
+            root_certificates=authorities,
             private_key=self.key_file.read_bytes() if self.key_file else None,
             certificate_chain=self.cert_file.read_bytes() if self.cert_file else None,
         )

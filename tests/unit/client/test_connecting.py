@@ -37,3 +37,13 @@ def test_a_certificate_without_its_key_is_refused(tmp_path_factory: pytest.TempP
 
     with pytest.raises(ValueError, match="together"):
         open_channel("127.0.0.1:1", Tls(cert_file=file))
+
+
+def test_authorities_without_a_certificate_are_refused_by_the_name_of_the_file(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    file.write_text("not one")
+
+    with pytest.raises(ValueError, match="has no PEM certificate"):
+        open_channel("127.0.0.1:1", Tls(ca_file=file))

@@ -20,6 +20,9 @@ from rowlock_client.rpc import Rpc
 
 app = typer.Typer()
 
+_DIGITS = 6
+"""Of a number of places: how many may be had at once, the server says; no hall has a million."""
+
 BookingName = Annotated[
     str, typer.Argument(metavar="[BOOKING]", help="Its name, or a part of its id; without: your newest held one.")
 ]
@@ -33,7 +36,9 @@ def book(
         typer.Argument(metavar="[PERFORMANCE] [SEAT]...", help="The performance (without: the next), then seat ids."),
     ] = None,
     *,
-    best: Annotated[int, typer.Option("--best", "-n", min=0, help="So many of the best seats, side by side.")] = 0,
+    best: Annotated[
+        int, typer.Option("--best", "-n", min=0, max=10**_DIGITS, help="So many of the best seats, side by side.")
+    ] = 0,
     zone: Annotated[str, typer.Option(help="With --best: only in this price zone.")] = "",
     section: Annotated[str, typer.Option(help="With --best: only in this section.")] = "",
     ticket_type: Annotated[str, typer.Option("--type", help="The ticket type, by its name.")] = "",
@@ -79,7 +84,7 @@ def _standing(client: Client, performance: str, given: list[str]) -> dict[str, i
     wanted: dict[str, int] = {}
     for text in given:
         kind, separator, number = text.rpartition("=")
-        if not separator or not number.isdecimal():
+        if not (separator and kind and number.isdecimal() and len(number) <= _DIGITS):
             raise Failure(f"--ga {text}: say how many of which ticket type, such as --ga Standing=2", EXIT_USAGE)
         wanted[ticket_type_name(client, performance, kind)] = int(number)
     return wanted
