@@ -1,20 +1,22 @@
-"""Take the pictures of home, report and programme in docs/console.md.
+"""Take the pictures of docs/console.md, all but that of failed work.
 
 python scripts/console_pictures.py http://127.0.0.1:8090 127.0.0.1:7001 grace@example.org
 
 With a fresh `rowlock up` behind the console, and an administrator of that address; the password is read from standard
-input. Sells some seats, holds some as a customer, blocks some and sets some aside.
+input. Sells some seats, takes a ticket back, holds some as a customer, blocks some and sets some aside.
 """
 
+import itertools
 import shutil
 import sys
 from pathlib import Path
-from uuid import uuid4
+from urllib.parse import quote
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from rowlock.v1 import box_office_pb2
+from rowlock.v1 import booking_pb2, box_office_pb2
+from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock.v1.box_office_pb2_grpc import BoxOfficeServiceStub
 from rowlock.v1.seat_map_pb2 import SEAT_STATE_AVAILABLE
 from rowlock_client import Client
@@ -22,6 +24,8 @@ from rowlock_client.rpc import Rpc
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs/images"
 PASSWORD = "correct horse battery"  # noqa: S105 - of a customer who is made here
+NAMES = itertools.cycle(("Ada", "Alan", "Barbara", "Edsger", "Frances", "Grete", "Ken", "Radia"))
+NUMBERS = itertools.count(1)
 SET_ASIDE = 14
 BLOCKED = 6
 
@@ -31,7 +35,7 @@ def main(url: str, server: str, email: str, password: str) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with Client(server) as staff, sync_playwright() as playwright:
         staff.log_in(email, password)
-        sell(server, staff)
+        booking = sell(server, staff)
         theatre = theatre_with_customers(server, staff)
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         window = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
@@ -46,6 +50,10 @@ def main(url: str, server: str, email: str, password: str) -> None:
         still(page, "home")
         page.goto(f"{url}/reports")
         still(page, "report")
+        page.goto(f"{url}/bookings/list")
+        still(page, "bookings")
+        page.goto(f"{url}/bookings/detail?pk={quote(booking)}")
+        still(page, "booking", whole=True)
         page.goto(f"{url}/performances/detail?pk={theatre}")
         page.locator("#counts").wait_for()
         still(page, "performance")
@@ -57,18 +65,37 @@ def main(url: str, server: str, email: str, password: str) -> None:
         browser.close()
 
 
-def sell(server: str, staff: Client) -> None:
-    """Some bookings of each performance, paid; of the sooner ones more."""
+def customer_of(server: str) -> Client:
+    """The API as somebody new."""
+    name = next(NAMES)
+    email = f"{name.lower()}{next(NUMBERS)}@example.org"
+    customer = Client(server)
+    customer.sign_up(email, PASSWORD, name)
+    customer.log_in(email, PASSWORD)
+    return customer
+
+
+def sell(server: str, staff: Client) -> str:
+    """Some bookings of each performance, paid; of the sooner ones more.
+
+    Returns:
+        The name of the first, of which a ticket is taken back.
+    """
     listed = sorted(staff.performances(page_size=100).performances, key=lambda one: one.start_time.ToDatetime())
-    with Client(server) as customer:
-        for count, performance in zip(range(14, 0, -2), listed, strict=False):
-            for _ in range(count):
-                email = f"{uuid4().hex}@example.org"
-                customer.sign_up(email, PASSWORD, "Ada")
-                customer.log_in(email, PASSWORD)
-                booking = customer.hold(performance.name, best=4)
+    made = []
+    for count, performance in zip(range(14, 0, -2), listed, strict=False):
+        for _ in range(count):
+            with customer_of(server) as customer:
+                booking = customer.hold(performance.name, best=3)
                 payment = customer.simulate(customer.pay(booking.name).name)
                 customer.wait_for_payment(payment.name)
+                made.append(booking.name)
+    wanted = booking_pb2.RefundTicketsRequest(
+        name=made[0], tickets=[staff.tickets(made[0]).tickets[0].name], reason="The view was blocked"
+    )
+    taken: Rpc[booking_pb2.Booking] = Rpc(BookingServiceStub, "RefundTickets", wanted)
+    staff.call(taken)
+    return made[0]
 
 
 def theatre_with_customers(server: str, staff: Client) -> str:
@@ -76,10 +103,7 @@ def theatre_with_customers(server: str, staff: Client) -> str:
     listed = sorted(staff.performances(page_size=100).performances, key=lambda one: one.counts.total)
     theatre = next(one.name for one in listed if one.counts.total > 500)
     for quantity in (2, 4, 3, 2, 4):
-        with Client(server) as customer:
-            email = f"{uuid4().hex}@example.org"
-            customer.sign_up(email, PASSWORD, "Ada")
-            customer.log_in(email, PASSWORD)
+        with customer_of(server) as customer:
             customer.hold(theatre, best=quantity)
     free = [one.seat.id for one in staff.seats(theatre, state=SEAT_STATE_AVAILABLE, page_size=1000).seats]
     staff.block(theatre, *free[:BLOCKED], reason="The mixing desk stands there.")
@@ -90,12 +114,12 @@ def theatre_with_customers(server: str, staff: Client) -> str:
     return theatre
 
 
-def still(page: Page, name: str) -> None:
-    """Wait until everything is drawn, then take the picture."""
+def still(page: Page, name: str, *, whole: bool = False) -> None:
+    """Wait until everything is drawn, then take the picture: of the window, or of the whole page."""
     page.wait_for_load_state("load")
     page.wait_for_timeout(800)
     path = IMAGES / f"console-{name}.png"
-    page.screenshot(path=path)
+    page.screenshot(path=path, full_page=whole)
     # Few colours: a third of the size, and nobody sees it.
     with Image.open(path) as picture:
         picture.convert("RGB").quantize(96).save(path, optimize=True)
