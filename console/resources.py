@@ -155,6 +155,8 @@ class RpcView(BaseModelView, Generic[MessageT]):
             async for page in self._pages(request, skip + limit):
                 rows.extend(self._items_of(page))
         except InvalidArgument as error:
+            if request.state.action != RequestAction.LIST:
+                raise
             request.state.hints = [(sentence(error), "")]
         total = getattr(page, "total_size", 0)
         more = int(bool(getattr(page, "next_page_token", "")))
