@@ -35,6 +35,11 @@ def refund_tickets(_: Request, booking: _Booking) -> str:
     )
 
 
+def resend_tickets(_: Request, __: _Booking) -> str:
+    """Whether."""
+    return dialog(said("They go to the address that the customer's account has now. Those printed before stay good."))
+
+
 def confirm(_: Request, booking: _Booking) -> str:
     """How it is paid. The booking must still be what is shown, so that the amount is."""
     methods = [(name, label) for name, label in words_of(booking_pb2.Booking.Method) if name != "PROVIDER"]

@@ -29,7 +29,7 @@ from console.pages.booking_parts import (
 from console.records import Record, amount
 from console.resources import RpcView
 from console.tables import Rows, Timeline, short
-from rowlock.v1 import booking_pb2
+from rowlock.v1 import booking_pb2, ticket_pb2
 from rowlock.v1.booking_pb2_grpc import BookingServiceStub
 from rowlock_client.rpc import Rpc
 
@@ -73,7 +73,7 @@ class Bookings(RpcView[booking_pb2.Booking]):
     )
     row_actions = (
         *("view", "cancel", "refund_tickets", "confirm", "extend"),
-        *("add_seats", "remove_seats", "pay_out", "note"),
+        *("resend_tickets", "add_seats", "remove_seats", "pay_out", "note"),
     )
     narrowing: ClassVar[Sequence[Narrowing]] = (
         Named("performance", "Performance", "performances", choices.performances),
@@ -149,7 +149,7 @@ class Bookings(RpcView[booking_pb2.Booking]):
         match name:
             case "cancel" | "note":
                 return state in {_State.HELD, _State.CONFIRMED}
-            case "refund_tickets":
+            case "resend_tickets" | "refund_tickets":
                 return bool(state == _State.CONFIRMED and dialogs.valid_tickets(record))
             case "confirm" | "remove_seats":
                 return bool(state == _State.HELD and record.proto.seats)
@@ -191,6 +191,19 @@ class Bookings(RpcView[booking_pb2.Booking]):
         wanted = booking_pb2.RefundTicketsRequest(name=pk, tickets=tickets, reason=reason)
         await call(request, Rpc(BookingServiceStub, "RefundTickets", wanted))
         flash(request, f"Taken back: {len(tickets)}. What they cost goes back.", "success")
+
+    @row_action(
+        name="resend_tickets",
+        text="Mail the tickets",
+        confirmation="Mail the tickets again?",
+        submit_btn_text="Mail them",
+        exclude_from_list=True,
+        form=dialogs.resend_tickets,
+    )
+    async def resend_tickets(self, request: Request, pk: Any) -> None:
+        """Mail its tickets again, to the address that the customer has now."""
+        await call(request, Rpc(BookingServiceStub, "ResendTickets", ticket_pb2.ResendTicketsRequest(name=pk)))
+        flash(request, "The tickets are being mailed again.", "success")
 
     @row_action(
         name="confirm",

@@ -97,6 +97,10 @@ def test_chosen_tickets_are_taken_back_and_the_others_stay(office: BackOffice, v
     assert document.headers["content-type"] == "application/pdf"
     assert document.body().startswith(b"%PDF")
 
+    press(desk.page, "Mail the tickets")
+    press(desk.page, "Mail them")
+    told(desk.page).to_contain_text("The tickets are being mailed again.")
+
 
 def test_a_file_has_what_the_list_has(office: BackOffice, visit: Visit) -> None:
     bought = sold(office)
