@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from server.config import Settings, StartError, variable_name
+from server.config import Settings, SettingsError, StartError, variable_name
 
 _log = structlog.get_logger()
 
@@ -57,7 +57,8 @@ def listen(server: grpc.aio.Server, settings: Settings) -> int:
     """Bind the server to the address of the settings, with TLS if they say so; returns the port.
 
     Raises:
-        StartError: the port is taken, the address is not this machine's, or a certificate cannot be used.
+        StartError: the port is taken, or the address is not this machine's.
+        SettingsError: a certificate cannot be used.
     """
     credentials = _credentials(settings)
     return bind(server, settings.grpc_address, variable_name("grpc_address"), credentials)
@@ -122,7 +123,7 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     """TLS, or mTLS, with certificates that are read again when their files change; None: plain text.
 
     Raises:
-        StartError: a file cannot be read or used.
+        SettingsError: a file cannot be read or used.
     """
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
@@ -147,17 +148,18 @@ class _Certificates:
         """What the files hold now.
 
         Raises:
-            StartError: one cannot be read, or they hold no certificate and key that belong together.
+            SettingsError: one cannot be read, or they hold no certificate and key that belong together.
         """
         for name, path in self._files.items():
             try:
                 path.read_bytes()
             except OSError as error:
-                raise StartError(f"{variable_name(name)}={path} cannot be read: {error.strerror}.") from None
+                raise SettingsError(f"{variable_name(name)}={path} cannot be read: {error.strerror}.") from None
         self._stamp = self._stamps()
         problem, configuration = self._read()
         if configuration is None:
-            raise StartError(f"The TLS certificate cannot be used: {problem}.")
+            names = " and ".join(variable_name(name) for name in ("tls_cert_file", "tls_key_file"))
+            raise SettingsError(f"{names} cannot be used: {problem}.")
         return configuration
 
     def renewed(self) -> grpc.ServerCertificateConfiguration | None:

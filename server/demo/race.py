@@ -38,8 +38,9 @@ _QUEUERS: Final = 60
 _MATINEE: Final = 25
 _ARRIVE_WITHIN: Final = 12.0
 _SAY_EVERY: Final = 2.0
-_QUIET_WITHIN: Final = 60.0
-_SCREENS_WITHIN: Final = 20.0
+# Bounds for machines that have much else to do; otherwise it is a matter of seconds.
+_QUIET_WITHIN: Final = 180.0
+_SCREENS_WITHIN: Final = 60.0
 
 # What is still under way: holds that run, payments and refunds that are due.
 _UNDER_WAY: Final = """
@@ -200,7 +201,7 @@ async def _report(screens: Screens, tally: Tally, begin: float, say: Say) -> Non
 
 
 async def _quiet(house: House) -> None:
-    """Wait until nothing is under way any more; what still is after a minute, the audit will tell."""
+    """Wait until nothing is under way any more; what still is after minutes, the audit will tell."""
     deadline = time.monotonic() + _QUIET_WITHIN
     while time.monotonic() < deadline:
         if not await house.database.read(lambda session: session.scalar(text(_UNDER_WAY))):

@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.config import Settings, StartError
+from server.config import Settings, SettingsError
 from server.health import Health
 from server.listening import channel_options, listen
 from tests.certificates import Authority
@@ -107,10 +107,13 @@ async def test_a_certificate_that_cannot_be_used_stops_the_start(
     _, other_key = authority.issue("b.test")
     paths = _store(tmp_path, certificate, other_key)
     for update, says in (
-        ({"tls_cert_file": paths[0], "tls_key_file": paths[1]}, "no certificate with its key"),
+        (
+            {"tls_cert_file": paths[0], "tls_key_file": paths[1]},
+            "ROWLOCK_TLS_CERT_FILE and ROWLOCK_TLS_KEY_FILE cannot be used: .* no certificate with its key",
+        ),
         ({"tls_cert_file": tmp_path / "absent.pem", "tls_key_file": paths[1]}, "ROWLOCK_TLS_CERT_FILE=.*No such file"),
     ):
-        with pytest.raises(StartError, match=says):
+        with pytest.raises(SettingsError, match=says):
             async with listening(settings.model_copy(update=update)):
                 pass
 
