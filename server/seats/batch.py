@@ -18,23 +18,18 @@ import psycopg2
 
 from server import clock
 from server.errors import RowlockError, Unavailable
-from server.seats import arrays
+from server.seats import arrays, needs
 from server.seats import statements as sql
-from server.seats.admitting import needs_admission
 from server.seats.board import Board, Boards
 from server.seats.booking import Booking
 from server.seats.commands import (
     Add,
     Block,
-    Cancel,
     Claim,
     Command,
     Expire,
     Hold,
-    Release,
     Remove,
-    Return,
-    TakeBack,
     Unblock,
 )
 from server.seats.connection import LedgerConnection
@@ -57,12 +52,9 @@ from server.seats.state import (
     Replay,
     RulesOutdatedError,
     State,
-    customer_key,
-    customer_type_key,
-    type_key,
 )
 from server.seats.write import Published, write
-from server.states import BookingState, SeatState
+from server.states import SeatState
 
 Outcome = Booking | None | RowlockError
 LACK_OF_ROOM = frozenset({"SOLD_OUT", "CUSTOMER_LIMIT_REACHED", "TICKET_TYPE_SOLD_OUT", "TICKET_TYPE_LIMIT_REACHED"})
@@ -102,7 +94,7 @@ class Batch:
         """Choose places for commands with wants: none twice within the batch, and none that another command names."""
         self.picks.clear()
         copies: dict[int, bytearray] = {}
-        named = self._places_named()
+        named = needs.places_named(self.commands)
         for number in sorted(range(len(self.commands)), key=lambda n: (n in self.served_last, n)):
             command = self.commands[number]
             if not isinstance(command, Hold) or not command.wants or command.performance_id not in self.rules:
@@ -121,14 +113,6 @@ class Batch:
             for claim in command.claims:
                 states[claim.place] = SeatState.HELD
             self.picks[number] = _pick_beside(rules, states, command, named.get(command.performance_id, ()))
-
-    def _places_named(self) -> dict[int, list[int]]:
-        """What the commands of the batch ask for by name: in the order of arrival those may come first."""
-        named: dict[int, list[int]] = {}
-        for command in self.commands:
-            if isinstance(command, Hold | Add):
-                named.setdefault(command.performance_id, []).extend(claim.place for claim in command.claims)
-        return named
 
     def _free_states(self, performance_id: int, board: Board) -> bytearray:
         """A working copy of the board on which run-out holds are free."""
@@ -165,43 +149,19 @@ class Batch:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def _named_bookings(self) -> list[BookingKey]:
-        named = {
-            (command.performance_id, command.booking_id)
-            for command in self.commands
-            if not isinstance(command, Hold | Block | Unblock | Release)
-        }
-        return sorted(named.union(self.run_out))
-
-    def _named_allocations(self) -> list[tuple[int, UUID]]:
-        return sorted((c.performance_id, c.allocation_id) for c in self.commands if isinstance(c, Release))
-
-    def _named_admissions(self) -> list[tuple[int, UUID]]:
-        """Queue entries whose admissions are shown; where nobody asks for them they need not be looked at."""
-        return sorted(
-            {
-                (command.performance_id, command.admission.entry_id)
-                for command in self.commands
-                if isinstance(command, Hold)
-                and command.admission is not None
-                and command.admission.entry_id is not None
-                and (rules := self.rules.get(command.performance_id)) is not None
-                and needs_admission(rules, command)
-            }
-        )
-
     async def _lock_and_read(self, connection: LedgerConnection) -> State:
-        named = self._named_bookings()
+        named = needs.bookings(self.commands, self.run_out)
         await self._collect_places(connection, named)
         seats = await lock_seats(connection, sorted(self.places), patient=self.patient)
         holders = {(place[0], row.booking_id) for place, row in seats.items() if row.booking_id is not None}
         bookings = await lock_bookings(connection, sorted(holders.union(named)))
         state = State(clock.now(), self.rules, dict(seats), bookings, locked=seats)
-        state.allocations = await lock_allocations(connection, self._named_allocations())
-        state.checked_in = await lock_tickets(connection, self._giving_up(bookings))
-        state.payments = await lock_payments(connection, self._late_payments())
-        state.admissions = await lock_admissions(connection, self._named_admissions())
-        await read_limits(connection, state, self._quota_keys(bookings), self._requests())
+        state.allocations = await lock_allocations(connection, needs.allocations(self.commands))
+        state.checked_in = await lock_tickets(connection, needs.tickets(self.commands, bookings))
+        state.payments = await lock_payments(connection, needs.payments(self.commands))
+        state.admissions = await lock_admissions(connection, needs.admissions(self.commands, self.rules))
+        quotas = needs.quotas(self.commands, self.rules, bookings)
+        await read_limits(connection, state, quotas, needs.requests(self.commands))
         self._include_run_out(state, holders)
         return state
 
@@ -210,7 +170,7 @@ class Batch:
             rows = await connection.fetch(sql.PLACES_OF_BOOKINGS, arrays.booking_columns(named))
             for performance_id, places in rows:
                 self.places.update((performance_id, place) for place in places)
-        if released := self._named_allocations():
+        if released := needs.allocations(self.commands):
             # Places leave an allocation and never join it, so no more than these need to be locked.
             self.places.update(await connection.fetch(sql.PLACES_OF_ALLOCATIONS, arrays.booking_columns(released)))
         for number, command in enumerate(self.commands):
@@ -230,7 +190,7 @@ class Batch:
                 self.run_out[key] = tuple(
                     place for seat, place in seats if seat not in state.seats or state.seats[seat].allocation_id is None
                 )
-        for key in self._named_bookings():
+        for key in needs.bookings(self.commands, self.run_out):
             booking = state.bookings.get(key)
             if booking is None:
                 continue
@@ -238,48 +198,6 @@ class Batch:
             if missing:
                 self.places.update(missing)
                 raise RestartError
-
-    def _quota_keys(self, bookings: dict[BookingKey, Booking]) -> set[tuple[int, str]]:
-        keys: set[tuple[int, str]] = set()
-        for command in self.commands:
-            rules = self.rules.get(command.performance_id)
-            if rules is None or not isinstance(command, Hold | Add | TakeBack):
-                continue
-            if isinstance(command, Hold):
-                customer = command.customer_id
-            elif (held := bookings.get((command.performance_id, command.booking_id))) is not None:
-                customer = held.customer_id
-            else:
-                continue
-            keys.add((command.performance_id, customer_key(customer)))
-            for kind in rules.ticket_types.values():
-                if kind.quantity is not None:
-                    keys.add((command.performance_id, type_key(kind.id)))
-                if kind.customer_limit is not None:
-                    keys.add((command.performance_id, customer_type_key(customer, kind.id)))
-        for booking in bookings.values():
-            keys.update(
-                (booking.performance_id, customer_type_key(booking.customer_id, kind))
-                for kind in booking.ticket_type_ids
-            )
-        return keys
-
-    def _giving_up(self, bookings: dict[BookingKey, Booking]) -> list[BookingKey]:
-        """Confirmed bookings that are to be given up, or some places of which are."""
-        keys = {(c.performance_id, c.booking_id) for c in self.commands if isinstance(c, Cancel | Return)}
-        return sorted(key for key in keys if key in bookings and bookings[key].state is BookingState.CONFIRMED)
-
-    def _late_payments(self) -> list[tuple[int, UUID]]:
-        """The payments that came late: what becomes of each is decided under its lock."""
-        late = (command for command in self.commands if isinstance(command, TakeBack))
-        return sorted({(command.performance_id, command.payment_id) for command in late})
-
-    def _requests(self) -> list[tuple[int, UUID, str]]:
-        return [
-            (command.performance_id, command.actor_id, command.request.request_id)
-            for command in self.commands
-            if command.request is not None and command.actor_id is not None
-        ]
 
     # --- deciding -----------------------------------------------------------------------------------------------
 
