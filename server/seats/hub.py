@@ -9,7 +9,6 @@ Nothing here is the truth: a hub that is killed loses nothing but connections.
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -24,6 +23,7 @@ from server.db.engine import Database
 from server.errors import FieldFault, InvalidArgument, NotFound, Unavailable
 from server.seats import feed_metrics as metrics
 from server.seats.board import read_board
+from server.seats.feed_comparison import Comparisons
 from server.seats.feed_performance import Feed
 from server.seats.feed_reading import News, read_history, read_news, read_public
 from server.seats.feed_shards import ShardedSubscription
@@ -33,9 +33,6 @@ from server.seats.feed_timers import Wheel
 from server.seats.feed_watcher import Begin, Pace, Watcher
 from server.seats.frames import Farewell
 from server.seats.write import Published
-
-_GAP_GRACE: Final = 0.02
-"""Seconds that a gap may close by itself: frames of two processes overtake each other all the time."""
 
 _LINGER: Final = 30.0
 """Seconds for which a performance that nobody watches is kept, because streams come back when they end."""
@@ -91,10 +88,11 @@ class Hub:
         self._feeds: dict[int, Feed] = {}
         self._wheel: Wheel[Watcher] = Wheel(min(0.5, limits.heartbeat / 10))
         self._where: dict[Watcher, Feed] = {}
-        self._asked: set[Feed] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._wanted = asyncio.Event()
-        self._compared: asyncio.Future[None] | None = None
+        self._comparisons = Comparisons(
+            self._compare,
+            lambda: (feed for feed in self._feeds.values() if feed.opening is None),
+            limits.poll_interval,
+        )
         if subscription is not None:
             subscription.on_frame = self._hear_redis
             subscription.on_subscribed = self._ask_performance
@@ -152,7 +150,7 @@ class Hub:
     async def run(self) -> None:
         """Keep everything going, for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._compare_on(), name="seat feed comparison")
+            group.create_task(self._comparisons.run(), name="seat feed comparison")
             group.create_task(self._tick_on(), name="seat feed ticks")
             group.create_task(self._drain(), name="seat feed drain")
             if self._subscription is not None:
@@ -223,7 +221,7 @@ class Hub:
             return Begin(state)
         if resume_revision > state.revision:
             # Another process may have told the caller of a change that has not come here yet: the database decides.
-            await self._compare_now(feed)
+            await self._comparisons.done(feed)
             if resume_revision > max(state.revision, feed.revision_in_database):
                 raise _in_future(resume_revision, state.revision)
         elif resume_revision < state.base and state.revision - resume_revision <= self._limits.ring_frames:
@@ -281,12 +279,12 @@ class Hub:
             # Whoever sent this is not one of us. The log has the true frame.
             metrics.REFUSED_FRAMES.inc()
             feed.doubtful = True
-            self._ask(feed)
+            self._comparisons.ask(feed)
             return
         if heard is Heard.NEWS:
             feed.wake()
         elif heard is Heard.EARLY:
-            self._ask(feed)
+            self._comparisons.ask(feed)
         elif heard is Heard.CONTRADICTION:
             self._set_back(feed)
 
@@ -301,52 +299,7 @@ class Hub:
         feed = self._feeds.get(performance_id)
         if feed is not None:
             feed.doubtful = True
-            self._ask(feed)
-
-    def _ask(self, feed: Feed) -> None:
-        """Have a performance compared soon, together with others."""
-        self._asked.add(feed)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GAP_GRACE, self._wanted.set)
-
-    async def _compare_now(self, feed: Feed) -> None:
-        """Return when ``feed`` has been compared with a state of the database that is newer than this call.
-
-        Raises:
-            RowlockError: that was not possible.
-        """
-        feed.doubtful = True
-        self._ask(feed)
-        if self._compared is None:
-            self._compared = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._compared)
-
-    async def _compare_on(self) -> None:
-        poll_at = 0.0
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(poll_at - time.monotonic()):
-                    await self._wanted.wait()
-            now = time.monotonic()
-            asked = {feed for feed in self._asked if feed.needs_comparison}
-            if now >= poll_at:
-                poll_at = now + self._limits.poll_interval
-                asked.update(feed for feed in self._feeds.values() if feed.opening is None)
-            self._asked.clear()
-            self._wanted.clear()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            compared, self._compared = self._compared, None
-            failure: Exception | None = None
-            try:
-                await self._compare(asked)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next round may do better
-                metrics.POLL_FAILURES.inc()
-                _log.warning("feed.database_not_read", error=repr(error))
-                failure = error
-            if compared is not None:
-                _settle(compared, failure)
+            self._comparisons.ask(feed)
 
     async def _compare(self, feeds: Iterable[Feed]) -> None:
         """Compare feeds with the database, and take in what they lack."""
@@ -422,14 +375,6 @@ def _start(work: Coroutine[object, object, None], name: str) -> "asyncio.Task[No
     task = asyncio.get_running_loop().create_task(work, name=name, context=Context())
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task
-
-
-def _settle(waited_for: "asyncio.Future[None]", failure: Exception | None) -> None:
-    if failure is None:
-        waited_for.set_result(None)
-    else:
-        waited_for.set_exception(failure)
-        waited_for.exception()  # those who waited may be gone
 
 
 def _in_future(asked: int, revision: int) -> InvalidArgument:
