@@ -130,7 +130,7 @@ class MailServer:
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object
     ) -> AuthResult:
         known = isinstance(given, LoginPassword) and self.users.get(given.login) == given.password
-        return AuthResult(success=known)
+        return AuthResult(success=known, handled=False)
 
 
 @asynccontextmanager

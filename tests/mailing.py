@@ -75,7 +75,7 @@ async def mailroom(database: Database, server: MailServer, **settings: Any) -> A
     """A worker's part, with short waits."""
     given: dict[str, Any] = {
         "smtp_url": server.url,
-        "smtp_timeout": timedelta(seconds=2),
+        "smtp_timeout": timedelta(minutes=1),
         "database_url": database.url,
     } | settings
     sender = make_sender(Settings(**given), database)

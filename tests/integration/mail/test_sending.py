@@ -104,7 +104,10 @@ async def test_nothing_is_lost_while_the_mail_server_is_away_for_days(fresh_data
     assert len(server.mails) == 5
 
 
-async def test_while_the_server_is_away_one_mail_asks_for_all(fresh_database: Database) -> None:
+async def test_while_the_server_is_away_one_mail_asks_for_all(
+    fresh_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.mail.pace._FIRST_PAUSE", 60.0)
     server = MailServer()
     async with listening(server):
         pass

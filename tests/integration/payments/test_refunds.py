@@ -322,7 +322,7 @@ def owed(desk: Desk) -> int:
 
 
 async def test_all_workers_together_keep_the_pace(desk: Desk, house: Staged) -> None:
-    for booking in [(await bought(desk, house, place))[0] for place in range(13)]:
+    for booking in [(await bought(desk, house, place))[0] for place in range(16)]:
         await desk.cancel(booking)
 
     def take(rate: float | None = 3) -> refund_pace.Taken:
