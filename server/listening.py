@@ -60,8 +60,7 @@ def listen(server: grpc.aio.Server, settings: Settings) -> int:
         StartError: the port is taken, or the address is not this machine's.
         SettingsError: a certificate cannot be used.
     """
-    credentials = _credentials(settings)
-    return bind(server, settings.grpc_address, variable_name("grpc_address"), credentials)
+    return bind(server, settings.grpc_address, variable_name("grpc_address"), tls_credentials(settings))
 
 
 def bind(
@@ -119,7 +118,7 @@ def why_not(address: str, *, shared: bool) -> str | None:
     return None
 
 
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+def tls_credentials(settings: Settings) -> grpc.ServerCredentials | None:
     """TLS, or mTLS, with certificates that are read again when their files change; None: plain text.
 
     Raises:

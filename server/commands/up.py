@@ -20,7 +20,7 @@ from server.db.engine import Database
 from server.db.migrate import upgrade
 from server.embedded import EmbeddedServers
 from server.embedded.mail_catcher import free_address
-from server.listening import why_not
+from server.listening import tls_credentials, why_not
 from server.start_checks import shown_database, shown_redis, wait_for_database, wait_for_redis
 from server.supervisor import MergedLog, Supervisor, second_signal, stop_signals
 
@@ -56,6 +56,7 @@ def up(
         }
     )
     log = MergedLog(plain=settings.log_format is LogFormat.JSON)
+    tls_credentials(settings)  # what cannot be used is told before anything starts
     _require_free_ports(settings)
     supervisor = Supervisor(log, stop_time=_STOP_SECONDS)
     status = 0

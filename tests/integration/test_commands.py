@@ -58,6 +58,16 @@ def test_without_a_database_a_process_says_what_to_do(command: str, tmp_path: Pa
     assert "Traceback" not in result.stderr
 
 
+def test_up_begins_nothing_with_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
+    file, data = tmp_path / "server.pem", tmp_path / "data"
+    file.write_text("none")
+    tls = {"ROWLOCK_TLS_CERT_FILE": str(file), "ROWLOCK_TLS_KEY_FILE": str(file)}
+    result = shell("up", **tls, ROWLOCK_DATA_DIR=str(data))
+    assert result.returncode == SettingsError.exit_status
+    assert result.stderr.startswith("rowlock: ROWLOCK_TLS_CERT_FILE and ROWLOCK_TLS_KEY_FILE cannot be used: ")
+    assert not data.exists()
+
+
 def test_migrate_brings_an_empty_database_to_the_newest_schema(tmp_path: Path) -> None:
     assert run("migrate", ROWLOCK_DATA_DIR=str(tmp_path)).exit_code == 0
     with EmbeddedServers(Settings(data_dir=tmp_path)) as servers:
