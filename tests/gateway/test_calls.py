@@ -275,7 +275,9 @@ async def test_a_server_that_is_not_there_is_told_without_its_address(door: Door
 
 
 async def test_the_document_and_its_page_are_served(door: Door) -> None:
-    document = json.loads((await door.http.get("/openapi.json")).content)
+    described = await door.http.get("/openapi.json")
+    document = json.loads(described.content)
+    assert "content-encoding" in described.headers
     assert "/v1/categories/{category}" in document["paths"]
     assert len(document["paths"]) > 100
     assert "schemes" not in document  # or the page would call by https where there is none

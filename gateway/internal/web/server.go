@@ -34,6 +34,9 @@ const (
 	longestSpread = 5 * time.Second
 )
 
+// What is sent smaller to those who can read that; streams are not, since each message has to be there at once.
+var compressed = []string{"application/json", "text/csv", "text/html", "text/css", "text/javascript"}
+
 // Serve answers until ctx ends, and then lets what is under way end, within the drain time. `started` gets the address.
 func Serve(ctx context.Context, s *Settings, started func(net.Addr)) error {
 	toServers, err := towardServers(s)
@@ -120,17 +123,17 @@ func handler(
 	if err != nil {
 		return nil, err
 	}
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes([]string{"application/json", "text/csv"}))
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes(compressed))
 	if err != nil {
 		return nil, err
 	}
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /healthz", alive)
 	routes.HandleFunc("GET /readyz", ready(connection, stopping))
-	routes.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	routes.Handle("GET /openapi.json", compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openapi.Document)
-	})
+	})))
 	docs := v5emb.NewHandlerWithConfig(swgui.Config{
 		Title: "Rowlock", SwaggerJSON: "/openapi.json", BasePath: "/docs/", HideCurl: false,
 	})
