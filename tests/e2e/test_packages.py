@@ -17,7 +17,8 @@ from server import gateway_build
 ROOT = Path(__file__).resolve().parents[2]
 
 # Packages are fetched, on a machine that is busy with other tests.
-pytestmark = pytest.mark.timeout(300)
+# Installing everything, which fixtures do, takes minutes on a machine that is busy.
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def uv(*arguments: str | Path, cwd: Path = ROOT) -> None:
