@@ -78,6 +78,7 @@ def _be_patient() -> None:
     pool = ConnectionLimits({**engine._LIMITS.values, **minute})
     ledger = ConnectionLimits({**ledger_connection._LIMITS.values, **minute, "statement_timeout": "1min"})
     engine._LIMITS = pool  # type: ignore[misc]
+    engine._CONNECT_LIMIT = 60  # type: ignore[misc]
     ledger_connection._LIMITS = ledger  # type: ignore[misc]
     ledger_connection._PATIENCE = 70.0  # type: ignore[misc]
     ledger_connection._CONNECT_PATIENCE = 60.0  # type: ignore[misc]

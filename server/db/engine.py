@@ -40,6 +40,8 @@ _READ_ONLY: Final = "25006"
 _NO_RESOURCES: Final = "53"
 """Class of codes: disk full, too many connections, out of memory."""
 _CONNECTION_ENDED: Final = ("08", "57P", "25P03")
+_CONNECT_LIMIT: Final = 5
+"""Seconds to wait for a new connection."""
 """Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _ATTEMPTS: Final = 5
 _LIMITS: Final = ConnectionLimits(
@@ -80,7 +82,7 @@ class Database:
             pool_use_lifo=True,
             connect_args={
                 "application_name": "rowlock",
-                "connect_timeout": 5,
+                "connect_timeout": _CONNECT_LIMIT,
                 "tcp_user_timeout": 10_000,
                 "options": _LIMITS.options,
             },
