@@ -40,9 +40,9 @@ _READ_ONLY: Final = "25006"
 _NO_RESOURCES: Final = "53"
 """Class of codes: disk full, too many connections, out of memory."""
 _CONNECTION_ENDED: Final = ("08", "57P", "25P03")
+"""Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _CONNECT_LIMIT: Final = 5
 """Seconds to wait for a new connection."""
-"""Beginnings of codes with which a connection ends: the link failed, the server goes, the session idled too long."""
 _ATTEMPTS: Final = 5
 _LIMITS: Final = ConnectionLimits(
     # No row stays locked behind a process that was stopped or a link that went dead.
