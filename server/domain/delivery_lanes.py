@@ -6,7 +6,7 @@ An endpoint has a lane for each performance, and one for tests. A lane says how 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -96,22 +96,7 @@ def ask_for_test(session: Session, endpoint: WebhookEndpoint) -> str:
     """
     endpoints.require_on(endpoint)
     test_id = new_id()
-    row = insert(WebhookLane).values(
-        performance_id=TEST_LANE,
-        endpoint_id=endpoint.id,
-        test_id=test_id,
-        next_attempt_time=func.clock_timestamp(),
-    )
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=[WebhookLane.performance_id, WebhookLane.endpoint_id],
-            set_={
-                "test_id": test_id,
-                "next_attempt_time": func.clock_timestamp(),
-                "attempt_count": WebhookLane.attempt_count + 1,
-            },
-        )
-    )
+    _make_due(session, TEST_LANE, endpoint.id, new={"test_id": test_id}, known={"test_id": test_id})
     return test_message_id(test_id)
 
 
@@ -161,26 +146,32 @@ def _extend(session: Session, row: dict[str, Any]) -> None:
 
 
 def _begin_anew(session: Session, endpoint_id: UUID, performance_id: int, after: int, target: int) -> None:
-    lane = insert(WebhookLane).values(
-        performance_id=performance_id,
-        endpoint_id=endpoint_id,
-        cursor=after,
-        target=target,
-        next_attempt_time=func.clock_timestamp(),
+    _make_due(
+        session,
+        performance_id,
+        endpoint_id,
+        new={"cursor": after, "target": target},
+        known={
+            "cursor": func.least(WebhookLane.cursor, after),
+            "target": func.greatest(WebhookLane.target, target),
+            "failure_count": 0,
+            "failing_since": None,
+        },
     )
+
+
+def _make_due(
+    session: Session, performance_id: int, endpoint_id: UUID, *, new: Mapping[str, Any], known: Mapping[str, Any]
+) -> None:
+    """Have a lane looked at now; ``new`` is what it begins with, ``known`` what changes of one that is there."""
+    now = func.clock_timestamp()
+    lane = insert(WebhookLane).values(
+        performance_id=performance_id, endpoint_id=endpoint_id, next_attempt_time=now, **new
+    )
+    # Whoever is just sending finds by the count that the lane is no longer theirs.
+    changed = {**known, "next_attempt_time": now, "attempt_count": WebhookLane.attempt_count + 1}
     session.execute(
-        lane.on_conflict_do_update(
-            index_elements=[WebhookLane.performance_id, WebhookLane.endpoint_id],
-            set_={
-                "cursor": func.least(WebhookLane.cursor, after),
-                "target": func.greatest(WebhookLane.target, target),
-                "next_attempt_time": func.clock_timestamp(),
-                # Whoever is just sending finds that the lane is no longer theirs.
-                "attempt_count": WebhookLane.attempt_count + 1,
-                "failure_count": 0,
-                "failing_since": None,
-            },
-        )
+        lane.on_conflict_do_update(index_elements=[WebhookLane.performance_id, WebhookLane.endpoint_id], set_=changed)
     )
 
 

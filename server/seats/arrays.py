@@ -72,12 +72,7 @@ def new_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
         numbers(b.performance_id for b in rows),
         uuids(b.id for b in rows),
         uuids(b.customer_id for b in rows),
-        numbers(b.state for b in rows),
-        texts([numbers(b.places) for b in rows]),
-        texts([numbers(b.ticket_type_ids) for b in rows]),
-        texts([numbers(b.prices) for b in rows]),
-        texts([b.currency for b in rows]),
-        times(b.hold_expire_time for b in rows),
+        *_claimed_columns(rows),
         uuids(b.payment_id for b in rows),
         numbers(b.confirmed_by for b in rows),
         texts([b.note for b in rows]),
@@ -92,15 +87,22 @@ def changed_booking_columns(rows: Sequence[Booking]) -> tuple[Any, ...]:
     return (
         numbers(b.performance_id for b in rows),
         uuids(b.id for b in rows),
+        *_claimed_columns(rows),
+        numbers(b.confirmed_by for b in rows),
+        numbers(b.version for b in rows),
+        times(b.update_time for b in rows),
+        times(b.confirm_time for b in rows),
+        times(b.end_time for b in rows),
+    )
+
+
+def _claimed_columns(rows: Sequence[Booking]) -> tuple[str, ...]:
+    """What bookings claim, and until when; both statements have these side by side."""
+    return (
         numbers(b.state for b in rows),
         texts([numbers(b.places) for b in rows]),
         texts([numbers(b.ticket_type_ids) for b in rows]),
         texts([numbers(b.prices) for b in rows]),
         texts([b.currency for b in rows]),
         times(b.hold_expire_time for b in rows),
-        numbers(b.confirmed_by for b in rows),
-        numbers(b.version for b in rows),
-        times(b.update_time for b in rows),
-        times(b.confirm_time for b in rows),
-        times(b.end_time for b in rows),
     )
