@@ -1,6 +1,7 @@
 """Paying in tests: everything that carries payments on, in one hand, driven step by step."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.models.payments import Payment, Refund
 from server.db.models.simulator import SimulatorOrder
+from server.domain import refunds
 from server.domain.bookings import get_booking
 from server.domain.payment_doubts import resolve
 from server.domain.payments import Begin, Capture, GiveUp, alone
@@ -25,7 +27,7 @@ from server.payments.simulator import CAPTURE, Simulator, script
 from server.seats.booking import Booking
 from server.seats.commands import Cancel, Claim, Expire, Hold
 from server.seats.ledger import Ledger
-from server.states import Provider, RefundMethod, Resolution, SimulatedOutcome
+from server.states import PaymentState, Provider, RefundMethod, Resolution, SimulatedOutcome
 from tests.staging import Staged
 
 QUICK = Patience(call=timedelta(seconds=60), first_wait=timedelta(milliseconds=20), longest_hold=timedelta(minutes=10))
@@ -70,6 +72,20 @@ class Desk:
                     provider=Provider.SIMULATOR,
                     providers={Provider.SIMULATOR},
                 ),
+            )
+        )
+
+    def ask_back(self, payment: Payment, amount: int | None = None) -> None:
+        """Staff give money back: so much, in minor units, or all that is left."""
+        self.database.run_transaction(
+            lambda s: refunds.request(
+                s,
+                payment.performance_id,
+                payment.booking_id,
+                payment.id,
+                amount=None if amount is None else refunds.Amount(amount, payment.currency),
+                reason="a test",
+                actor_id=payment.customer_id,
             )
         )
 
@@ -195,6 +211,23 @@ class Desk:
             return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
 
         return self.database.run_transaction(run)
+
+
+class ProviderDesk(Desk, ABC):
+    """A desk whose customers approve at a provider of another house before they are charged."""
+
+    @abstractmethod
+    async def approved(self, house: Staged, *places: int) -> tuple[Booking, Payment]:
+        """A held booking, and its payment that the customer has approved there."""
+
+    async def bought(self, house: Staged, *places: int) -> Payment:
+        """A payment that has bought its seats."""
+        _, payment = await self.approved(house, *places)
+        await self.capture(payment)
+        await self.settle()
+        paid = self.payment(payment)
+        assert paid.state is PaymentState.SUCCEEDED
+        return paid
 
 
 def named(payment: Payment) -> dict[str, Any]:

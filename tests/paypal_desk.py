@@ -23,7 +23,7 @@ from server.payments.webhook_handling import WebhookHandler
 from server.seats.booking import Booking
 from server.states import Provider
 from tests.fake_paypal import FakePayPal
-from tests.paying import Desk
+from tests.paying import ProviderDesk
 from tests.staging import Staged
 
 QUICK = Patience(
@@ -37,7 +37,7 @@ IMPATIENT = replace(QUICK, call=timedelta(milliseconds=500))
 _SILENT = {Behaviour.SILENT_BEFORE, Behaviour.SILENT_AFTER, Behaviour.SLOW}
 
 
-class PayPalDesk(Desk):
+class PayPalDesk(ProviderDesk):
     """A process that is paid by PayPal. Nothing happens by itself: webhooks are delivered by the test, or not."""
 
     def __init__(self, database: Database, paypal: FakePayPal, provider: PayPal) -> None:

@@ -22,7 +22,7 @@ from server.payments.webhook_handling import WebhookHandler
 from server.seats.booking import Booking
 from server.states import Provider
 from tests.fake_stripe import FakeStripe, fake_stripe
-from tests.paying import Desk
+from tests.paying import ProviderDesk
 from tests.staging import Staged
 
 SECRET = "whsec_of_the_tests"
@@ -37,7 +37,7 @@ IMPATIENT = replace(QUICK, call=timedelta(milliseconds=500))
 MOST_ATTEMPTS = 3
 
 
-class StripeDesk(Desk):
+class StripeDesk(ProviderDesk):
     """A process that is paid by Stripe. Nothing happens by itself: webhooks are delivered by the test, or not."""
 
     def __init__(self, database: Database, stripe: FakeStripe, provider: StripePayments, address: str) -> None:

@@ -1,47 +1,24 @@
 """Our books beside those of PayPal, which is asked about each payment, and of Stripe, which gives statements."""
 
-from typing import Any
-
 from server.db.engine import Database
 from server.db.models.payments import Payment
-from server.domain import refunds
-from server.domain.refunds import Amount
 from server.payments.book_comparison import Comparison, compare
 from server.payments.port import PaymentProvider
-from server.states import PaymentState, Provider
+from server.states import Provider
 from tests.fake_paypal import fake_paypal
-from tests.paying import Desk
+from tests.paying import Desk, ProviderDesk
 from tests.paypal_desk import paypal_desk_on
 from tests.staging import Staged, stage
 from tests.stripe_desk import StripeDesk
 
 
-async def some_business(desk: Any, house: Staged) -> Payment:
+async def some_business(desk: ProviderDesk, house: Staged) -> Payment:
     """A payment that was kept, one of which a part went back, and one that was never approved."""
-    kept, partly = [await bought(desk, house, place) for place in (0, 1)]
-    desk.database.run_transaction(
-        lambda s: refunds.request(
-            s,
-            partly.performance_id,
-            partly.booking_id,
-            partly.id,
-            amount=Amount(1000, partly.currency),
-            reason="a test",
-            actor_id=partly.customer_id,
-        )
-    )
+    kept, partly = [await desk.bought(house, place) for place in (0, 1)]
+    desk.ask_back(partly, 1000)
     await desk.settle()
     await desk.pay(await desk.hold(house, 2))
     return kept
-
-
-async def bought(desk: Any, house: Staged, place: int) -> Payment:
-    _, payment = await desk.approved(house, place)
-    await desk.capture(payment)
-    await desk.settle()
-    paid: Payment = desk.payment(payment)
-    assert paid.state is PaymentState.SUCCEEDED
-    return paid
 
 
 def edit_our_books(desk: Desk, payment: Payment) -> None:

@@ -7,10 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from server.db.engine import Database
-from server.db.models.payments import Payment
-from server.domain import refunds
 from server.domain.payment_orders import order_of
-from server.domain.refunds import Amount
 from server.fake_provider.behaviour import Behaviour, Call
 from server.payments.port import Captured
 from server.payments.webhook_port import UntrustedWebhook
@@ -43,31 +40,6 @@ async def desk(database: Database, paypal: FakePayPal) -> AsyncIterator[PayPalDe
 @pytest.fixture
 def house(database: Database) -> Staged:
     return database.run_transaction(stage)
-
-
-async def bought(desk: PayPalDesk, house: Staged, *places: int) -> Payment:
-    """A payment that has bought its seats."""
-    _, payment = await desk.approved(house, *places)
-    await desk.capture(payment)
-    await desk.settle()
-    paid = desk.payment(payment)
-    assert paid.state is PaymentState.SUCCEEDED
-    return paid
-
-
-def ask_back(desk: PayPalDesk, payment: Payment, amount: int | None = None) -> None:
-    """Staff give money back."""
-    desk.database.run_transaction(
-        lambda s: refunds.request(
-            s,
-            payment.performance_id,
-            payment.booking_id,
-            payment.id,
-            amount=None if amount is None else Amount(amount, payment.currency),
-            reason="a test",
-            actor_id=payment.customer_id,
-        )
-    )
 
 
 async def test_the_customer_is_sent_to_paypal_and_what_they_approve_buys_the_seats(
@@ -273,11 +245,11 @@ async def test_money_that_comes_when_the_places_are_sold_goes_back(desk: PayPalD
 async def test_whatever_happens_to_the_answer_a_refund_is_made_once(
     desk: PayPalDesk, house: Staged, behaviour: Behaviour
 ) -> None:
-    payment = await bought(desk, house, 0, 1)
+    payment = await desk.bought(house, 0, 1)
     await desk.behave(payment, Call.REFUND, behaviour)
-    ask_back(desk, payment, 1999)
+    desk.ask_back(payment, 1999)
     await desk.settle()
-    ask_back(desk, payment)
+    desk.ask_back(payment)
     await desk.settle()
     assert [(one.state, one.amount) for one in desk.refunds(payment)] == [
         (RefundState.SUCCEEDED, 1999),
@@ -286,9 +258,9 @@ async def test_whatever_happens_to_the_answer_a_refund_is_made_once(
 
 
 async def test_a_refund_that_paypal_refuses_waits_for_staff(desk: PayPalDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 0)
+    payment = await desk.bought(house, 0)
     await desk.behave(payment, Call.REFUND, Behaviour.DECLINE)
-    ask_back(desk, payment)
+    desk.ask_back(payment)
     await desk.settle()
     assert [(one.state, one.error_reason) for one in desk.refunds(payment)] == [
         (RefundState.FAILED, "REFUND_FAILED_INSUFFICIENT_FUNDS")
@@ -296,7 +268,7 @@ async def test_a_refund_that_paypal_refuses_waits_for_staff(desk: PayPalDesk, ho
 
 
 async def test_a_cancelled_booking_is_refunded_at_paypal(desk: PayPalDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 2)
+    payment = await desk.bought(house, 2)
     booking = desk.find_booking(house, payment.booking_id)
     await desk.cancel(booking)
     await desk.settle()
@@ -346,9 +318,9 @@ async def test_an_approval_is_noticed_by_its_webhook_though_the_customer_never_c
 
 
 async def test_the_webhook_of_a_refund_names_its_payment_and_its_refund(desk: PayPalDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 0)
+    payment = await desk.bought(house, 0)
     await desk.behave(payment, Call.REFUND, Behaviour.SILENT_AFTER)
-    ask_back(desk, payment, 100)
+    desk.ask_back(payment, 100)
     await desk.carry_on()
     message = (await desk.told(payment))[-1]
     assert message.kind == "PAYMENT.CAPTURE.REFUNDED"

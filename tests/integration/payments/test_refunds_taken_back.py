@@ -11,7 +11,6 @@ from server.db.models.payments import Payment, Refund
 from server.domain import books, refund_attempts, refunds
 from server.domain.backlog import backlog
 from server.domain.payment_orders import order_of
-from server.domain.refunds import Amount
 from server.fake_provider.behaviour import Behaviour, Call
 from server.payments.book_comparison import compare
 from server.payments.port import Refunded
@@ -41,37 +40,14 @@ def house(fresh_database: Database) -> Staged:
     return fresh_database.run_transaction(stage)
 
 
-async def bought(desk: PayPalDesk, house: Staged, *places: int) -> Payment:
-    """A payment that has bought its seats."""
-    _, payment = await desk.approved(house, *places)
-    await desk.capture(payment)
-    await desk.settle()
-    return desk.payment(payment)
-
-
 async def refunded(desk: PayPalDesk, house: Staged, *places: int, amount: int | None = None) -> tuple[Payment, Refund]:
     """A payment, and the refund of it that PayPal made."""
-    payment = await bought(desk, house, *places)
-    ask_back(desk, payment, amount)
+    payment = await desk.bought(house, *places)
+    desk.ask_back(payment, amount)
     await desk.settle()
     (refund,) = desk.refunds(payment)
     assert refund.state is RefundState.SUCCEEDED
     return payment, refund
-
-
-def ask_back(desk: PayPalDesk, payment: Payment, amount: int | None) -> None:
-    """Staff give money back."""
-    desk.database.run_transaction(
-        lambda s: refunds.request(
-            s,
-            payment.performance_id,
-            payment.booking_id,
-            payment.id,
-            amount=None if amount is None else Amount(amount, payment.currency),
-            reason="a test",
-            actor_id=payment.customer_id,
-        )
-    )
 
 
 def retry(desk: PayPalDesk, refund: Refund) -> None:
@@ -195,7 +171,7 @@ async def test_staff_pay_it_in_another_way(desk: PayPalDesk, house: Staged) -> N
 
 async def test_one_of_two_parts_fails(desk: PayPalDesk, house: Staged) -> None:
     payment, first = await refunded(desk, house, 3, 4, amount=1999)
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.settle()
     await take_back(desk, first)
 
@@ -224,9 +200,9 @@ async def test_a_worker_that_stood_still_with_its_answer_does_not_undo_it(
     desk: PayPalDesk, house: Staged, asked_before: bool
 ) -> None:
     """Its yes is of before PayPal took the refund back. A yes to a question of afterwards counts (the control)."""
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     await desk.behave(payment, Call.REFUND, Behaviour.ERROR_AFTER)
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.carry_on()
     desk.one("UPDATE refunds SET next_attempt_time = now()")
     (sleeper,) = await desk.refunder.take(1)
@@ -247,9 +223,9 @@ async def test_a_worker_that_stood_still_with_its_answer_does_not_undo_it(
 
 async def test_money_that_was_there_twice_is_there_once_again(desk: PayPalDesk, house: Staged) -> None:
     """PayPal refused, the house paid by bank, PayPal paid all the same, and took that back."""
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     await desk.behave(payment, Call.REFUND, Behaviour.DECLINE)
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.settle()
     refund = only(desk, payment)
     desk.database.run_transaction(lambda s: refund_attempts.look_now(s, refund.performance_id, refund.id))
@@ -272,9 +248,9 @@ async def test_money_that_was_there_twice_is_there_once_again(desk: PayPalDesk, 
 
 async def test_money_that_was_there_twice_and_came_back_twice_is_for_people(desk: PayPalDesk, house: Staged) -> None:
     """Who owes whom cannot be told from here."""
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     await desk.behave(payment, Call.REFUND, Behaviour.DECLINE)
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.settle()
     refund = only(desk, payment)
     await desk.settle_refund(refund, RefundMethod.BANK_TRANSFER)

@@ -3,9 +3,6 @@
 import pytest
 
 from server.db.engine import Database
-from server.db.models.payments import Payment
-from server.domain import refunds
-from server.domain.refunds import Amount
 from server.payments.book_comparison import compare
 from server.states import BookingState, PaymentState, Provider, RefundState
 from tests.fake_stripe import Fault
@@ -21,31 +18,6 @@ def desk(stripe_desk: StripeDesk) -> StripeDesk:
 @pytest.fixture
 def house(database: Database) -> Staged:
     return database.run_transaction(stage)
-
-
-async def bought(desk: StripeDesk, house: Staged, *places: int) -> Payment:
-    """A payment that has bought its seats."""
-    _, payment = await desk.approved(house, *places)
-    await desk.capture(payment)
-    await desk.settle()
-    paid = desk.payment(payment)
-    assert paid.state is PaymentState.SUCCEEDED
-    return paid
-
-
-def ask_back(desk: StripeDesk, payment: Payment, amount: int | None = None) -> None:
-    """Staff give money back."""
-    desk.database.run_transaction(
-        lambda s: refunds.request(
-            s,
-            payment.performance_id,
-            payment.booking_id,
-            payment.id,
-            amount=None if amount is None else Amount(amount, payment.currency),
-            reason="a test",
-            actor_id=payment.customer_id,
-        )
-    )
 
 
 @pytest.mark.promise("0.10")
@@ -155,10 +127,10 @@ async def test_money_taken_at_the_dashboard_for_a_payment_that_was_given_up_goes
 
 
 async def test_refunds_in_parts(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3, 4)
+    payment = await desk.bought(house, 3, 4)
 
     for amount in (1000, 1500, None):
-        ask_back(desk, payment, amount)
+        desk.ask_back(payment, amount)
     await desk.settle()
 
     assert desk.charge(payment)["amount_refunded"] == 5000
@@ -168,11 +140,11 @@ async def test_refunds_in_parts(desk: StripeDesk, house: Staged) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.SILENT_BEFORE, Fault.SILENT_AFTER, Fault.BUSY])
 async def test_a_refund_that_goes_wrong_once_is_made_once(desk: StripeDesk, house: Staged, fault: Fault) -> None:
-    payment = await bought(desk, house, 3, 4)
+    payment = await desk.bought(house, 3, 4)
     desk.be_patient(IMPATIENT)
     desk.stripe.faults["refund"].append(fault)
 
-    ask_back(desk, payment, 1000)
+    desk.ask_back(payment, 1000)
     await desk.settle()
 
     assert desk.charge(payment)["amount_refunded"] == 1000
@@ -182,9 +154,9 @@ async def test_a_refund_that_goes_wrong_once_is_made_once(desk: StripeDesk, hous
 async def test_a_refund_that_stripe_has_not_decided_is_asked_about_until_it_has(
     desk: StripeDesk, house: Staged
 ) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.refund_status = "pending"
-    ask_back(desk, payment)
+    desk.ask_back(payment)
     await desk.carry_on()
     # That it is being reviewed is no failure.
     assert [(one.state, one.error_reason) for one in desk.refunds(payment)] == [(RefundState.PROCESSING, None)]
@@ -197,10 +169,10 @@ async def test_a_refund_that_stripe_has_not_decided_is_asked_about_until_it_has(
 
 
 async def test_what_stripe_refuses_to_give_back_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.give_back(str(payment.provider_reference), 2500)  # somebody at the dashboard was faster
 
-    ask_back(desk, payment)
+    desk.ask_back(payment)
     await desk.settle()
 
     (refund,) = desk.refunds(payment)
@@ -208,9 +180,9 @@ async def test_what_stripe_refuses_to_give_back_waits_for_staff(desk: StripeDesk
 
 
 async def test_stripes_books_and_ours_are_equal_and_differ_where_they_should(desk: StripeDesk, house: Staged) -> None:
-    payments = [await bought(desk, house, place) for place in (3, 4, 5)]
-    ask_back(desk, payments[0], 1000)
-    ask_back(desk, payments[1])
+    payments = [await desk.bought(house, place) for place in (3, 4, 5)]
+    desk.ask_back(payments[0], 1000)
+    desk.ask_back(payments[1])
     await desk.approved(house, 6)  # reserved, and not taken
     await desk.settle()
     stranger = desk.stripe.books.charges[desk.intent(payments[2])["latest_charge"]] | {"id": "ch_x", "metadata": {}}
@@ -226,9 +198,9 @@ async def test_stripes_books_and_ours_are_equal_and_differ_where_they_should(des
 
 
 async def test_a_refund_is_found_on_a_later_page(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3, 4)
+    payment = await desk.bought(house, 3, 4)
     for amount in (100, 200, 300, 400, 500):
-        ask_back(desk, payment, amount)
+        desk.ask_back(payment, amount)
     await desk.settle()
 
     first = desk.refunds(payment)[0]

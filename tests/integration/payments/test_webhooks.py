@@ -9,7 +9,7 @@ import pytest
 
 from server.db.engine import Database
 from server.db.models.payments import Payment
-from server.domain import refunds, webhooks
+from server.domain import webhooks
 from server.domain.refund_attempts import PAID_TWICE
 from server.payments.webhook_port import UntrustedWebhook
 from server.states import BookingState, PaymentState, RefundMethod, RefundState, WebhookState
@@ -41,14 +41,6 @@ def name_of(payment: Payment) -> str:
 def taken(stripe: FakeStripe) -> list[int]:
     """The money that Stripe took."""
     return [intent["amount_received"] for intent in stripe.books.intents.values() if intent["amount_received"]]
-
-
-async def bought(desk: StripeDesk, house: Staged, *places: int) -> Payment:
-    """A payment that has bought its seats."""
-    _, payment = await desk.approved(house, *places)
-    await desk.capture(payment)
-    await desk.settle()
-    return desk.payment(payment)
 
 
 async def test_an_approval_that_only_stripe_knows_of_buys_the_seats(desk: StripeDesk, house: Staged) -> None:
@@ -138,7 +130,7 @@ async def test_a_message_while_our_own_call_is_under_way(desk: StripeDesk, house
 
 
 async def test_messages_out_of_order_and_days_late_find_nothing_left_to_do(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     days_ago = time.time() - 3 * 86_400
 
     for kind in (SUCCEEDED, CAPTURABLE, "payment_intent.created"):
@@ -223,7 +215,7 @@ async def test_a_message_about_a_strangers_payment_is_kept_and_harmless(desk: St
 
 async def test_a_name_that_only_stripe_uses_is_looked_for_again(desk: StripeDesk, house: Staged) -> None:
     """The message may be faster than our own reply, which brings that name."""
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     thing = {"object": "charge", "id": "ch_1", "payment_intent": "pi_later", "metadata": {}}
     assert await desk.told(desk.stripe.event("charge.updated", thing)) == "RECEIVED UNKNOWN_PAYMENT"
 
@@ -236,7 +228,7 @@ async def test_a_name_that_only_stripe_uses_is_looked_for_again(desk: StripeDesk
 
 
 async def test_another_name_for_our_payment_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     other = {**desk.intent(payment), "object": "payment_intent", "id": "pi_another"}
 
     outcome = await desk.told(desk.stripe.event(SUCCEEDED, other))
@@ -245,7 +237,7 @@ async def test_another_name_for_our_payment_waits_for_staff(desk: StripeDesk, ho
 
 
 async def test_a_refund_at_the_dashboard_waits_for_staff(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3, 4)
+    payment = await desk.bought(house, 3, 4)
     refund = desk.stripe.give_back(name_of(payment), 1000)
 
     outcome = await desk.told(desk.stripe.event("refund.created", {"object": "refund", **refund}))
@@ -254,8 +246,8 @@ async def test_a_refund_at_the_dashboard_waits_for_staff(desk: StripeDesk, house
 
 
 async def test_a_message_about_our_own_refund_is_no_news(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3, 4)
-    ask_back(desk, payment, 1000)
+    payment = await desk.bought(house, 3, 4)
+    desk.ask_back(payment, 1000)
     await desk.settle()
     (refund,) = desk.stripe.books.refunds.values()
 
@@ -265,9 +257,9 @@ async def test_a_message_about_our_own_refund_is_no_news(desk: StripeDesk, house
 
 
 async def test_a_refund_is_done_as_soon_as_stripe_says_so(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.refund_status = "pending"
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.carry_on()
     (refund,) = desk.stripe.books.refunds.values()
     desk.one("UPDATE refunds SET next_attempt_time = clock_timestamp() + interval '1 h' WHERE state = 2")
@@ -280,9 +272,9 @@ async def test_a_refund_is_done_as_soon_as_stripe_says_so(desk: StripeDesk, hous
 
 
 async def test_a_refund_that_had_failed_and_was_done_after_all(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.refund_status = "failed"
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.settle()
     assert [refund.state for refund in desk.refunds(payment)] == [RefundState.FAILED]
     (refund,) = desk.stripe.books.refunds.values()
@@ -298,9 +290,9 @@ async def test_a_refund_that_had_failed_and_was_done_after_all(desk: StripeDesk,
 async def test_a_refund_that_was_settled_in_another_way_and_was_done_after_all_waits_for_staff(
     desk: StripeDesk, house: Staged
 ) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.refund_status = "failed"
-    ask_back(desk, payment, None)
+    desk.ask_back(payment, None)
     await desk.settle()
     await desk.settle_refund(desk.refunds(payment)[0], RefundMethod.BANK_TRANSFER)
     (refund,) = desk.stripe.books.refunds.values()
@@ -318,7 +310,7 @@ async def test_a_refund_that_was_settled_in_another_way_and_was_done_after_all_w
 
 
 async def test_a_dispute_is_recorded_for_staff(desk: StripeDesk, house: Staged) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     dispute = {
         "object": "dispute",
         "id": "dp_1",
@@ -338,7 +330,7 @@ async def test_a_dispute_is_recorded_for_staff(desk: StripeDesk, house: Staged) 
 async def test_a_message_that_cannot_be_acted_on_is_tried_again_and_then_waits_for_staff(
     desk: StripeDesk, house: Staged
 ) -> None:
-    payment = await bought(desk, house, 3)
+    payment = await desk.bought(house, 3)
     desk.stripe.faults["find"].extend([Fault.BUSY] * MOST_ATTEMPTS)
 
     assert await desk.told(desk.stripe.intent_event(SUCCEEDED, name_of(payment))) == "RECEIVED rate limit"
@@ -390,22 +382,6 @@ async def test_a_delivery_that_was_signed_long_ago_is_not_believed(desk: StripeD
     with pytest.raises(UntrustedWebhook, match="too long ago"):
         await desk.deliver(body, sent=datetime.now(UTC) - timedelta(minutes=6))
     assert desk.inbox() == []
-
-
-def ask_back(desk: StripeDesk, payment: Payment, amount: int | None) -> None:
-    """Staff give money back."""
-    wanted = None if amount is None else refunds.Amount(amount, payment.currency)
-    desk.database.run_transaction(
-        lambda s: refunds.request(
-            s,
-            payment.performance_id,
-            payment.booking_id,
-            payment.id,
-            amount=wanted,
-            reason="a test",
-            actor_id=payment.customer_id,
-        )
-    )
 
 
 async def until_handled(desk: StripeDesk) -> None:
